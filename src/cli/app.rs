@@ -1,0 +1,129 @@
+//! Opens what a command works with, and closes it again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::Global;
+use super::ui::Output;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{self, AppState, Service};
+use crate::pipeline::Context;
+use crate::store::cluster::{self, Server};
+use crate::store::{Store, breaks};
+use crate::telemetry::{Logging, Metrics, Telemetry};
+
+/// Connections of one process: a run being made needs one for each cursor.
+const CONNECTIONS_MAX: u32 = 16;
+/// Where `sarf demo` works, so that it never touches real books.
+pub const DEMO_DATABASE: &str = "sarf_demo";
+
+/// An open engine.
+pub struct App {
+    /// What stages work with.
+    pub context: Context,
+    /// Where results go.
+    pub output: Output,
+    server: Option<Server>,
+    service: Option<Service>,
+}
+
+/// Folder of a command: that of the demo lies below.
+pub fn home(global: &Global) -> PathBuf {
+    if global.demo { global.home.join("demo") } else { global.home.clone() }
+}
+
+/// Reads the configuration.
+pub fn config(global: &Global) -> anyhow::Result<Config> {
+    Config::read(&global.config).with_context(|| "configuration")
+}
+
+impl App {
+    /// Opens configuration, logs, database and, where asked for, the metrics service.
+    pub async fn open(global: &Global, output: &Output, migrate: bool) -> anyhow::Result<Self> {
+        let config = Arc::new(config(global)?);
+        start_logging(global, output)?;
+        let server = cluster::server(&global.home, global.database_url.as_deref()).await?;
+        let mut options = server.connect_options();
+        if global.demo {
+            options = options.database(DEMO_DATABASE);
+        }
+        let store = Store::connect(options, CONNECTIONS_MAX).await?;
+        if migrate || global.migrate || global.database_url.is_none() {
+            store.migrate().await?;
+        }
+        let telemetry = Telemetry { metrics: Arc::new(Metrics::new()), observer: output.observer() };
+        let context = Context { store, config, telemetry, clock: Clock::system(), home: home(global) };
+        let service = match global.metrics_addr {
+            Some(address) => Some(http::spawn(address, http::router(app_state(&context))).await?),
+            None => None,
+        };
+        if let Some(service) = &service {
+            output.note(&format!("metrics at http://{}/metrics", service.address()));
+            tokio::spawn(keep_gauges(context.clone()));
+        }
+        Ok(Self { context, output: output.clone(), server: Some(server), service })
+    }
+
+    /// Closes everything in order; a private server stops when nobody else uses it.
+    pub async fn close(&mut self) {
+        if let Some(service) = self.service.take() {
+            service.stop().await;
+        }
+        self.context.store.pool().close().await;
+        if let Some(server) = self.server.take()
+            && let Err(error) = server.stop().await
+        {
+            tracing::warn!(%error, "the private server did not stop cleanly");
+        }
+    }
+}
+
+/// Logs go to stderr: warnings beside progress bars, everything of note when asked for with `SARF_LOG`.
+fn start_logging(global: &Global, output: &Output) -> anyhow::Result<()> {
+    let filter = std::env::var("SARF_LOG").unwrap_or_else(|_| "warn".into());
+    Logging { format: global.log_format, filter, color: output.color_err(), bars: output.bars() }.init()?;
+    Ok(())
+}
+
+/// What the HTTP service answers from.
+pub fn app_state(context: &Context) -> AppState {
+    let (store, pool) = (context.store.clone(), context.store.pool().clone());
+    AppState {
+        metrics: Arc::clone(&context.telemetry.metrics),
+        ready: Arc::new(move || {
+            let store = store.clone();
+            Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
+        }),
+        refresh: Arc::new(move |metrics: &Metrics| {
+            let idle = pool.num_idle() as u64;
+            metrics.set_pool(u64::from(pool.size()).saturating_sub(idle), idle);
+        }),
+    }
+}
+
+/// Keeps the gauges of orders, holds and breaks at what the database keeps.
+pub async fn keep_gauges(context: Context) {
+    loop {
+        if let Err(error) = set_gauges(&context).await {
+            tracing::warn!(%error, "gauges could not be read");
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    }
+}
+
+async fn set_gauges(context: &Context) -> Result<(), crate::store::StoreError> {
+    let metrics = &context.telemetry.metrics;
+    for (programme, provider, state, orders, amount) in crate::store::reports::order_gauges(&context.store).await? {
+        metrics.set_orders(&programme, &provider, &state, orders as u64, amount);
+    }
+    for (reason, orders) in crate::store::reports::hold_gauges(&context.store).await? {
+        metrics.set_holds(&reason, orders as u64);
+    }
+    for (kind, open) in breaks::open_by_kind(&context.store).await? {
+        metrics.set_breaks(&kind, open as u64);
+    }
+    Ok(())
+}

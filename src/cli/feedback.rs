@@ -1,0 +1,99 @@
+//! `sarf feedback import`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use super::app::App;
+use super::ui::{Align, Exit, format};
+use crate::pipeline::feedback::{self, FeedbackError, Imported};
+
+/// Feedback.
+#[derive(Subcommand)]
+pub enum Feedback {
+    /// Import pain.002, camt.054 and camt.053 files, or folders of them; safe to repeat, in any order
+    Import {
+        /// Files and folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+}
+
+impl Feedback {
+    pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
+        let Self::Import { paths } = self;
+        let mut files = Vec::new();
+        for path in &paths {
+            collect(path, &mut files)?;
+        }
+        let results = feedback::import(&app.context, files).await;
+        print(app, &results)
+    }
+}
+
+/// The `.xml` files of a path, by name.
+pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    entries.sort();
+    for entry in entries {
+        let hidden = entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        if !hidden && (entry.is_dir() || entry.extension().is_some_and(|e| e == "xml")) {
+            collect(&entry, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> anyhow::Result<Exit> {
+    let name = |path: &Path| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let chain = |error: &FeedbackError| {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(inner) = source {
+            text = format!("{text}: {inner}");
+            source = inner.source();
+        }
+        text
+    };
+    let failed = results.iter().any(|(_, r)| r.is_err());
+    let broken = results.iter().any(|(_, r)| r.as_ref().is_ok_and(|i| i.counts.breaks > 0));
+    if app.output.is_json() {
+        let lines: Vec<serde_json::Value> = results
+            .iter()
+            .map(|(path, result)| match result {
+                Ok(imported) => serde_json::json!({ "file": name(path), "imported": imported }),
+                Err(error) => serde_json::json!({ "file": name(path), "error": chain(error) }),
+            })
+            .collect();
+        app.output.json(&lines)?;
+    } else {
+        let columns = [("file", Align::Left), ("kind", Align::Left), ("entries", Align::Right), ("applied", Align::Right), ("known", Align::Right), ("noted", Align::Right), ("breaks", Align::Right), ("", Align::Left)];
+        let rows: Vec<Vec<String>> = results
+            .iter()
+            .map(|(path, result)| match result {
+                Ok(i) => {
+                    let c = i.counts;
+                    let note = if i.already { "imported before".to_owned() } else { i.warnings.first().map_or_else(String::new, |w| format!("warning: {w}")) };
+                    vec![name(path), i.kind.into(), format::count(c.entries), format::count(c.applied), format::count(c.already), format::count(c.noted), format::count(c.breaks), note]
+                }
+                Err(error) => vec![name(path), String::new(), String::new(), String::new(), String::new(), String::new(), String::new(), format!("REFUSED: {}", chain(error))],
+            })
+            .collect();
+        app.output.table(&columns, &rows);
+    }
+    Ok(match (failed, broken) {
+        (true, _) => {
+            app.output.error("some files were refused; nothing of them was applied", Some("ask the bank for them again; the others are imported"));
+            Exit::Refused
+        }
+        (false, true) => {
+            app.output.note("some entries could not be matched: sarf breaks list");
+            Exit::NeedsPerson
+        }
+        _ => Exit::Done,
+    })
+}

@@ -1,0 +1,147 @@
+//! The next step after an error, by what went wrong.
+
+use crate::config::ConfigError;
+use crate::domain::ids::RunId;
+use crate::http::HttpError;
+use crate::pipeline::approve::ApproveError;
+use crate::pipeline::dispatch::DispatchError;
+use crate::pipeline::fund::FundError;
+use crate::pipeline::hold::HoldError;
+use crate::pipeline::intake::IntakeError;
+use crate::pipeline::order::OrderError;
+use crate::pipeline::reconcile::CloseError;
+use crate::pipeline::{Refusal, feedback::FeedbackError};
+use crate::rails::bank_file::DeliveryError;
+use crate::snapshot::SnapshotError;
+use crate::store::StoreError;
+use crate::store::cluster::ClusterError;
+
+/// The hint of the first error in the chain that has one.
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(of)
+}
+
+fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(e) = error.downcast_ref::<ClusterError>() {
+        return Some(e.hint());
+    }
+    if let Some(e) = error.downcast_ref::<HttpError>() {
+        return Some(e.hint().into());
+    }
+    if let Some(e) = error.downcast_ref::<SnapshotError>() {
+        return Some(e.hint().to_string());
+    }
+    if let Some(e) = error.downcast_ref::<IntakeError>() {
+        return match e {
+            IntakeError::Snapshot(e) => Some(e.hint().to_string()),
+            IntakeError::UnknownProgramme(_) => Some("add its rules below config/programmes, or correct the manifest".into()),
+            IntakeError::Scratch(..) => Some("free space or correct the owner of the folder, then start again".into()),
+            IntakeError::Store(e) => of_store(e),
+        };
+    }
+    if let Some(e) = error.downcast_ref::<ApproveError>() {
+        return of_approve(e);
+    }
+    if let Some(e) = error.downcast_ref::<FundError>() {
+        return match e {
+            FundError::Approve(e) => of_approve(e),
+            FundError::NoEnvelope { .. } => Some("set the year's budget in the programme's file, as voted".into()),
+            FundError::Exhausted { .. } => Some("have the envelope raised, or cancel another run that reserved it".into()),
+        };
+    }
+    if let Some(e) = error.downcast_ref::<OrderError>() {
+        return of_order(e);
+    }
+    if let Some(e) = error.downcast_ref::<CloseError>() {
+        return match e {
+            CloseError::Refused(e) => of_refusal(e),
+            CloseError::Unexplained { run, .. } => Some(format!(
+                "see `sarf breaks list --run {run}`; resolve them, wait for the banks, or carry them forward: --carry \"why\""
+            )),
+        };
+    }
+    if let Some(e) = error.downcast_ref::<HoldError>() {
+        return match e {
+            HoldError::Refused(e) => of_refusal(e),
+            HoldError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
+            HoldError::TooLate { .. } => Some("what has left can only be recalled at the bank".into()),
+            HoldError::NoProvider(_) => Some("ask the beneficiary for another account; the next snapshot brings it".into()),
+        };
+    }
+    of_rest(error)
+}
+
+fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(e) = error.downcast_ref::<DispatchError>() {
+        return match e {
+            DispatchError::Refused(e) => of_refusal(e),
+            DispatchError::Paused(run) => Some(format!("let it go on with `sarf run resume {run}`")),
+            DispatchError::Calendar(_) => Some("add the year's holidays to the calendar file".into()),
+            DispatchError::NoProvider(_) => Some("put the provider back into config/providers".into()),
+            DispatchError::Delivery(DeliveryError::Differs(_)) => {
+                Some("the provider may have it: compare it with what was recorded before anything else is sent".into())
+            }
+            DispatchError::Delivery(_) => Some("start the command again: what was delivered stays, the rest is written anew".into()),
+        };
+    }
+    if let Some(e) = error.downcast_ref::<Refusal>() {
+        return of_refusal(e);
+    }
+    if let Some(e) = error.downcast_ref::<FeedbackError>() {
+        return match e {
+            FeedbackError::Store(e) => of_store(e),
+            FeedbackError::Kind(_) => Some("pain.002, camt.053 and camt.054 are read".into()),
+            _ => Some("nothing of the file was applied; ask the bank for it again".into()),
+        };
+    }
+    if let Some(e) = error.downcast_ref::<ConfigError>() {
+        return Some(match e {
+            ConfigError::Read { .. } => "name the folder with --config DIR or SARF_CONFIG".into(),
+            _ => "correct the file; `sarf config check` reads it all again".into(),
+        });
+    }
+    error.downcast_ref::<StoreError>().and_then(of_store)
+}
+
+fn of_store(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Database(sqlx::Error::Database(e)) if e.code().as_deref() == Some("42P01") => {
+            Some("bring the schema up to date: sarf migrate".into())
+        }
+        StoreError::Database(_) => Some("see that the server of DATABASE_URL answers, then start the command again".into()),
+        StoreError::Migrate(_) => Some("this program is older than the database: use the newer one".into()),
+        StoreError::Corrupt(_) => Some("run `sarf verify` and restore from a backup if it fails".into()),
+    }
+}
+
+fn of_approve(error: &ApproveError) -> Option<String> {
+    match error {
+        ApproveError::Refused(e) => of_refusal(e),
+        ApproveError::Breached(_) => Some("look at `sarf run check ID`, then `sarf run check ID --acknowledge \"why\" --as NAME`".into()),
+        ApproveError::Stale(_) => Some("the run is back with its preparer: look at it and submit it again".into()),
+    }
+}
+
+fn of_order(error: &OrderError) -> Option<String> {
+    match error {
+        OrderError::Refused(e) => of_refusal(e),
+        OrderError::NoSnapshot(_) => Some("see `sarf snapshot list`".into()),
+        OrderError::UnknownProgramme(_) => Some("add its rules below config/programmes".into()),
+        OrderError::NotPaying { .. } => Some("see `months` and `arrears` in the programme's file".into()),
+        OrderError::NoRules(_) => Some("add a version in force to the programme's file".into()),
+        OrderError::RunExists { run, .. } => Some(format!("cancel it with `sarf run cancel {run}`, as long as nothing has left")),
+        OrderError::ArrearsPaid(_) => Some("take the month out of `arrears` in the programme's file".into()),
+        OrderError::Store(e) => of_store(e),
+    }
+}
+
+fn of_refusal(error: &Refusal) -> Option<String> {
+    let next = |run: &RunId| Some(format!("see where it stands: sarf run show {run}"));
+    match error {
+        Refusal::NoRun(_) => Some("see `sarf run list`".into()),
+        Refusal::NoOperator(name) => Some(format!("add them: sarf operator add {name} --role ROLE")),
+        Refusal::WrongRole { .. } | Refusal::SamePerson(_) => Some("another person must do this: --as NAME".into()),
+        Refusal::WrongState { run, .. } => next(run),
+        Refusal::Store(e) => of_store(e),
+    }
+}

@@ -1,0 +1,184 @@
+//! The program's face: one file for each command. Arguments are parsed into what they mean; what a person sees goes
+//! through [`ui::Output`], what a machine reads is `--json`.
+
+mod app;
+mod breaks;
+mod config;
+mod demo;
+mod dispatch;
+mod feedback;
+mod generate;
+mod hints;
+mod operator;
+mod order;
+mod report;
+mod run;
+mod sandbox;
+mod serve;
+mod snapshot;
+pub mod ui;
+mod verify;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::telemetry::LogFormat;
+use app::App;
+use ui::{Exit, Output};
+
+/// sarf (صرف, disbursement): from the registry's monthly snapshot to payment orders, bank files and closed books.
+#[derive(Parser)]
+#[command(version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print results only: no progress, no notes
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Folder of configuration
+    #[arg(long, global = true, env = "SARF_CONFIG", default_value = "config", value_name = "DIR")]
+    config: PathBuf,
+    /// Folder for the private database, outbox, inbox and scratch files
+    #[arg(long, global = true, env = "SARF_HOME", default_value = "var", value_name = "DIR")]
+    home: PathBuf,
+    /// PostgreSQL server to use instead of a private one
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Bring the schema of a named server up to date first (a private one always is)
+    #[arg(long, global = true)]
+    migrate: bool,
+    /// Work on what `sarf demo` left behind
+    #[arg(long, global = true)]
+    demo: bool,
+    /// Serve /metrics, /healthz and /readyz there while the command runs
+    #[arg(long, global = true, value_name = "ADDR")]
+    metrics_addr: Option<SocketAddr>,
+    /// How logs are written
+    #[arg(long, global = true, env = "SARF_LOG_FORMAT", value_enum, default_value = "human")]
+    log_format: LogFormat,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The whole month, on synthetic data and sandbox banks
+    Demo(demo::Demo),
+    /// A synthetic snapshot
+    Generate(generate::Generate),
+    /// Bring the database schema up to date
+    Migrate,
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Import and look at snapshots
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
+    /// Make a run and take it through approval to its close
+    #[command(subcommand)]
+    Run(run::Run),
+    /// Write and deliver what is released; may be killed and started again
+    Dispatch(dispatch::Dispatch),
+    /// Import what banks answer
+    #[command(subcommand)]
+    Feedback(feedback::Feedback),
+    /// Compare orders, statuses and statements of a run
+    Reconcile(run::Reconcile),
+    /// What could not be explained
+    #[command(subcommand)]
+    Breaks(breaks::Breaks),
+    /// Look at single orders, hold them, let them go
+    #[command(subcommand)]
+    Order(order::Order),
+    /// Write the reports of a run: xlsx, csv, parquet
+    Report(report::Report),
+    /// Prove the guarantees, with figures
+    Verify(verify::Verify),
+    /// Banks that answer from a seed
+    Sandbox(sandbox::Sandbox),
+    /// Serve /metrics, /healthz and /readyz
+    Serve(serve::Serve),
+    /// People and their roles
+    #[command(subcommand)]
+    Operator(operator::Operator),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.global.json, cli.global.quiet);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let exit = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli, &output)),
+        Err(error) => {
+            output.error(&format!("cannot start: {error}"), None);
+            Exit::Refused
+        }
+    };
+    exit.into()
+}
+
+async fn run(cli: Cli, output: &Output) -> Exit {
+    let result = tokio::select! {
+        result = execute(cli, output) => result,
+        () = interrupted() => Err(anyhow::anyhow!("interrupted; what was committed stays, and the command can be started again")),
+    };
+    result.unwrap_or_else(|error| {
+        let what = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        output.error(&what, hints::hint(&error).as_deref());
+        Exit::Refused
+    })
+}
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = signal(SignalKind::terminate());
+    let mut terminated = terminated.expect("signals can be listened to");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}
+
+async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
+    let global = cli.global;
+    match cli.command {
+        Command::Generate(command) => return command.run(&global, output).await,
+        Command::Config(command) => return command.run(&global, output),
+        Command::Demo(command) => return command.run(&global, output).await,
+        _ => {}
+    }
+    let mut app = App::open(&global, output, matches!(cli.command, Command::Migrate)).await?;
+    let result = match cli.command {
+        Command::Snapshot(command) => command.run(&app).await,
+        Command::Run(command) => command.run(&app).await,
+        Command::Dispatch(command) => command.run(&app).await,
+        Command::Feedback(command) => command.run(&app).await,
+        Command::Reconcile(command) => command.run(&app).await,
+        Command::Breaks(command) => command.run(&app).await,
+        Command::Order(command) => command.run(&app).await,
+        Command::Report(command) => command.run(&app).await,
+        Command::Verify(command) => command.run(&app).await,
+        Command::Sandbox(command) => command.run(&app).await,
+        Command::Serve(command) => command.run(&app).await,
+        Command::Operator(command) => command.run(&app).await,
+        Command::Migrate => {
+            output.note("the schema is up to date");
+            Ok(Exit::Done)
+        }
+        Command::Demo(_) | Command::Generate(_) | Command::Config(_) => unreachable!("handled above"),
+    };
+    app.close().await;
+    result
+}

@@ -1,0 +1,112 @@
+//! `sarf order show | hold | release`.
+
+use clap::Subcommand;
+
+use super::app::App;
+use super::run::Actor;
+use super::ui::{Align, Exit, format};
+use crate::domain::entitlement::{decode_components, explain};
+use crate::domain::ids::OrderId;
+use crate::domain::order::EndToEndRef;
+use crate::pipeline::hold;
+use crate::store::orders::OrderDetail;
+use crate::store::{holds, orders};
+
+/// Orders.
+#[derive(Subcommand)]
+pub enum Order {
+    /// Orders of a household, or one order, with why the amount
+    Show {
+        /// Household id, order number or end-to-end id
+        key: String,
+    },
+    /// Keep an order back
+    Hold(Change),
+    /// Let a held order go
+    Release(Change),
+}
+
+/// An order, a reason, and who acts.
+#[derive(clap::Args)]
+pub struct Change {
+    /// Order number or end-to-end id
+    key: String,
+    /// Why
+    #[arg(long)]
+    why: String,
+    #[command(flatten)]
+    actor: Actor,
+}
+
+impl Order {
+    pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
+        let (change, held) = match self {
+            Self::Show { key } => return show(app, &key).await,
+            Self::Hold(change) => (change, true),
+            Self::Release(change) => (change, false),
+        };
+        let order = order_of(&change.key).ok_or_else(|| anyhow::anyhow!("`{}` is neither an order number nor an end-to-end id", change.key))?;
+        let done = hold::set(&app.context, order, held, &change.actor.name, &change.why).await?;
+        let what = if held { "held" } else { "let go" };
+        let when = if done.is_now() { "" } else { " before; nothing changed" };
+        app.output.line(&format!("order {}: {what}{when}", order.get()));
+        Ok(Exit::Done)
+    }
+}
+
+/// An order number has more digits than any household id that is one too: it carries its run.
+fn order_of(key: &str) -> Option<OrderId> {
+    let number = key.parse::<i64>().ok().filter(|n| *n > u32::MAX.into()).map(OrderId::new);
+    number.or_else(|| EndToEndRef::parse(key).map(|r| r.order))
+}
+
+async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
+    let store = &app.context.store;
+    let mut found = orders::find(store, Some(key), None).await?;
+    if found.is_empty()
+        && let Some(order) = order_of(key)
+    {
+        found = orders::find(store, None, Some(order)).await?;
+    }
+    if found.is_empty() {
+        anyhow::bail!("no order of `{key}`");
+    }
+    for order in &found {
+        let held = holds::of_order(store, OrderId::new(order.order_id)).await?;
+        let lines = lines(app, order)?;
+        if app.output.is_json() {
+            app.output.json(&serde_json::json!({ "order": order, "holds": held, "lines": lines }))?;
+            continue;
+        }
+        let out = &app.output;
+        out.line(&format!("order {} · household {} · {} {} {} · attempt {}", order.order_id, order.household_id, order.programme, order.period, order.purpose, order.attempt));
+        out.line(&format!("{} · {} · wave {} · {}", order.state, order.provider, order.wave, format::amount(order.amount)));
+        for hold in &held {
+            let let_go = hold.released_by.as_ref().map_or_else(String::new, |by| format!(", let go by {by}: {}", hold.released_why.as_deref().unwrap_or("")));
+            out.line(&format!("held for {} by {}{let_go}", hold.reason, hold.placed_by));
+        }
+        let rows: Vec<Vec<String>> = lines.iter().map(|l| vec![l.month.clone(), l.label.clone(), l.child.clone(), format::amount(l.amount)]).collect();
+        out.table(&[("month", Align::Left), ("why", Align::Left), ("child", Align::Left), ("MAD", Align::Right)], &rows);
+    }
+    Ok(Exit::Done)
+}
+
+#[derive(serde::Serialize)]
+struct Line {
+    month: String,
+    code: String,
+    label: String,
+    child: String,
+    amount: crate::domain::money::Centimes,
+}
+
+fn lines(app: &App, order: &OrderDetail) -> anyhow::Result<Vec<Line>> {
+    let programme = app.context.config.programme(&order.programme).ok_or_else(|| anyhow::anyhow!("programme `{}` is not configured", order.programme))?;
+    let components = decode_components(&order.components)?;
+    let lines = explain(&programme.rules, order.period, &components)?;
+    let child = |rank: u8, age: u8| if rank == 0 { String::new() } else { format!("rank {rank}, aged {age}") };
+    Ok(lines
+        .into_iter()
+        .map(|l| Line { month: l.month.to_string(), code: l.code.into(), label: l.label_en.into(), child: child(l.rank, l.age), amount: l.amount })
+        .collect())
+}

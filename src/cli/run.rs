@@ -1,0 +1,294 @@
+//! `sarf run …` and `sarf reconcile`: from draft to close.
+
+use clap::{Args, Subcommand};
+
+use super::app::App;
+use super::ui::{Align, Exit, format};
+use crate::domain::household::listed;
+use crate::domain::ids::{RunId, SnapshotId};
+use crate::domain::run::RunKind;
+use crate::pipeline::{approve, fund, order, reconcile};
+use crate::store::{batches, holds, runs};
+
+listed! {
+    /// Actions of a run that say only whether they were done now or before.
+    Outcome {
+        /// By this call.
+        Now = "done",
+        /// By an earlier one.
+        Before = "done before; nothing changed",
+    }
+}
+
+/// Who acts.
+#[derive(Args)]
+pub struct Actor {
+    /// Name of the operator who does this
+    #[arg(long = "as", value_name = "NAME", env = "SARF_OPERATOR")]
+    pub name: String,
+}
+
+/// Runs.
+#[derive(Subcommand)]
+pub enum Run {
+    /// Make the run of a snapshot: amounts, orders, holds, comparison
+    Create {
+        /// Number of the snapshot
+        #[arg(long)]
+        snapshot: SnapshotId,
+        /// regular, off-cycle, correction or reissue
+        #[arg(long, default_value = "regular", value_parser = parse_kind)]
+        kind: RunKind,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// All runs
+    List,
+    /// Where a run stands
+    Show {
+        /// Its number
+        id: RunId,
+    },
+    /// Checks and comparison with the previous regular run
+    Check {
+        /// Its number
+        id: RunId,
+        /// Take note of all breaches, with this reason
+        #[arg(long, value_name = "WHY", requires = "operator")]
+        acknowledge: Option<String>,
+        /// Name of the preparer who takes note
+        #[arg(long = "as", id = "operator", value_name = "NAME", env = "SARF_OPERATOR")]
+        operator: Option<String>,
+    },
+    /// Put a run before the approver
+    Submit(Step),
+    /// Approve exactly what was submitted
+    Approve(Step),
+    /// Reserve a run's amount in the budget envelope
+    Fund(Step),
+    /// Let a wave leave, or all waves
+    Release {
+        /// Its number
+        id: RunId,
+        /// One wave only
+        #[arg(long)]
+        wave: Option<i16>,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Let no more files leave
+    Pause(Step),
+    /// Let files leave again
+    Resume(Step),
+    /// Give a run up, as long as nothing was released
+    Cancel(Step),
+    /// Close the books of a run
+    Close {
+        /// Its number
+        id: RunId,
+        /// Carry what is left forward, for this reason
+        #[arg(long, value_name = "WHY")]
+        carry: Option<String>,
+        #[command(flatten)]
+        actor: Actor,
+    },
+}
+
+/// A run, and who acts on it.
+#[derive(Args)]
+pub struct Step {
+    /// Number of the run
+    id: RunId,
+    #[command(flatten)]
+    actor: Actor,
+}
+
+/// `sarf reconcile`.
+#[derive(Args)]
+pub struct Reconcile {
+    /// Number of the run
+    id: RunId,
+}
+
+fn parse_kind(text: &str) -> Result<RunKind, String> {
+    match RunKind::parse(text) {
+        Some(RunKind::Regular | RunKind::OffCycle) => Ok(RunKind::parse(text).expect("just parsed")),
+        Some(_) => Err("corrections and reissues are not made from a snapshot alone".into()),
+        None => Err("one of regular, off-cycle".into()),
+    }
+}
+
+impl Run {
+    pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
+        let context = &app.context;
+        match self {
+            Self::Create { snapshot, kind, actor } => create(app, snapshot, kind, &actor.name).await,
+            Self::List => list(app).await,
+            Self::Show { id } => show(app, id).await,
+            Self::Check { id, acknowledge, operator } => check(app, id, acknowledge.zip(operator)).await,
+            Self::Submit(step) => told(app, step.id, approve::submit(context, step.id, &step.actor.name).await?.is_now()),
+            Self::Approve(step) => told(app, step.id, approve::approve(context, step.id, &step.actor.name).await?.is_now()),
+            Self::Fund(step) => told(app, step.id, fund::fund(context, step.id, &step.actor.name).await?.is_now()),
+            Self::Release { id, wave, actor } => told(app, id, fund::release(context, id, wave, &actor.name).await?.is_now()),
+            Self::Pause(step) => told(app, step.id, fund::pause(context, step.id, true, &step.actor.name).await?.is_now()),
+            Self::Resume(step) => told(app, step.id, fund::pause(context, step.id, false, &step.actor.name).await?.is_now()),
+            Self::Cancel(step) => told(app, step.id, fund::cancel(context, step.id, &step.actor.name).await?.is_now()),
+            Self::Close { id, carry, actor } => {
+                told(app, id, reconcile::close(context, id, &actor.name, carry.as_deref()).await?.is_now())
+            }
+        }
+    }
+}
+
+fn told(app: &App, run: RunId, now: bool) -> anyhow::Result<Exit> {
+    let outcome = if now { Outcome::Now } else { Outcome::Before };
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "run": run, "done_now": now }))?;
+    } else {
+        app.output.line(&format!("run {run}: {outcome}"));
+    }
+    Ok(Exit::Done)
+}
+
+async fn create(app: &App, snapshot: SnapshotId, kind: RunKind, by: &str) -> anyhow::Result<Exit> {
+    let applied = order::create(&app.context, snapshot, kind, by).await?;
+    let now = applied.is_now();
+    let id = applied.into_inner();
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "run": id, "made_now": now }))?;
+        return Ok(Exit::Done);
+    }
+    if !now {
+        app.output.note(&format!("run {id} was made before; nothing changed"));
+    }
+    show(app, id).await
+}
+
+async fn list(app: &App) -> anyhow::Result<Exit> {
+    let runs = runs::list(&app.context.store).await?;
+    if app.output.is_json() {
+        app.output.json(&runs)?;
+        return Ok(Exit::Done);
+    }
+    let columns = [("run", Align::Right), ("programme", Align::Left), ("period", Align::Left), ("kind", Align::Left), ("state", Align::Left), ("orders", Align::Right), ("MAD", Align::Right)];
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|r| vec![r.id.to_string(), r.programme.clone(), r.period.to_string(), r.kind.to_string(), r.state.to_string(), format::count(r.orders as u64), format::amount(r.ordered)])
+        .collect();
+    app.output.table(&columns, &rows);
+    Ok(Exit::Done)
+}
+
+/// Prints where a run stands.
+pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
+    let mut tx = app.context.store.begin().await?;
+    let run = runs::find_in_tx(&mut tx, id, false).await?.ok_or(crate::pipeline::Refusal::NoRun(id))?;
+    let totals = runs::totals_in_tx(&mut tx, id).await?;
+    let reasons = holds::by_reason_in_tx(&mut tx, id).await?;
+    let batches = batches::of_run_in_tx(&mut tx, id).await?;
+    tx.rollback().await?;
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "run": run, "totals": totals, "holds": reasons, "batches": batches }))?;
+        return Ok(Exit::Done);
+    }
+    let out = &app.output;
+    out.line(&format!("run {id} · {} {} {} · {}{}", run.programme, run.period, run.kind, run.state, if run.paused { " (paused)" } else { "" }));
+    out.line(&format!(
+        "{} households: {} orders over {}, {} exclusions",
+        format::count(run.households as u64),
+        format::count(run.orders as u64),
+        format::amount(run.ordered),
+        format::count(run.exclusions as u64)
+    ));
+    let mut by_state: std::collections::BTreeMap<_, (i64, crate::domain::money::Centimes)> = std::collections::BTreeMap::new();
+    for total in &totals {
+        let sum = by_state.entry(total.state).or_default();
+        sum.0 += total.orders;
+        sum.1 += total.amount;
+    }
+    let rows: Vec<Vec<String>> = by_state.iter().map(|(state, (n, amount))| vec![state.to_string(), format::count(*n as u64), format::amount(*amount)]).collect();
+    out.table(&[("orders", Align::Left), ("count", Align::Right), ("MAD", Align::Right)], &rows);
+    if !reasons.is_empty() {
+        let rows: Vec<Vec<String>> = reasons.iter().map(|(reason, n, amount)| vec![reason.clone(), format::count(*n as u64), format::amount(*amount)]).collect();
+        out.table(&[("held for", Align::Left), ("orders", Align::Right), ("MAD", Align::Right)], &rows);
+    }
+    let waves = batches.iter().map(|b| b.wave).max().unwrap_or(0);
+    let sent = batches.iter().filter(|b| b.file_sha256.is_some()).count();
+    out.line(&format!("{} batches in {waves} waves, {sent} of them sent", batches.len()));
+    Ok(Exit::Done)
+}
+
+async fn check(app: &App, id: RunId, acknowledge: Option<(String, String)>) -> anyhow::Result<Exit> {
+    if let Some((why, by)) = acknowledge {
+        let count = approve::acknowledge(&app.context, id, &by, &why).await?.into_inner();
+        app.output.note(&format!("{count} breaches acknowledged"));
+    }
+    let comparison = runs::comparison(&app.context.store, id).await?;
+    let mut tx = app.context.store.begin().await?;
+    runs::find_in_tx(&mut tx, id, false).await?.ok_or(crate::pipeline::Refusal::NoRun(id))?;
+    let checks = runs::checks_in_tx(&mut tx, id).await?;
+    tx.rollback().await?;
+    let open = checks.iter().any(|c| c.breached && c.acknowledged_by.is_none());
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "checks": checks, "comparison": comparison }))?;
+    } else {
+        print_comparison(app, &comparison);
+        let columns = [("check", Align::Left), ("of", Align::Left), ("value", Align::Right), ("at most", Align::Right), ("result", Align::Left)];
+        let result = |c: &runs::Check| match (&c.acknowledged_by, c.breached) {
+            (_, false) => "ok".to_owned(),
+            (None, true) => "BREACHED".to_owned(),
+            (Some(by), true) => format!("breached; {by}: {}", c.acknowledged_why.as_deref().unwrap_or("")),
+        };
+        let rows: Vec<Vec<String>> = checks.iter().map(|c| vec![c.code.clone(), c.scope.clone(), c.value.clone(), c.threshold.clone(), result(c)]).collect();
+        app.output.table(&columns, &rows);
+    }
+    Ok(if open { Exit::NeedsPerson } else { Exit::Done })
+}
+
+fn print_comparison(app: &App, lines: &[runs::ComparisonLine]) {
+    if lines.is_empty() {
+        app.output.note("there is no earlier regular run to compare with");
+        return;
+    }
+    let columns = [("", Align::Left), ("before", Align::Right), ("now", Align::Right), ("joined", Align::Right), ("left", Align::Right), ("amount changed", Align::Right), ("account changed", Align::Right), ("MAD before", Align::Right), ("MAD now", Align::Right)];
+    let count = |n: i64| format::count(n as u64);
+    let mad = |n: i64| format::amount(crate::domain::money::Centimes::new(n));
+    let rows: Vec<Vec<String>> = lines
+        .iter()
+        .map(|l| {
+            let name = if l.dimension == "all" { "all".to_owned() } else { format!("{} {}", l.dimension, l.label) };
+            vec![name, count(l.before_households), count(l.after_households), count(l.joined), count(l.left), count(l.amount_changed), count(l.account_changed), mad(l.before_amount), mad(l.after_amount)]
+        })
+        .collect();
+    app.output.table(&columns, &rows);
+}
+
+impl Reconcile {
+    pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
+        let found = reconcile::reconcile(&app.context, self.id).await?;
+        if app.output.is_json() {
+            app.output.json(&found)?;
+        } else {
+            print_reconciliation(app, &found);
+        }
+        Ok(if found.is_explained() { Exit::Done } else { Exit::NeedsPerson })
+    }
+}
+
+/// Prints a reconciliation by provider.
+pub fn print_reconciliation(app: &App, found: &reconcile::Reconciliation) {
+    let columns = [("provider", Align::Left), ("files", Align::Right), ("orders", Align::Right), ("sent", Align::Right), ("rejected", Align::Right), ("debited", Align::Right), ("returned", Align::Right), ("difference", Align::Right)];
+    let rows: Vec<Vec<String>> = found
+        .providers
+        .iter()
+        .map(|l| {
+            let amount = format::amount;
+            vec![l.provider.clone(), l.files.to_string(), format::count(l.orders as u64), amount(l.sent), amount(l.rejected), amount(l.debited), amount(l.returned), amount(l.difference)]
+        })
+        .collect();
+    app.output.table(&columns, &rows);
+    app.output.line(&format!(
+        "{}: {} open breaks, {} orders under way, {} not released, {} held",
+        found.state, found.open_breaks, found.under_way, found.unreleased, found.held
+    ));
+}

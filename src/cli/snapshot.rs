@@ -1,0 +1,157 @@
+//! `sarf snapshot import | list | show | rejects | diff`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::app::App;
+use super::ui::{Align, Exit, format};
+use crate::domain::ids::SnapshotId;
+use crate::pipeline::intake;
+use crate::store::snapshots;
+
+/// Snapshots.
+#[derive(Subcommand)]
+pub enum Snapshot {
+    /// Import the snapshot in a folder; safe to repeat
+    Import {
+        /// Folder with manifest.json and its parts
+        folder: PathBuf,
+    },
+    /// All snapshots
+    List,
+    /// One snapshot, with its rejections by reason
+    Show {
+        /// Its number
+        id: SnapshotId,
+    },
+    /// Rejected rows
+    Rejects {
+        /// Number of the snapshot
+        id: SnapshotId,
+        /// At most this many
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+        /// Write all of them to this file instead
+        #[arg(long)]
+        csv: Option<PathBuf>,
+    },
+    /// Households that joined, left or changed between two snapshots
+    Diff {
+        /// The earlier
+        before: SnapshotId,
+        /// The later
+        after: SnapshotId,
+    },
+}
+
+impl Snapshot {
+    pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
+        match self {
+            Self::Import { folder } => import(app, &folder).await,
+            Self::List => list(app).await,
+            Self::Show { id } => show(app, id).await,
+            Self::Rejects { id, limit, csv } => rejects(app, id, limit, csv).await,
+            Self::Diff { before, after } => diff(app, before, after).await,
+        }
+    }
+}
+
+async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
+    let applied = intake::import(&app.context, folder).await?;
+    let now = applied.is_now();
+    let imported = applied.into_inner();
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "snapshot": imported.id, "imported_now": now, "warnings": imported.warnings }))?;
+        return Ok(Exit::Done);
+    }
+    if !now {
+        app.output.line(&format!("snapshot {} was imported before; nothing changed", imported.id));
+        return Ok(Exit::Done);
+    }
+    for warning in &imported.warnings {
+        app.output.note(&format!("warning: {warning}"));
+    }
+    let c = imported.counts;
+    app.output.line(&format!(
+        "snapshot {}: {} households and {} members; {} household and {} member rows set aside",
+        imported.id,
+        format::count(c.households),
+        format::count(c.members),
+        format::count(c.household_rows - c.households),
+        format::count(c.member_rows - c.members)
+    ));
+    Ok(Exit::Done)
+}
+
+async fn list(app: &App) -> anyhow::Result<Exit> {
+    let snapshots = snapshots::list(&app.context.store).await?;
+    if app.output.is_json() {
+        app.output.json(&snapshots)?;
+        return Ok(Exit::Done);
+    }
+    let columns = [("id", Align::Right), ("programme", Align::Left), ("period", Align::Left), ("households", Align::Right), ("members", Align::Right), ("rejected", Align::Right), ("sha256", Align::Left)];
+    let rows: Vec<Vec<String>> = snapshots
+        .iter()
+        .map(|s| {
+            let rejected = (s.rejected_households + s.rejected_members) as u64;
+            vec![s.id.to_string(), s.programme.clone(), s.period.to_string(), format::count(s.households as u64), format::count(s.members as u64), format::count(rejected), s.sha256[..12].to_owned()]
+        })
+        .collect();
+    app.output.table(&columns, &rows);
+    Ok(Exit::Done)
+}
+
+async fn show(app: &App, id: SnapshotId) -> anyhow::Result<Exit> {
+    let snapshot = snapshots::find(&app.context.store, id).await?.ok_or_else(|| anyhow::anyhow!("snapshot `{id}` is not known"))?;
+    let counts = snapshots::rejection_counts(&app.context.store, id).await?;
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "snapshot": snapshot, "rejections": counts }))?;
+        return Ok(Exit::Done);
+    }
+    app.output.line(&format!("snapshot {id} · {} {} · {} · sha256 {}", snapshot.programme, snapshot.period, snapshot.source, snapshot.sha256));
+    app.output.line(&format!("{} households, {} members", format::count(snapshot.households as u64), format::count(snapshot.members as u64)));
+    let columns = [("part", Align::Left), ("field", Align::Left), ("reason", Align::Left), ("rows", Align::Right)];
+    let rows: Vec<Vec<String>> = counts.into_iter().map(|(part, field, reason, n)| vec![part, field, reason, format::count(n as u64)]).collect();
+    app.output.table(&columns, &rows);
+    Ok(Exit::Done)
+}
+
+async fn rejects(app: &App, id: SnapshotId, limit: i64, csv: Option<PathBuf>) -> anyhow::Result<Exit> {
+    let limit = if csv.is_some() { i64::MAX } else { limit };
+    let rejected = snapshots::rejections(&app.context.store, id, limit).await?;
+    if let Some(path) = csv {
+        let mut writer = csv::Writer::from_path(&path)?;
+        for row in &rejected {
+            writer.serialize(row)?;
+        }
+        writer.flush()?;
+        app.output.note(&format!("{} rows in {}", format::count(rejected.len() as u64), path.display()));
+    } else if app.output.is_json() {
+        app.output.json(&rejected)?;
+    } else {
+        let columns = [("part", Align::Left), ("row", Align::Right), ("household", Align::Left), ("field", Align::Left), ("value", Align::Left), ("reason", Align::Left)];
+        let rows: Vec<Vec<String>> = rejected
+            .into_iter()
+            .map(|r| vec![r.part, r.row.to_string(), r.household_id.unwrap_or_default(), r.field, r.value, r.reason])
+            .collect();
+        app.output.table(&columns, &rows);
+    }
+    Ok(Exit::Done)
+}
+
+async fn diff(app: &App, before: SnapshotId, after: SnapshotId) -> anyhow::Result<Exit> {
+    for id in [before, after] {
+        if snapshots::find(&app.context.store, id).await?.is_none() {
+            anyhow::bail!("snapshot `{id}` is not known");
+        }
+    }
+    let diff = crate::store::households::diff(&app.context.store, before, after).await?;
+    if app.output.is_json() {
+        app.output.json(&diff)?;
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<Vec<String>> = diff.iter().map(|(what, n)| vec![(*what).to_owned(), format::count(*n as u64)]).collect();
+    app.output.table(&[("households", Align::Left), ("count", Align::Right)], &rows);
+    Ok(Exit::Done)
+}

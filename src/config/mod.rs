@@ -1,0 +1,145 @@
+//! Configuration: `sarf.toml`, `programmes/*.toml`, `providers/*.toml` and the calendar, read once at start.
+//! Unknown keys are refused; an error names the file.
+
+mod settings;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::calendar::{Calendar, CalendarError};
+use crate::domain::ids::Code;
+use crate::domain::programme::{Programme, ProgrammeError};
+use crate::domain::provider::{Provider, RouteTableError, Router};
+
+pub use settings::{Checks, Debtor, Dispatch, Feedback, Holds, Registry, Settings};
+
+/// Everything that is configured.
+#[derive(Debug)]
+pub struct Config {
+    /// `sarf.toml`.
+    pub settings: Settings,
+    /// By code.
+    pub programmes: BTreeMap<Code, ConfiguredProgramme>,
+    /// Providers and the routing to them.
+    pub router: Router,
+    /// Business days.
+    pub calendar: Calendar,
+}
+
+/// A programme's rules and the hash of the text they were read from.
+#[derive(Debug)]
+pub struct ConfiguredProgramme {
+    /// The rules.
+    pub rules: Programme,
+    /// SHA-256 of the file: what an approval is bound to.
+    pub sha256: [u8; 32],
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file or folder cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, or not with these keys.
+    #[error("`{}` cannot be understood", path.display())]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A programme's rules do not hold together.
+    #[error("programme in `{}`", path.display())]
+    Programme {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: Box<ProgrammeError>,
+    },
+    /// The calendar does not hold together.
+    #[error("calendar in `{}`", path.display())]
+    Calendar {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: Box<CalendarError>,
+    },
+    /// Two files define one programme.
+    #[error("programme `{0}` is defined twice")]
+    ProgrammeTwice(Code),
+    /// The providers do not hold together.
+    #[error("providers")]
+    Providers(#[from] RouteTableError),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProvidersFile {
+    #[serde(default)]
+    provider: Vec<Provider>,
+}
+
+impl Config {
+    /// Reads the configuration below `folder`.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn read(folder: &Path) -> Result<Self, ConfigError> {
+        let settings: Settings = parse(&folder.join("sarf.toml"))?;
+        let mut programmes = BTreeMap::new();
+        for path in toml_files(&folder.join("programmes"))? {
+            let text = read(&path)?;
+            let rules = Programme::from_toml(&text)
+                .map_err(|source| ConfigError::Programme { path: path.clone(), source: Box::new(source) })?;
+            let code = rules.code().clone();
+            let sha256 = Sha256::digest(text.as_bytes()).into();
+            if programmes.insert(code.clone(), ConfiguredProgramme { rules, sha256 }).is_some() {
+                return Err(ConfigError::ProgrammeTwice(code));
+            }
+        }
+        let mut providers = Vec::new();
+        for path in toml_files(&folder.join("providers"))? {
+            providers.extend(parse::<ProvidersFile>(&path)?.provider);
+        }
+        let calendar_path = folder.join(&settings.calendar.file);
+        let calendar = Calendar::from_toml(&read(&calendar_path)?)
+            .map_err(|source| ConfigError::Calendar { path: calendar_path, source: Box::new(source) })?;
+        Ok(Self { settings, programmes, router: Router::new(providers)?, calendar })
+    }
+
+    /// The programme of a code.
+    pub fn programme(&self, code: &str) -> Option<&ConfiguredProgramme> {
+        self.programmes.get(&Code::parse(code).ok()?)
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    toml::from_str(&read(path)?)
+        .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })
+}
+
+/// The `.toml` files of a folder, by name, so that the order never depends on the file system.
+fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let fault = |source| ConfigError::Read { path: folder.into(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,117 @@
+//! `sarf.toml`: one struct for each concern.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer};
+use time::UtcOffset;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Who pays.
+    pub debtor: Debtor,
+    /// How the registry writes its numbers.
+    pub registry: Registry,
+    /// Business days and local time.
+    pub calendar: CalendarSettings,
+    /// When orders are held.
+    pub holds: Holds,
+    /// When submission is blocked.
+    pub checks: Checks,
+    /// How files leave.
+    pub dispatch: Dispatch,
+    /// How messages are read.
+    pub feedback: Feedback,
+}
+
+/// Initiating party and debtor of every bank file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Debtor {
+    /// Name, at most 70 characters of the SEPA set.
+    pub name: String,
+    /// Organisation id.
+    pub id: String,
+}
+
+/// How the registry writes its numbers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// Whether the check digit of an IDCS must be right.
+    pub idcs_check_digit: bool,
+}
+
+/// Business days and local time.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarSettings {
+    /// File of holidays, below the configuration folder.
+    pub file: String,
+    /// Offset that cutoffs are in.
+    #[serde(deserialize_with = "read_offset")]
+    pub utc_offset: UtcOffset,
+}
+
+/// How many households may share a thing before their orders are held.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holds {
+    /// One account.
+    pub account_households_max: u32,
+    /// One phone.
+    pub phone_households_max: u32,
+    /// One person.
+    pub person_households_max: u32,
+}
+
+/// Thresholds of the comparison with the previous regular run; shares from 0 to 1.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checks {
+    /// Households that are new, of those before.
+    pub joined_share_max: Decimal,
+    /// Households that are gone, of those before.
+    pub left_share_max: Decimal,
+    /// Households whose amount changed, of those in both.
+    pub amount_changed_share_max: Decimal,
+    /// Households whose account changed, of those in both.
+    pub account_changed_share_max: Decimal,
+    /// Change of the total amount, either way.
+    pub total_change_share_max: Decimal,
+    /// A region or provider with fewer households before is not looked at alone.
+    pub scope_households_min: u64,
+    /// Change of a region's or provider's amount, either way.
+    pub scope_change_share_max: Decimal,
+    /// Orders held, of all orders.
+    pub held_share_max: Decimal,
+    /// Household rows rejected, of all rows.
+    pub rejected_share_max: Decimal,
+}
+
+/// How files leave.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dispatch {
+    /// Most orders in one file.
+    pub orders_per_file: u32,
+    /// Whether a file is read back after it was written.
+    pub read_back: bool,
+}
+
+/// How messages are read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feedback {
+    /// A larger message is refused.
+    pub message_bytes_max: u64,
+    /// A deeper one too.
+    pub depth_max: u16,
+}
+
+fn read_offset<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UtcOffset, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let format = time::macros::format_description!("[offset_hour sign:mandatory]:[offset_minute]");
+    UtcOffset::parse(&text, format)
+        .map_err(|_| serde::de::Error::custom(format!("utc_offset `{text}` is not of the form +HH:MM")))
+}

@@ -1,0 +1,431 @@
+//! Identifiers: each its own type, none holding a wrong value. Those that name a person print masked.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Defines a database identifier: a positive number, given by the store.
+macro_rules! row_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// Wraps the store's number.
+            pub const fn new(id: i64) -> Self {
+                Self(id)
+            }
+
+            /// The store's number.
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = std::num::ParseIntError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+row_id!(
+    /// An imported snapshot.
+    SnapshotId
+);
+row_id!(
+    /// A payment run.
+    RunId
+);
+row_id!(
+    /// A batch: in the file lane, one pain.001 file.
+    BatchId
+);
+row_id!(
+    /// A feedback message (pain.002, camt.053, camt.054) that was imported.
+    MessageId
+);
+row_id!(
+    /// A ledger account.
+    AccountId
+);
+
+/// A payment order: its run in the upper 31 bits, its place in the run (from 1) in the lower 32.
+/// Ascends with the household id within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId(i64);
+
+impl OrderId {
+    /// The order at place `sequence` of a run.
+    ///
+    /// # Panics
+    /// When the run number needs more than 31 bits.
+    pub fn compose(run: RunId, sequence: u32) -> Self {
+        assert!((0..1 << 31).contains(&run.get()), "run number out of range");
+        Self((run.get() << 32) | i64::from(sequence))
+    }
+
+    /// Wraps the store's number.
+    pub const fn new(id: i64) -> Self {
+        Self(id)
+    }
+
+    /// The store's number.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The run the order belongs to.
+    pub const fn run(self) -> RunId {
+        RunId(self.0 >> 32)
+    }
+
+    /// The order's place in its run, from 1.
+    pub const fn sequence(self) -> u32 {
+        (self.0 & 0xFFFF_FFFF) as u32
+    }
+}
+
+/// Why a text is not an identifier of the kind asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Nothing there.
+    #[error("missing")]
+    Missing,
+    /// Wrong length or characters.
+    #[error("malformed")]
+    Malformed,
+    /// The check digit does not follow from the others.
+    #[error("check digit does not match")]
+    CheckDigit,
+}
+
+/// The registry's household identifier: 1 to 23 characters of `A-Z a-z 0-9 . _ -`, compared byte by byte.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HouseholdId {
+    // Zero-padded, so that the derived order is the order of the bytes: zero is below every allowed character.
+    bytes: [u8; 23],
+    len: u8,
+}
+
+impl HouseholdId {
+    /// The longest identifier, in bytes.
+    pub const MAX_LEN: usize = 23;
+
+    /// Reads an identifier.
+    ///
+    /// # Errors
+    /// Empty, too long, or with a character outside the set.
+    pub fn parse(text: &[u8]) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Missing);
+        }
+        let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if text.len() > Self::MAX_LEN || !text.iter().all(allowed) {
+            return Err(IdError::Malformed);
+        }
+        let mut bytes = [0; 23];
+        bytes[..text.len()].copy_from_slice(text);
+        Ok(Self { bytes, len: text.len() as u8 })
+    }
+
+    /// The identifier's text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).expect("a household id holds ASCII")
+    }
+}
+
+impl fmt::Debug for HouseholdId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for HouseholdId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A person's number in the national population registry: 10 digits, the first not 0 or 1, the last a Verhoeff
+/// check digit (as in MOSIP; whether the digit is checked is a setting). Prints masked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Idcs(u64);
+
+impl Idcs {
+    /// Reads a number; `check_digit` says whether the last digit must be right.
+    ///
+    /// # Errors
+    /// See [`IdError`].
+    pub fn parse(text: &[u8], check_digit: bool) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Missing);
+        }
+        if text.len() != 10 || !text.iter().all(u8::is_ascii_digit) || text[0] < b'2' {
+            return Err(IdError::Malformed);
+        }
+        if check_digit && verhoeff(text) != 0 {
+            return Err(IdError::CheckDigit);
+        }
+        Ok(Self(text.iter().fold(0, |v, b| v * 10 + u64::from(b - b'0'))))
+    }
+
+    /// The number whose first nine digits are `stem` (200,000,000 to 999,999,999), its check digit worked out.
+    ///
+    /// # Panics
+    /// On a stem out of range.
+    pub fn from_stem(stem: u32) -> Self {
+        assert!((200_000_000..1_000_000_000).contains(&stem), "stem out of range");
+        let text = format!("{stem}0");
+        let check = VERHOEFF_INVERSE[usize::from(verhoeff(text.as_bytes()))];
+        Self(u64::from(stem) * 10 + u64::from(check))
+    }
+
+    /// Wraps a number read back from the store.
+    pub const fn from_stored(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number, in clear.
+    pub const fn reveal(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for Idcs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "…{:02}", self.0 % 100)
+    }
+}
+
+/// A national identity card number, checked loosely: one or two capitals, then 1 to 7 digits. Prints masked.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Cin(Box<str>);
+
+impl Cin {
+    /// Reads a card number; small letters are raised.
+    ///
+    /// # Errors
+    /// See [`IdError`].
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Missing);
+        }
+        let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let digits = &text.as_bytes()[letters..];
+        if !(1..=2).contains(&letters)
+            || !(1..=7).contains(&digits.len())
+            || !digits.iter().all(u8::is_ascii_digit)
+        {
+            return Err(IdError::Malformed);
+        }
+        Ok(Self(text.to_ascii_uppercase().into()))
+    }
+
+    /// The card number, in clear.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Cin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CIN…")
+    }
+}
+
+/// A Moroccan mobile number: `+212`, then 6 or 7, then 8 digits. Prints masked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Phone(u32);
+
+impl Phone {
+    /// Reads `+212612345678`, `00212612345678` or `0612345678`; spaces are passed over.
+    ///
+    /// # Errors
+    /// See [`IdError`].
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Missing);
+        }
+        let compact: String = text.chars().filter(|c| *c != ' ').collect();
+        let national = compact
+            .strip_prefix("+212")
+            .or_else(|| compact.strip_prefix("00212"))
+            .or_else(|| compact.strip_prefix('0'))
+            .ok_or(IdError::Malformed)?;
+        let valid = national.len() == 9
+            && national.bytes().all(|b| b.is_ascii_digit())
+            && matches!(national.as_bytes()[0], b'6' | b'7');
+        if !valid {
+            return Err(IdError::Malformed);
+        }
+        national.parse().map(Self).map_err(|_| IdError::Malformed)
+    }
+
+    /// Wraps the nine national digits read back from the store.
+    pub const fn from_stored(national: u32) -> Self {
+        Self(national)
+    }
+
+    /// The nine national digits as a number, for the store and for exact comparison.
+    pub const fn national(self) -> u32 {
+        self.0
+    }
+
+    /// The number in international form, in clear.
+    pub fn reveal(self) -> String {
+        format!("+212{:09}", self.0)
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+212…{:02}", self.0 % 100)
+    }
+}
+
+/// A short code from configuration: programme, provider, purpose, exclusion. 1 to 32 characters of `A-Z a-z 0-9 _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct Code(Box<str>);
+
+impl Code {
+    /// Reads a code.
+    ///
+    /// # Errors
+    /// Empty, too long, or with a character outside the set.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Missing);
+        }
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if text.len() > 32 || !text.bytes().all(allowed) {
+            return Err(IdError::Malformed);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The code's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Code {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::parse(text)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Code {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|e| serde::de::Error::custom(format!("code `{text}`: {e}")))
+    }
+}
+
+/// The Verhoeff checksum of ASCII digits, the check digit included: 0 when it is right (J. Verhoeff, 1969).
+fn verhoeff(digits: &[u8]) -> u8 {
+    digits.iter().rev().enumerate().fold(0u8, |sum, (i, b)| {
+        VERHOEFF_PRODUCT[usize::from(sum)][usize::from(VERHOEFF_PERMUTED[i % 8][usize::from(b - b'0')])]
+    })
+}
+
+const VERHOEFF_PRODUCT: [[u8; 10]; 10] = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    [1, 2, 3, 4, 0, 6, 7, 8, 9, 5],
+    [2, 3, 4, 0, 1, 7, 8, 9, 5, 6],
+    [3, 4, 0, 1, 2, 8, 9, 5, 6, 7],
+    [4, 0, 1, 2, 3, 9, 5, 6, 7, 8],
+    [5, 9, 8, 7, 6, 0, 4, 3, 2, 1],
+    [6, 5, 9, 8, 7, 1, 0, 4, 3, 2],
+    [7, 6, 5, 9, 8, 2, 1, 0, 4, 3],
+    [8, 7, 6, 5, 9, 3, 2, 1, 0, 4],
+    [9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+];
+const VERHOEFF_PERMUTED: [[u8; 10]; 8] = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    [1, 5, 7, 6, 2, 8, 3, 0, 9, 4],
+    [5, 8, 0, 3, 7, 9, 6, 1, 4, 2],
+    [8, 9, 1, 6, 0, 4, 3, 5, 2, 7],
+    [9, 4, 5, 3, 1, 2, 6, 8, 7, 0],
+    [4, 2, 8, 6, 5, 7, 3, 9, 0, 1],
+    [2, 7, 9, 3, 8, 0, 6, 4, 1, 5],
+    [7, 0, 4, 6, 9, 1, 3, 2, 5, 8],
+];
+const VERHOEFF_INVERSE: [u8; 10] = [0, 4, 3, 2, 1, 5, 6, 7, 8, 9];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verhoeff_known_value() {
+        // The textbook example: 236 takes check digit 3.
+        assert_eq!(verhoeff(b"2363"), 0);
+        assert_ne!(verhoeff(b"2364"), 0);
+    }
+
+    #[test]
+    fn persons_and_phones() {
+        let idcs = Idcs::from_stem(234_567_890);
+        let text = idcs.reveal().to_string();
+        assert_eq!(Idcs::parse(text.as_bytes(), true), Ok(idcs));
+        let wrong = format!("{}{}", &text[..9], (text.as_bytes()[9] - b'0' + 1) % 10);
+        assert_eq!(Idcs::parse(wrong.as_bytes(), true), Err(IdError::CheckDigit));
+        assert!(Idcs::parse(wrong.as_bytes(), false).is_ok());
+        assert_eq!(Idcs::parse(b"0234567890", false), Err(IdError::Malformed));
+        for (text, ok) in [
+            ("+212612345678", true),
+            ("0712345678", true),
+            ("00212 612 345 678", true),
+            ("0512345678", false),
+            ("+33612345678", false),
+            ("061234567", false),
+        ] {
+            assert_eq!(Phone::parse(text).is_ok(), ok, "{text}");
+        }
+        assert_eq!(Phone::parse("0612345678").unwrap().reveal(), "+212612345678");
+        assert_eq!(format!("{:?}", Phone::parse("0612345678").unwrap()), "+212…78");
+        assert!(
+            Cin::parse("ab123456").is_ok() && Cin::parse("ABC1").is_err() && Cin::parse("A12345678").is_err()
+        );
+    }
+
+    #[test]
+    fn household_ids_order_as_their_bytes() {
+        let mut ids: Vec<_> = ["H10", "H1", "H2", "H-1", "h1"]
+            .iter()
+            .map(|t| HouseholdId::parse(t.as_bytes()).unwrap())
+            .collect();
+        ids.sort();
+        assert_eq!(
+            ids.iter().map(|i| i.as_str().to_owned()).collect::<Vec<_>>(),
+            ["H-1", "H1", "H10", "H2", "h1"]
+        );
+        assert!(HouseholdId::parse(b"a b").is_err() && HouseholdId::parse(&[b'x'; 24]).is_err());
+    }
+
+    #[test]
+    fn order_ids_carry_run_and_sequence() {
+        let id = OrderId::compose(RunId::new(7), 4_000_000_000);
+        assert_eq!((id.run(), id.sequence()), (RunId::new(7), 4_000_000_000));
+        assert!(id < OrderId::compose(RunId::new(8), 1));
+    }
+}

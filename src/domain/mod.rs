@@ -1,0 +1,22 @@
+//! The rules of the house, pure: no tokio, no SQL, no clock, no randomness, no environment.
+
+pub mod batch;
+pub mod calendar;
+pub mod entitlement;
+pub mod household;
+pub mod ids;
+pub mod ledger;
+pub mod money;
+pub mod order;
+pub mod period;
+pub mod programme;
+pub mod provider;
+pub mod reason;
+pub mod rib;
+pub mod run;
+
+/// Hex form of a hash.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|n| char::from(DIGITS[usize::from(n)])).collect()
+}

@@ -1,0 +1,347 @@
+//! The shape of a programme file, key by key. Unknown keys are refused; [`super::validate`] checks what a type cannot.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::domain::household::{SchoolCycle, SchoolSector, Score};
+use crate::domain::ids::Code;
+use crate::domain::money::Centimes;
+use crate::domain::period::Period;
+
+/// A whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProgrammeFile {
+    pub code: Code,
+    pub name: Names,
+    pub purpose: Code,
+    pub purpose_code: IsoCode,
+    pub category_purpose: IsoCode,
+    #[serde(default = "all_months")]
+    pub months: Vec<u8>,
+    #[serde(default)]
+    pub not_with: Vec<Code>,
+    #[serde(default, deserialize_with = "by_year")]
+    pub budget: BTreeMap<i32, Centimes>,
+    #[serde(default)]
+    pub arrears: Vec<Arrears>,
+    pub eligibility: Eligibility,
+    pub versions: Vec<Version>,
+}
+
+impl ProgrammeFile {
+    pub(super) fn version_at(&self, period: Period) -> Option<&Version> {
+        self.versions.iter().rev().find(|v| v.from <= period)
+    }
+}
+
+/// A name in the three languages of the programme's documents.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Names {
+    /// French.
+    pub fr: Box<str>,
+    /// Arabic.
+    pub ar: Box<str>,
+    /// English.
+    pub en: Box<str>,
+}
+
+/// A rule's short label, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// French.
+    pub fr: Box<str>,
+    /// English.
+    pub en: Box<str>,
+}
+
+/// A four-letter ISO 20022 external code (`SSBE`, `GOVT`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct IsoCode([u8; 4]);
+
+impl IsoCode {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("an ISO code holds capitals only")
+    }
+}
+
+impl fmt::Debug for IsoCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for IsoCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match <[u8; 4]>::try_from(text.as_bytes()) {
+            Ok(bytes) if bytes.iter().all(u8::is_ascii_uppercase) => Ok(Self(bytes)),
+            _ => Err(D::Error::custom(format!("`{text}` is not a code of four capitals"))),
+        }
+    }
+}
+
+/// Months paid together with a later one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrears {
+    /// The month whose run pays them.
+    pub paid_in: Period,
+    /// The earlier months that it pays.
+    pub covers: Vec<Period>,
+}
+
+/// Who may draw the programme.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Eligibility {
+    /// The highest RSU score that is eligible, itself included; absent: any score.
+    #[serde(default, deserialize_with = "score")]
+    pub score_max: Option<Score>,
+    /// Whether the head must live in Morocco.
+    #[serde(default = "yes")]
+    pub resident_required: bool,
+    /// Which of the registry's exclusions hold for this programme.
+    #[serde(default)]
+    pub excluded_by: ExcludedBy,
+}
+
+/// The registry's exclusions that a programme heeds: `"any"`, or a list of codes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ExcludedBy {
+    /// All of them, those not known yet too.
+    #[default]
+    Any,
+    /// Only these.
+    Listed(Vec<Code>),
+}
+
+impl ExcludedBy {
+    /// Whether the registry's code excludes.
+    pub fn heeds(&self, code: &Code) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(codes) => codes.contains(code),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ExcludedBy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "\"any\" or a list of codes")]
+        enum Form {
+            Word(String),
+            List(Vec<Code>),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Word(word) if word == "any" => Ok(Self::Any),
+            Form::Word(word) => {
+                Err(D::Error::custom(format!("`{word}` is neither \"any\" nor a list of codes")))
+            }
+            Form::List(codes) => Ok(Self::Listed(codes)),
+        }
+    }
+}
+
+/// The rules in force from a month until the next version starts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Version {
+    /// The first month it holds for.
+    pub from: Period,
+    /// The least that a household which is due anything receives for a month.
+    #[serde(default, deserialize_with = "amount")]
+    pub floor: Centimes,
+    /// The most that a household receives for a month.
+    #[serde(default, deserialize_with = "some_amount")]
+    pub cap: Option<Centimes>,
+    /// What a household without a counted child receives for a month; absent: nothing.
+    #[serde(default, deserialize_with = "some_amount")]
+    pub flat_rate: Option<Centimes>,
+    /// Who counts as a child, and in which rank.
+    #[serde(default)]
+    pub child: ChildSettings,
+    /// The rules, in the order in which they are tried.
+    pub rules: Vec<Rule>,
+}
+
+/// Who counts as a child, and in which rank.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChildSettings {
+    /// The day on which age is taken.
+    pub age_basis: AgeBasis,
+    /// The highest age that counts, in completed years.
+    pub age_max: u8,
+    /// The order of ranks.
+    pub rank_order: RankOrder,
+    /// The order of children born on the same day.
+    pub ties: TieRule,
+    /// From when on a dead child counts no more.
+    pub death: DeathRule,
+    /// Whether a child in the care of an institution counts.
+    pub institution: Institution,
+}
+
+impl Default for ChildSettings {
+    fn default() -> Self {
+        Self {
+            age_basis: AgeBasis::default(),
+            age_max: 20,
+            rank_order: RankOrder::default(),
+            ties: TieRule::default(),
+            death: DeathRule::default(),
+            institution: Institution::default(),
+        }
+    }
+}
+
+/// The day on which age is taken, in completed years. Whoever is not born by then does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgeBasis {
+    /// The last day of the month.
+    #[default]
+    EndOfPeriod,
+    /// The first day of the month.
+    StartOfPeriod,
+}
+
+/// The order of ranks, by date of birth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RankOrder {
+    /// The eldest counted child has rank 1.
+    #[default]
+    EldestFirst,
+    /// The youngest counted child has rank 1.
+    YoungestFirst,
+}
+
+/// The order of children born on the same day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TieRule {
+    /// Ascending by their number in the population registry.
+    #[default]
+    Id,
+}
+
+/// From when on a dead child counts no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeathRule {
+    /// A death before the month ends the count; one during the month still counts for it.
+    #[default]
+    BeforePeriod,
+    /// A death up to the last day of the month ends the count.
+    ThroughPeriod,
+}
+
+/// Whether a child in the care of an institution counts with the household.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Institution {
+    /// It has no rank and no amount: its aid goes elsewhere.
+    #[default]
+    Excluded,
+    /// It counts as any other.
+    Counted,
+}
+
+/// How a rule adds up with the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleKind {
+    /// Of all base rules, the first that a child meets is paid for it.
+    Base,
+    /// Paid for each child that meets it, whatever else is paid.
+    Supplement,
+}
+
+/// An amount for each child that meets every condition given; a condition left out holds for all.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its code, unique in the version.
+    pub code: Code,
+    /// What the operator reads.
+    pub label: Label,
+    /// How it adds up.
+    pub kind: RuleKind,
+    /// For one child and month.
+    #[serde(deserialize_with = "amount")]
+    pub amount: Centimes,
+    /// Lowest age, in completed years.
+    pub age_min: Option<u8>,
+    /// Highest age, in completed years.
+    pub age_max: Option<u8>,
+    /// Lowest rank.
+    pub rank_min: Option<u8>,
+    /// Highest rank.
+    pub rank_max: Option<u8>,
+    /// Enrolled in a school, or not.
+    pub in_school: Option<bool>,
+    /// Enrolled in one of these cycles.
+    #[serde(default)]
+    pub school_cycle: Vec<SchoolCycle>,
+    /// Enrolled in a school of this sector.
+    pub school_sector: Option<SchoolSector>,
+    /// Father dead, or not.
+    pub father_orphan: Option<bool>,
+    /// Severely disabled, or not.
+    pub severe_disability: Option<bool>,
+    /// Calendar months (1 to 12) for which it is paid; empty: all.
+    #[serde(default)]
+    pub months: Vec<u8>,
+    /// For how many children of a household it is paid in a month, in the order of their ranks.
+    pub max_children: Option<u8>,
+    /// Rules of the same quota share one `max_children`.
+    pub quota: Option<Code>,
+    /// Whether it counts towards the floor; if not, it comes on top of it.
+    #[serde(default = "yes")]
+    pub in_floor: bool,
+}
+
+fn all_months() -> Vec<u8> {
+    (1..=12).collect()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// An amount written as text (`"250.00"`): a TOML number would pass through a float.
+fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Centimes, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|e| D::Error::custom(format!("amount `{text}`: {e}")))
+}
+
+fn some_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Centimes>, D::Error> {
+    amount(deserializer).map(Some)
+}
+
+fn score<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Score>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Score::parse(text.as_bytes())
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format!("`{text}` is not a score")))
+}
+
+fn by_year<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<i32, Centimes>, D::Error> {
+    #[derive(Deserialize)]
+    struct Envelope(#[serde(deserialize_with = "amount")] Centimes);
+    let years = BTreeMap::<String, Envelope>::deserialize(deserializer)?;
+    let parse = |(year, Envelope(amount)): (String, Envelope)| match year.parse() {
+        Ok(number @ 2000..2200) => Ok((number, amount)),
+        _ => Err(D::Error::custom(format!("`{year}` is not a year"))),
+    };
+    years.into_iter().map(parse).collect()
+}

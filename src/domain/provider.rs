@@ -1,0 +1,314 @@
+//! Providers (banks, payment institutions, wallets) and the routing of a household to one of them.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use time::Time;
+
+use super::household::{Household, Means};
+use super::ids::Code;
+use super::money::Centimes;
+use super::reason::HoldReason;
+use super::rib::{Rib, RibError};
+
+/// How a provider wants accounts written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountFormat {
+    /// 24 digits, as `Othr/Id`.
+    Rib,
+    /// 28 characters, as `IBAN`.
+    Iban,
+}
+
+/// One line of `config/providers/*.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Short code, also the name of its folder in the outbox.
+    pub code: Code,
+    /// Name, for people.
+    pub name: String,
+    /// Business identifier code (ISO 9362), where known.
+    pub bic: Option<String>,
+    /// Bank codes whose accounts it keeps.
+    pub bank_codes: Vec<String>,
+    /// Clearing member id where it has no bank code.
+    pub clearing_member: Option<String>,
+    /// Whether the provider has confirmed this line.
+    pub verified: bool,
+    /// By which means it pays.
+    pub means: Vec<Means>,
+    /// How it wants accounts written.
+    pub account_format: AccountFormat,
+    /// The programme's own account there, which its statements are of.
+    #[serde(deserialize_with = "read_rib")]
+    pub debtor_account: Rib,
+    /// Orders it takes a day: a run's orders beyond go into further waves.
+    pub daily_capacity: u32,
+    /// Local time after which a file counts for the next business day.
+    #[serde(deserialize_with = "read_time")]
+    pub cutoff: Time,
+    /// Business days from delivery to value date.
+    pub lead_days: u8,
+    /// Most that an account may take, by level from 1; empty for no limit.
+    #[serde(default)]
+    pub ceilings: Vec<Centimes>,
+    /// Level of an account whose level is not known.
+    #[serde(default)]
+    pub default_level: u8,
+}
+
+fn read_rib<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Rib, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Rib::parse(&text).map_err(|e| serde::de::Error::custom(format!("debtor_account: {e}")))
+}
+
+fn read_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Time::parse(&text, time::macros::format_description!("[hour]:[minute]"))
+        .map_err(|_| serde::de::Error::custom(format!("cutoff `{text}` is not of the form HH:MM")))
+}
+
+impl Provider {
+    /// The most that an account of a level may take.
+    pub fn ceiling(&self, level: Option<u8>) -> Option<Centimes> {
+        let level = level.unwrap_or(self.default_level).max(1);
+        self.ceilings.get(usize::from(level) - 1).or(self.ceilings.last()).copied()
+    }
+
+    /// The clearing member id that names it where it has no BIC.
+    pub fn member_id(&self) -> &str {
+        self.clearing_member.as_deref().or(self.bank_codes.first().map(String::as_str)).unwrap_or("")
+    }
+}
+
+/// Why the providers of a configuration cannot be routed to.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteTableError {
+    /// Two providers bear one code.
+    #[error("provider `{0}` is configured twice")]
+    Twice(Code),
+    /// A bank code that is not three digits.
+    #[error("provider `{0}`: bank code `{1}` is not three digits")]
+    BankCode(Code, String),
+    /// Two providers claim one bank code.
+    #[error("bank code `{0}` belongs to both `{1}` and `{2}`")]
+    SharedBankCode(String, Code, Code),
+    /// No capacity means no wave.
+    #[error("provider `{0}`: daily_capacity must be at least 1")]
+    NoCapacity(Code),
+}
+
+/// Finds the provider of a household.
+#[derive(Debug)]
+pub struct Router {
+    providers: Vec<Provider>,
+    by_bank_code: HashMap<u16, usize>,
+    by_code: HashMap<Code, usize>,
+}
+
+/// Where a household's order goes; a reason when it must be held all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Index into [`Router::providers`]; `None` when no provider was found.
+    pub provider: Option<usize>,
+    /// Why it is held.
+    pub hold: Option<HoldReason>,
+}
+
+impl Router {
+    /// Builds the routing table.
+    ///
+    /// # Errors
+    /// See [`RouteTableError`].
+    pub fn new(providers: Vec<Provider>) -> Result<Self, RouteTableError> {
+        let (mut by_bank_code, mut by_code) = (HashMap::new(), HashMap::new());
+        for (index, provider) in providers.iter().enumerate() {
+            if by_code.insert(provider.code.clone(), index).is_some() {
+                return Err(RouteTableError::Twice(provider.code.clone()));
+            }
+            if provider.daily_capacity == 0 {
+                return Err(RouteTableError::NoCapacity(provider.code.clone()));
+            }
+            for code in &provider.bank_codes {
+                let number = bank_number(code)
+                    .ok_or_else(|| RouteTableError::BankCode(provider.code.clone(), code.clone()))?;
+                if let Some(other) = by_bank_code.insert(number, index) {
+                    let other: &Provider = &providers[other];
+                    return Err(RouteTableError::SharedBankCode(
+                        code.clone(),
+                        other.code.clone(),
+                        provider.code.clone(),
+                    ));
+                }
+            }
+        }
+        Ok(Self { providers, by_bank_code, by_code })
+    }
+
+    /// All providers, in the order of the configuration.
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// The provider of a code.
+    pub fn by_code(&self, code: &str) -> Option<(usize, &Provider)> {
+        let index = *self.by_code.get(&Code::parse(code).ok()?)?;
+        Some((index, &self.providers[index]))
+    }
+
+    /// Finds where an order of `amount` for this household goes.
+    pub fn route(&self, household: &Household, amount: Centimes) -> Route {
+        match household.means {
+            Means::BankAccount | Means::PaymentAccount => self.route_account(household, amount),
+            Means::Wallet | Means::Cash => self.route_phone(household, amount),
+        }
+    }
+
+    fn route_account(&self, household: &Household, amount: Centimes) -> Route {
+        let rib = match Rib::parse(&household.payee.account) {
+            Ok(rib) => rib,
+            Err(error) => {
+                let hold = match error {
+                    RibError::BadKey => HoldReason::RibBadKey,
+                    RibError::Malformed => HoldReason::RibMalformed,
+                };
+                return Route { provider: None, hold: Some(hold) };
+            }
+        };
+        let serving = bank_number(rib.bank_code()).and_then(|number| self.by_bank_code.get(&number));
+        let Some(&index) = serving.filter(|i| self.providers[**i].means.contains(&household.means)) else {
+            return Route { provider: None, hold: Some(HoldReason::UnknownBank) };
+        };
+        self.under_ceiling(index, household, amount)
+    }
+
+    fn route_phone(&self, household: &Household, amount: Centimes) -> Route {
+        let named = household.provider.as_ref().and_then(|code| self.by_code.get(code).copied());
+        let sole = || {
+            let mut serving =
+                self.providers.iter().enumerate().filter(|(_, p)| p.means.contains(&household.means));
+            serving.next().map(|(i, _)| i).filter(|_| serving.next().is_none())
+        };
+        // Without a choice of the payee's, only a sole provider can be meant.
+        let found = if household.provider.is_some() { named } else { sole() };
+        match found.filter(|i| self.providers[*i].means.contains(&household.means)) {
+            None => Route { provider: None, hold: Some(HoldReason::NoProvider) },
+            Some(index) if household.payee.phone.is_none() => {
+                Route { provider: Some(index), hold: Some(HoldReason::PhoneMissing) }
+            }
+            Some(index) => self.under_ceiling(index, household, amount),
+        }
+    }
+
+    fn under_ceiling(&self, index: usize, household: &Household, amount: Centimes) -> Route {
+        let over =
+            self.providers[index].ceiling(household.account_level).is_some_and(|ceiling| amount > ceiling);
+        Route { provider: Some(index), hold: over.then_some(HoldReason::OverCeiling) }
+    }
+}
+
+fn bank_number(code: &str) -> Option<u16> {
+    (code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit())).then(|| code.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::household::{Payee, PlaceId, Relation, Score};
+    use super::super::ids::{HouseholdId, Idcs, Phone};
+    use super::*;
+
+    fn provider(code: &str, bank: &str, means: &str, ceilings: &str) -> Provider {
+        let account = Rib::compose(bank, "810", "0000000000000001").unwrap();
+        let text = format!(
+            "code = \"{code}\"\nname = \"x\"\nbank_codes = [\"{bank}\"]\nverified = false\nmeans = [{means}]\n\
+             account_format = \"rib\"\ndebtor_account = \"{}\"\ndaily_capacity = 10\ncutoff = \"15:00\"\n\
+             lead_days = 1\ndefault_level = 2\nceilings = [{ceilings}]",
+            account.reveal()
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    fn household(
+        means: Means,
+        account: &str,
+        provider: Option<&str>,
+        level: Option<u8>,
+        phone: bool,
+    ) -> Household {
+        let idcs = Idcs::from_stem(200_000_001);
+        Household {
+            row: 1,
+            id: HouseholdId::parse(b"H1").unwrap(),
+            place: PlaceId(0),
+            rsu_score: Score(0),
+            head_idcs: idcs,
+            head_resident: true,
+            excluded_by: None,
+            payee: Payee {
+                idcs,
+                name: "A".into(),
+                name_ar: String::new(),
+                cin: None,
+                relation: Relation::Husband,
+                deceased: false,
+                phone: phone.then(|| Phone::from_stored(612_345_678)),
+                account: account.into(),
+            },
+            means,
+            provider: provider.map(|p| Code::parse(p).unwrap()),
+            account_level: level,
+            members: vec![],
+            members_rejected: 0,
+        }
+    }
+
+    #[test]
+    fn routes_by_means_bank_and_level() {
+        let router = Router::new(vec![
+            provider("bank", "007", "\"bank_account\"", ""),
+            provider(
+                "cashplus",
+                "802",
+                "\"payment_account\", \"cash\"",
+                "\"200.00\", \"5000.00\", \"20000.00\"",
+            ),
+            provider("m2t", "807", "\"payment_account\", \"cash\"", "\"200.00\", \"5000.00\", \"20000.00\""),
+            provider("wallet", "899", "\"wallet\"", "\"5000.00\""),
+        ])
+        .unwrap();
+        let rib = |bank| Rib::compose(bank, "810", "0000000000000042").unwrap().reveal().to_owned();
+        let mut bad_key = rib("007");
+        bad_key.replace_range(22.., if bad_key.ends_with("11") { "12" } else { "11" });
+        use HoldReason as R;
+        use Means::{BankAccount, Cash, PaymentAccount, Wallet};
+        let rows: [(&str, Means, String, Option<&str>, Option<u8>, bool, Option<usize>, Option<HoldReason>);
+            12] = [
+            ("bank", BankAccount, rib("007"), None, None, true, Some(0), None),
+            ("bad key", BankAccount, bad_key, None, None, true, None, Some(R::RibBadKey)),
+            ("short", BankAccount, "123".into(), None, None, true, None, Some(R::RibMalformed)),
+            ("unknown bank", BankAccount, rib("999"), None, None, true, None, Some(R::UnknownBank)),
+            ("wrong means", BankAccount, rib("802"), None, None, true, None, Some(R::UnknownBank)),
+            ("level unknown", PaymentAccount, rib("802"), None, None, true, Some(1), None),
+            ("level 1", PaymentAccount, rib("802"), None, Some(1), true, Some(1), Some(R::OverCeiling)),
+            ("level 3", PaymentAccount, rib("802"), None, Some(3), true, Some(1), None),
+            ("wallet", Wallet, String::new(), None, None, true, Some(3), None),
+            ("no phone", Wallet, String::new(), Some("wallet"), None, false, Some(3), Some(R::PhoneMissing)),
+            ("cash, whose?", Cash, String::new(), None, None, true, None, Some(R::NoProvider)),
+            ("cash", Cash, String::new(), Some("m2t"), None, true, Some(2), None),
+        ];
+        for (name, means, account, chosen, level, phone, provider, hold) in rows {
+            let household = household(means, &account, chosen, level, phone);
+            let route = router.route(&household, Centimes::from_mad(500));
+            assert_eq!(route, Route { provider, hold }, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bank_code_has_one_owner() {
+        let twice =
+            Router::new(vec![provider("a", "007", "\"cash\"", ""), provider("b", "007", "\"cash\"", "")]);
+        assert!(matches!(twice, Err(RouteTableError::SharedBankCode(..))));
+    }
+}

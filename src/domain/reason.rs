@@ -1,0 +1,64 @@
+//! Why an order is held, a household excluded, a payment refused or sent back, an entry unmatched: closed lists, so
+//! that reports and metrics stay bounded.
+
+use super::household::listed;
+
+listed! {
+    /// Why an order is kept back.
+    HoldReason {
+        /// The key of the RIB does not match its digits.
+        RibBadKey = "rib_bad_key",
+        /// The account is not a RIB of 24 digits.
+        RibMalformed = "rib_malformed",
+        /// No provider serves the bank code.
+        UnknownBank = "unknown_bank",
+        /// No provider serves these means, or the one named is not known.
+        NoProvider = "no_provider",
+        /// A wallet or cash payment without a phone number.
+        PhoneMissing = "phone_missing",
+        /// The amount is over what the account may take.
+        OverCeiling = "over_ceiling",
+        /// The registry knows that the payee died.
+        PayeeDeceased = "payee_deceased",
+        /// One account for more households than allowed.
+        SharedAccount = "shared_account",
+        /// One phone for more households than allowed.
+        SharedPhone = "shared_phone",
+        /// A person listed in more households than allowed.
+        SharedPerson = "shared_person",
+        /// A member row was rejected: the amount cannot be relied on.
+        MemberRejected = "member_rejected",
+        /// A person held it.
+        Manual = "manual",
+    }
+}
+
+listed! {
+    /// Why a feedback entry could not be matched, or what reconciliation found.
+    BreakKind {
+        /// A reference that names no order or batch of ours.
+        UnknownReference = "unknown_reference",
+        /// The amount is not the order's.
+        AmountDiffers = "amount_differs",
+        /// The status cannot follow what is known.
+        StatusConflict = "status_conflict",
+        /// The order never left.
+        NeverSent = "never_sent",
+        /// Money booked a second time for one order.
+        BookedTwice = "booked_twice",
+        /// The entry lacks what is needed to read it.
+        FaultyEntry = "faulty_entry",
+        /// Totals in the message are not those of its entries.
+        TotalsDiffer = "totals_differ",
+        /// Opening balance and entries do not give the closing balance.
+        BalanceDiffers = "balance_differs",
+        /// The opening balance is not the closing balance of the statement before.
+        StatementGap = "statement_gap",
+        /// A statement with this number was read before.
+        StatementRepeated = "statement_repeated",
+        /// The debit of a batch is not what its orders come to.
+        BatchDiffers = "batch_differs",
+        /// No word of it from the bank.
+        MissingAtBank = "missing_at_bank",
+    }
+}

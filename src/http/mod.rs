@@ -1,0 +1,204 @@
+//! The HTTP side of operations: `/metrics`, `/healthz`, `/readyz`.
+//!
+//! Input: the registry, and closures that ask the database and refresh gauges. Output: plain text.
+//! Guarantee: no request can hold the service: no bodies are read, checks end within a second, connections are limited in
+//! number and closed when idle; a stop finishes the answers under way, within bounds.
+//! Limit: no TLS and no log-in: bind it to a private address, or put a proxy before it.
+
+mod connections;
+mod health;
+mod metrics;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::telemetry::Metrics;
+use connections::Bounded;
+
+/// How long answers under way may take after a stop is asked for.
+const DRAIN_SECONDS_MAX: u64 = 5;
+
+/// Asks whether the service can work; `Err` says what is missing, without anything personal or secret.
+pub type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+/// Brings gauges up to date before they are shown: quick, without waiting (pool sizes).
+pub type Refresh = Arc<dyn Fn(&Metrics) + Send + Sync>;
+
+/// What the pages draw on.
+#[derive(Clone)]
+pub struct AppState {
+    /// The registry.
+    pub metrics: Arc<Metrics>,
+    /// The readiness check.
+    pub ready: Ready,
+    /// Called before each exposition.
+    pub refresh: Refresh,
+}
+
+impl AppState {
+    /// A state for processes without a database to wait for: always ready, nothing to refresh.
+    pub fn metrics_only(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ready: Arc::new(|| Box::pin(async { Ok(()) })), refresh: Arc::new(|_| {}) }
+    }
+}
+
+/// Why the service cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address cannot be listened on: taken, or not this machine's.
+    #[error("cannot listen on `{address}`")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl HttpError {
+    /// The next step, for the `hint:` line.
+    pub fn hint(&self) -> &'static str {
+        "choose another port, or 0 for any that is free"
+    }
+}
+
+/// The pages; other routers may be merged into it.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::show))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .with_state(state)
+}
+
+/// A service that runs beside a command. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Service {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Service {
+    /// Where it listens, with the port that was chosen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, and waits (5 s at most) for answers under way.
+    pub async fn stop(self) {
+        // A service that has ended already no longer listens for this.
+        let _ = self.stop.send(());
+        let _ = tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS_MAX), self.task).await;
+    }
+}
+
+/// Listens on `address` (port 0: any free one) and serves `app` in the background: for `--metrics-addr` in long commands.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn spawn(address: SocketAddr, app: Router) -> Result<Service, HttpError> {
+    let bind = |source| HttpError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let (stop, stopped) = oneshot::channel();
+    let server = axum::serve(Bounded::new(listener), app).with_graceful_shutdown(async {
+        // Sent, or the handle dropped: both mean stop.
+        let _ = stopped.await;
+    });
+    let task = tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the HTTP service ended");
+        }
+    });
+    Ok(Service { address, stop, task })
+}
+
+/// Serves `app` on `address` until `shutdown` completes, then drains; `bound` is told the address first.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn serve(
+    address: SocketAddr,
+    app: Router,
+    bound: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), HttpError> {
+    let service = spawn(address, app).await?;
+    bound(service.address());
+    shutdown.await;
+    service.stop().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn fetch(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.expect("connect");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("send");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("receive");
+        answer
+    }
+
+    fn state(ready: Ready) -> AppState {
+        AppState {
+            metrics: Arc::new(Metrics::new()),
+            ready,
+            refresh: Arc::new(|metrics| metrics.set_pool(4, 1)),
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_answer() {
+        let up: Ready = Arc::new(|| Box::pin(async { Ok(()) }));
+        let down: Ready = Arc::new(|| Box::pin(async { Err("no database".into()) }));
+        let stuck: Ready = Arc::new(|| Box::pin(std::future::pending()));
+        for (ready, path, status, body) in [
+            (&up, "/healthz", "200 OK", "ok"),
+            (&down, "/healthz", "200 OK", "ok"),
+            (&up, "/readyz", "200 OK", "ready"),
+            (&down, "/readyz", "503 Service Unavailable", "not ready: no database"),
+            (&stuck, "/readyz", "503 Service Unavailable", "not ready: no answer within 1 s"),
+            (&up, "/metrics", "200 OK", "sarf_db_pool_connections{state=\"in_use\"} 4"),
+            (&up, "/nothing", "404 Not Found", ""),
+        ] {
+            let any = "127.0.0.1:0".parse().expect("an address");
+            let service = spawn(any, router(state(ready.clone()))).await.expect("listen");
+            let answer = fetch(service.address(), path).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{path}: {answer}");
+            assert!(answer.contains(body), "{path}: {answer}");
+            if path == "/metrics" {
+                assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+            }
+            service.stop().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_is_refused() {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let app = || router(AppState::metrics_only(Arc::new(Metrics::new())));
+        let service = spawn(any, app()).await.expect("listen");
+        let taken = service.address();
+        let error = spawn(taken, app()).await.expect_err("taken");
+        assert_eq!(error.to_string(), format!("cannot listen on `{taken}`"));
+        service.stop().await;
+        serve(taken, app(), |bound| assert_eq!(bound, taken), async {}).await.expect("free again");
+    }
+}

@@ -1,0 +1,35 @@
+//! Streaming codecs for ISO 20022 messages, in constant memory, over `std::io`.
+//!
+//! Input and output: pain.001 (credit transfer initiation) is written; pain.002 (payment status report), camt.053
+//! (statement) and camt.054 (notification) are read, and written for the sandbox banks.
+//! Guarantee: what is written is valid against the published schema and its control totals are asserted; what is
+//! read passes a hardened base (no DTD, no custom entities, limits on everything, truncation refused), and one bad
+//! entry never sinks a file.
+//! Limit: only the elements the engine uses are read; others are passed over. Errors and warnings name elements
+//! and byte offsets, never values.
+
+pub mod camt;
+pub mod camt_check;
+pub mod camt_items;
+mod camt_schema;
+pub mod camt_writer;
+pub mod pain001;
+pub mod pain002;
+pub mod pain002_writer;
+pub mod sniff;
+pub mod text;
+pub mod values;
+pub mod write;
+pub mod xml;
+pub mod xml_fault;
+mod xml_input;
+mod xml_table;
+
+#[cfg(test)]
+mod camt_tests;
+#[cfg(test)]
+mod pain002_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod xml_tests;

@@ -1,0 +1,64 @@
+//! Tells what kind of message a file holds, from its first bytes.
+//!
+//! Input: the start of a file. Output: its kind, by the message's own element (namespaces lie more often). Guarantee:
+//! at most 64 KiB are read. Limit: the reader is used up to an unspecified place; open the file anew to read it.
+
+use std::io::BufRead;
+
+use super::values::MessageKind;
+use super::xml::{Limits, Node, Step, XmlError, XmlFault, XmlReader};
+
+const MESSAGES: &[Node<MessageKind>] = &[
+    Node::group("CstmrCdtTrfInitn", MessageKind::Pain001, &[], &[]),
+    Node::group("CstmrPmtStsRpt", MessageKind::Pain002, &[], &[]),
+    Node::group("BkToCstmrAcctRpt", MessageKind::Camt052, &[], &[]),
+    Node::group("BkToCstmrStmt", MessageKind::Camt053, &[], &[]),
+    Node::group("BkToCstmrDbtCdtNtfctn", MessageKind::Camt054, &[], &[]),
+    Node::group("RsltnOfInvstgtn", MessageKind::Camt029, &[], &[]),
+    Node::group("CstmrPmtCxlReq", MessageKind::Camt055, &[], &[]),
+    Node::group("FIToFIPmtCxlReq", MessageKind::Camt056, &[], &[]),
+    Node::group("FIToFIPmtStsRpt", MessageKind::Pacs002, &[], &[]),
+    Node::group("PmtRtr", MessageKind::Pacs004, &[], &[]),
+];
+static TOP: Node<MessageKind> = Node::path("", MESSAGES, &[]);
+
+/// The kind of message that begins here.
+///
+/// # Errors
+/// Anything the readers refuse within the first 64 KiB before the message's own element.
+pub fn sniff<R: BufRead>(reader: R) -> Result<MessageKind, XmlError> {
+    let limits = Limits { total_bytes: 64 * 1024, ..Limits::default() };
+    let mut xml = XmlReader::new(reader, limits, &TOP);
+    match xml.step() {
+        Ok(Step::Open(kind)) => Ok(kind),
+        Ok(_) => Ok(MessageKind::Unknown),
+        Err(error) => match error.fault {
+            XmlFault::NotThisMessage | XmlFault::TotalBytes(_) => Ok(MessageKind::Unknown),
+            _ => Err(error),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_apart() {
+        for (xml, kind) in [
+            ("<Document><CstmrPmtStsRpt><GrpHdr>", MessageKind::Pain002),
+            (
+                "\u{FEFF}<?xml version=\"1.0\" encoding=\"utf-8\"?><n:Document xmlns:n=\"x\"><n:BkToCstmrStmt>",
+                MessageKind::Camt053,
+            ),
+            ("<Env><AppHdr><From/></AppHdr><Document><BkToCstmrDbtCdtNtfctn>", MessageKind::Camt054),
+            ("<Document><RsltnOfInvstgtn/></Document>", MessageKind::Camt029),
+            ("<html><body/></html>", MessageKind::Unknown),
+            ("identifier;amount", MessageKind::Unknown),
+        ] {
+            assert_eq!(sniff(xml.as_bytes()).unwrap(), kind, "{xml}");
+        }
+        assert!(sniff(&b"<!DOCTYPE a><Document>"[..]).is_err());
+        assert!(sniff(&b"<Document>"[..]).is_err());
+    }
+}

@@ -1,0 +1,379 @@
+//! The hardened base of all readers: from bytes to the elements a message's table names.
+//!
+//! Input: UTF-8 XML and a table of [`Node`]s. Output: steps (an element of interest opens, closes, or gives its text).
+//! Guarantee: constant memory; any DOCTYPE, custom entity, other encoding, truncation, trailing content, or breach
+//! of [`Limits`] ends the reading with the byte offset and the element path; elements the table does not name are
+//! passed over, once with a warning. Limit: namespaces are not resolved; local names in their place decide, for
+//! banks send prefixes, wrong versions and no namespace at all.
+
+use std::io::BufRead;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
+
+use crate::domain::money::Centimes;
+
+use super::values::Problem;
+use super::xml_input::{Bounded, Excess};
+
+pub(super) use super::xml_table::{Node, Step};
+
+pub use super::xml_fault::{Limits, Warning, XmlError, XmlFault};
+
+#[derive(Clone, Copy)]
+struct Level<F: 'static> {
+    node: &'static Node<F>,
+    /// Where the next child is expected: elements come in the order of the schema.
+    next: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Ended,
+    Failed,
+}
+
+/// Walks a message along its table.
+pub(super) struct XmlReader<R, F: 'static> {
+    inner: Reader<Bounded<R>>,
+    event: Vec<u8>,
+    limits: Limits,
+    top: &'static Node<F>,
+    stack: Vec<Level<F>>,
+    /// Depth inside an element that is passed over.
+    skipped: usize,
+    text: String,
+    currency: String,
+    namespace: String,
+    found: bool,
+    closed: bool,
+    state: State,
+    warnings: Vec<Warning>,
+    warnings_dropped: u64,
+}
+
+impl<R: BufRead, F: Copy> XmlReader<R, F> {
+    /// Starts reading. The children of `top` are the messages' own elements; whatever wraps them (`Document`, an
+    /// envelope) is walked through.
+    pub(super) fn new(inner: R, limits: Limits, top: &'static Node<F>) -> Self {
+        let mut reader = Reader::from_reader(Bounded::new(inner, limits.total_bytes, limits.text_bytes));
+        reader.config_mut().expand_empty_elements = true;
+        Self {
+            inner: reader,
+            event: Vec::with_capacity(1024),
+            limits,
+            top,
+            stack: Vec::with_capacity(limits.depth),
+            skipped: 0,
+            text: String::with_capacity(256),
+            currency: String::new(),
+            namespace: String::new(),
+            found: false,
+            closed: false,
+            state: State::Reading,
+            warnings: Vec::new(),
+            warnings_dropped: 0,
+        }
+    }
+
+    /// The next step.
+    ///
+    /// # Errors
+    /// See [`XmlFault`]. After an error the reader only repeats that it failed.
+    pub(super) fn step(&mut self) -> Result<Step<F>, XmlError> {
+        match self.state {
+            State::Reading => {}
+            State::Ended => return Ok(Step::End),
+            State::Failed => return Err(self.locate(XmlFault::AfterError)),
+        }
+        // Moved out for the while, so that the event may borrow it while `self` changes.
+        let mut event = std::mem::take(&mut self.event);
+        let result = self.step_with(&mut event);
+        self.event = event;
+        result.map_err(|fault| {
+            self.state = State::Failed;
+            self.locate(fault)
+        })
+    }
+
+    /// The text of the leaf just met, without white space at its ends.
+    pub(super) fn text(&self) -> &str {
+        self.text.trim_ascii()
+    }
+
+    /// The currency attribute of the leaf just met; empty if it has none.
+    pub(super) fn currency(&self) -> &str {
+        &self.currency
+    }
+
+    /// The namespace of the message's root element.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The leaf's text into a reused string, cut at `len_max` characters with a warning.
+    pub(super) fn copy_text(&mut self, field: &'static str, len_max: usize, into: &mut String) {
+        into.clear();
+        let text = self.text.trim_ascii();
+        if text.len() > len_max
+            && let Some((cut, _)) = text.char_indices().nth(len_max)
+        {
+            into.push_str(&text[..cut]);
+            self.warn(Warning::Truncated(field));
+        } else {
+            into.push_str(text);
+        }
+    }
+
+    /// The leaf's text through `parse`; a warning where that fails.
+    pub(super) fn parse_text<T>(
+        &mut self,
+        field: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = parse(self.text());
+        if value.is_none() {
+            self.warn(Warning::Unreadable(field));
+        }
+        value
+    }
+
+    /// Warnings so far, each once.
+    pub(super) fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// How many warnings found no room.
+    pub(super) fn warnings_dropped(&self) -> u64 {
+        self.warnings_dropped
+    }
+
+    /// Adds a warning, if it is new and there is room.
+    pub(super) fn warn(&mut self, warning: Warning) {
+        if self.warnings.contains(&warning) {
+        } else if self.warnings.len() < self.limits.warnings {
+            self.warnings.push(warning);
+        } else {
+            self.warnings_dropped += 1;
+        }
+    }
+
+    fn step_with(&mut self, buffer: &mut Vec<u8>) -> Result<Step<F>, XmlFault> {
+        loop {
+            buffer.clear();
+            self.inner.get_mut().start_piece();
+            // Matched in place: moving the event out first costs as much as looking at it.
+            let step = match &self.inner.read_event_into(buffer) {
+                Ok(Event::Start(element) | Event::Empty(element)) => self.open(element)?,
+                Ok(Event::End(_)) => self.close(),
+                Ok(Event::Text(text)) => self.add_text(text).map(|()| None)?,
+                Ok(Event::CData(text)) => self.add_text(text).map(|()| None)?,
+                Ok(Event::GeneralRef(reference)) => self.add_reference(reference).map(|()| None)?,
+                Ok(Event::DocType(_)) => return Err(XmlFault::Doctype),
+                Ok(Event::Decl(declaration)) => check_declaration(declaration).map(|()| None)?,
+                Ok(Event::Comment(_) | Event::PI(_)) => None,
+                Ok(Event::Eof) => Some(self.end()?),
+                Err(error) => return Err(self.fault_of(error.clone())),
+            };
+            if let Some(step) = step {
+                return Ok(step);
+            }
+        }
+    }
+
+    fn open(&mut self, element: &BytesStart<'_>) -> Result<Option<Step<F>>, XmlFault> {
+        if self.closed {
+            return Err(XmlFault::TrailingContent);
+        }
+        if self.stack.len() + self.skipped >= self.limits.depth {
+            return Err(XmlFault::Depth(self.limits.depth));
+        }
+        self.text.clear();
+        if element.attributes_raw().is_empty() {
+            self.currency.clear();
+        } else {
+            self.read_attributes(element)?;
+        }
+        if self.skipped > 0 {
+            self.skipped += 1;
+            return Ok(None);
+        }
+        let name = element.name().into_inner();
+        let (parent, from) = match self.stack.last() {
+            Some(level) => (level.node, level.next),
+            None => (self.top, 0),
+        };
+        // Names seldom have a prefix, so it is looked for only where the whole name is not found.
+        let local = || name.split_once(':').map_or(name, |(_, local)| local);
+        let child = parent.find(name, from).or_else(|| parent.find(local(), from));
+        if let Some(at) = child {
+            if let Some(level) = self.stack.last_mut() {
+                level.next = at;
+            }
+            self.found |= std::ptr::eq(parent, self.top);
+            let node = &parent.children[at];
+            self.stack.push(Level { node, next: 0 });
+            return Ok(node.open.map(Step::Open));
+        }
+        if std::ptr::eq(parent, self.top) && !self.found {
+            self.stack.push(Level { node: self.top, next: 0 });
+            return Ok(None);
+        }
+        if !parent.known.contains(&local()) {
+            self.warn_unknown(local());
+        }
+        self.skipped = 1;
+        Ok(None)
+    }
+
+    fn close(&mut self) -> Option<Step<F>> {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+            return None;
+        }
+        // The parser has matched the tags, so there is always a level to close.
+        let level = self.stack.pop()?;
+        self.closed = self.stack.is_empty();
+        match (level.node.leaf, level.node.open) {
+            (Some(field), _) => Some(Step::Leaf(field)),
+            (None, field) => field.map(Step::Close),
+        }
+    }
+
+    fn end(&mut self) -> Result<Step<F>, XmlFault> {
+        if !self.closed {
+            return Err(XmlFault::Truncated);
+        }
+        if !self.found {
+            return Err(XmlFault::NotThisMessage);
+        }
+        self.state = State::Ended;
+        Ok(Step::End)
+    }
+
+    fn add_text(&mut self, text: &str) -> Result<(), XmlFault> {
+        let Some(level) = self.stack.last() else {
+            let blank = text.bytes().all(|b| b.is_ascii_whitespace());
+            return match (blank, self.closed) {
+                (true, _) => Ok(()),
+                (false, true) => Err(XmlFault::TrailingContent),
+                (false, false) => Err(XmlFault::NotThisMessage),
+            };
+        };
+        if self.skipped == 0 && level.node.leaf.is_some() {
+            if self.text.len() + text.len() > self.limits.text_bytes {
+                return Err(XmlFault::TextLength(self.limits.text_bytes));
+            }
+            self.text.push_str(text);
+        }
+        Ok(())
+    }
+
+    fn add_reference(&mut self, reference: &BytesRef<'_>) -> Result<(), XmlFault> {
+        let character = match &**reference {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "apos" => '\'',
+            _ => match reference.resolve_char_ref() {
+                Ok(Some(c)) if c >= ' ' || matches!(c, '\t' | '\n' | '\r') => c,
+                Ok(None) => return Err(XmlFault::UnknownEntity),
+                Ok(Some(_)) | Err(_) => return Err(XmlFault::ForbiddenCharacter),
+            },
+        };
+        self.add_text(character.encode_utf8(&mut [0; 4]))
+    }
+
+    fn read_attributes(&mut self, element: &BytesStart<'_>) -> Result<(), XmlFault> {
+        self.currency.clear();
+        let in_envelope = !self.found && self.skipped == 0;
+        let mut attributes = element.attributes();
+        // The parser's own check for duplicates allocates; here only one name matters, and is checked below.
+        attributes.with_checks(false);
+        for (place, attribute) in attributes.enumerate() {
+            let attribute = attribute.map_err(|e| XmlFault::Malformed(e.into()))?;
+            if place >= self.limits.attributes || attribute.value.len() > self.limits.attribute_bytes {
+                return Err(XmlFault::Attributes);
+            }
+            if attribute.value.contains('&') {
+                attribute
+                    .normalized_value(quick_xml::XmlVersion::Implicit1_0)
+                    .map_err(|_| XmlFault::UnknownEntity)?;
+            }
+            let key = attribute.key.into_inner();
+            if key == "Ccy" {
+                if !self.currency.is_empty() {
+                    return Err(XmlFault::Attributes);
+                }
+                self.currency.extend(attribute.value.trim_ascii().chars().take(3));
+            } else if in_envelope && declares_namespace_of(key, element) {
+                self.namespace.clear();
+                self.namespace.push_str(&attribute.value);
+            }
+        }
+        Ok(())
+    }
+
+    fn warn_unknown(&mut self, name: &str) {
+        let known = self.warnings.iter().any(|w| matches!(w, Warning::UnknownElement(n) if n == name));
+        if !known {
+            self.warn(Warning::UnknownElement(name.chars().take(64).collect()));
+        }
+    }
+
+    fn fault_of(&self, error: quick_xml::Error) -> XmlFault {
+        match (self.inner.get_ref().excess(), error) {
+            (Some(Excess::Piece), _) => XmlFault::TextLength(self.limits.text_bytes),
+            (Some(Excess::Total), _) => XmlFault::TotalBytes(self.limits.total_bytes),
+            (None, quick_xml::Error::Io(error)) => XmlFault::Io(error),
+            (None, quick_xml::Error::Encoding(_)) => XmlFault::Encoding,
+            (None, quick_xml::Error::Syntax(quick_xml::errors::SyntaxError::InvalidBangMarkup)) => {
+                XmlFault::Malformed(quick_xml::errors::SyntaxError::InvalidBangMarkup.into())
+            }
+            // All the other syntax errors are pieces of markup that the end of the file cut.
+            (None, quick_xml::Error::Syntax(_)) => XmlFault::Truncated,
+            (None, error) => XmlFault::Malformed(error),
+        }
+    }
+
+    fn locate(&self, fault: XmlFault) -> XmlError {
+        let names: Vec<&str> = self.stack.iter().map(|l| l.node.name).filter(|n| !n.is_empty()).collect();
+        XmlError { offset: self.inner.buffer_position(), path: names.join("/"), fault }
+    }
+}
+
+/// Whether an attribute declares the namespace an element is in.
+fn declares_namespace_of(key: &str, element: &BytesStart<'_>) -> bool {
+    let name = element.name().into_inner();
+    match (name.split_once(':'), key.strip_prefix("xmlns")) {
+        (None, Some("")) => true,
+        (Some((prefix, _)), Some(declared)) => declared.strip_prefix(':') == Some(prefix),
+        _ => false,
+    }
+}
+
+fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), XmlFault> {
+    match declaration.encoding() {
+        None => Ok(()),
+        Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => Ok(()),
+        Some(_) => Err(XmlFault::DeclaredEncoding),
+    }
+}
+
+/// The version at the end of a namespace that holds `message`, e.g. `10` for `pain.002.001.`.
+pub(super) fn version_of(namespace: &str, message: &str) -> Option<u8> {
+    let (_, version) = namespace.split_once(message)?;
+    version.parse().ok()
+}
+
+/// Reads an amount as ISO 20022 writes it: no sign.
+pub(super) fn parse_amount(text: &str) -> Result<Centimes, Problem> {
+    match Centimes::parse_bytes(text.as_bytes()) {
+        Ok(amount) if amount < Centimes::ZERO => Err(Problem::Negative),
+        Ok(amount) => Ok(amount),
+        Err(_) if text.is_empty() => Err(Problem::Missing),
+        Err(error) => Err(Problem::Amount(error)),
+    }
+}

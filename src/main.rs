@@ -1,0 +1,5 @@
+//! The program `sarf`.
+
+fn main() -> std::process::ExitCode {
+    sarf::cli::main()
+}

@@ -1,0 +1,521 @@
+//! Matches what a message says against orders and batches, and notes what follows. Nothing is posted here: see `book`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use time::OffsetDateTime;
+
+use super::Imported;
+use super::book::{Flow, Moves};
+use super::parse::{Cash, Line, Parsed, event_of};
+use crate::domain::batch::BatchState;
+use crate::domain::ids::{Code, MessageId, OrderId, RunId};
+use crate::domain::money::Centimes;
+use crate::domain::order::{Effect, OrderEvent, OrderKey, OrderNames, OrderState};
+use crate::domain::reason::BreakKind;
+use crate::domain::rib::Rib;
+use crate::iso20022::values::StatusCode;
+use crate::pipeline::Context;
+use crate::store::batches::{self, Batch, BatchFigures};
+use crate::store::breaks::NewBreak;
+use crate::store::feedback::{self, MessageCounts, NewStatement, OrderFacts, Step};
+use crate::store::pgcopy::{CopyBuffer, CopyOut};
+use crate::store::runs::{self, Run};
+use crate::store::{StoreError, Tx, reference};
+
+/// A run as this message has met it.
+pub(super) struct KnownRun {
+    pub run: Run,
+    pub programme: Code,
+    pub batches: Vec<Batch>,
+    /// Figures as they were when read, to tell what changed.
+    pub before: HashMap<i64, (BatchState, BatchFigures)>,
+}
+
+/// The statement under way.
+struct OpenStatement {
+    reference: String,
+    sequence: Option<u64>,
+    from: Option<time::Date>,
+    to: Option<time::Date>,
+    booked: bool,
+    /// Not ours, or read before: its entries are passed over.
+    skipped: bool,
+}
+
+/// Applies one message within one transaction.
+pub(super) struct Applier<'a> {
+    pub(super) context: &'a Context,
+    pub(super) tx: Tx,
+    pub(super) message: MessageId,
+    pub(super) now: OffsetDateTime,
+    pub(super) header: String,
+    pub(super) provider: Option<i16>,
+    locked: BTreeSet<i16>,
+    pub(super) runs: BTreeMap<RunId, KnownRun>,
+    purposes: HashMap<i16, Code>,
+    provider_codes: HashMap<String, i16>,
+    statement: Option<OpenStatement>,
+    statements: i32,
+    outcomes: CopyBuffer,
+    pub(super) moves: Moves,
+    pub(super) breaks: Vec<NewBreak>,
+    pub(super) counts: MessageCounts,
+    pub(super) warnings: Vec<String>,
+}
+
+impl<'a> Applier<'a> {
+    pub(super) fn new(context: &'a Context, tx: Tx, message: MessageId, now: OffsetDateTime) -> Self {
+        Self {
+            context,
+            tx,
+            message,
+            now,
+            header: String::new(),
+            provider: None,
+            locked: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            purposes: HashMap::new(),
+            provider_codes: HashMap::new(),
+            statement: None,
+            statements: 0,
+            outcomes: CopyBuffer::default(),
+            moves: Moves::default(),
+            breaks: Vec::new(),
+            counts: MessageCounts::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Takes the next piece of the message.
+    pub(super) async fn take(&mut self, parsed: Parsed) -> Result<(), StoreError> {
+        if self.statement.as_ref().is_some_and(|s| s.skipped) && !matches!(parsed, Parsed::StatementBegin { .. } | Parsed::End { .. }) {
+            return Ok(());
+        }
+        match parsed {
+            Parsed::Header(id) => self.header = id,
+            Parsed::Group { original, orders, sum, status, reason } => self.group(&original, orders, sum, status, &reason).await?,
+            Parsed::StatementBegin { reference, account, sequence, from, to, booked } => {
+                let skipped = self.begin_statement(&reference, &account, booked).await?;
+                self.statement = Some(OpenStatement { reference, sequence, from, to, booked, skipped });
+            }
+            Parsed::Lines(lines) => self.lines(lines).await?,
+            Parsed::BatchDebit { entry, original, cash, booked } => self.batch_debit(entry, &original, cash, booked).await?,
+            Parsed::Problem { kind, entry, cash, detail } => {
+                self.counts.entries += 1;
+                self.suspend(cash);
+                self.open_break(kind, entry, None, cash.map(|c| c.amount), detail);
+            }
+            Parsed::StatementEnd { opening, closing, credits, debits, entries } => {
+                self.end_statement(opening, closing, credits, debits, entries).await?;
+            }
+            Parsed::End { warnings } => self.warnings = warnings,
+        }
+        Ok(())
+    }
+
+    /// Ends the message: books what was noted and commits.
+    pub(super) async fn finish(mut self, kind: &'static str) -> Result<Imported, StoreError> {
+        self.book().await?;
+        let imported = Imported { message: Some(self.message), already: false, kind, counts: self.counts, warnings: self.warnings };
+        self.tx.commit().await?;
+        Ok(imported)
+    }
+
+    /// Waits until this message alone speaks for a provider. What was read before is read again after the wait.
+    async fn lock(&mut self, provider: i16) -> Result<bool, StoreError> {
+        if !self.locked.insert(provider) {
+            return Ok(false);
+        }
+        feedback::lock_provider_in_tx(&mut self.tx, provider).await?;
+        self.provider = self.provider.or(Some(provider));
+        // Only batches of providers that were not locked before can have changed, and none of those was touched.
+        for known in self.runs.values_mut() {
+            let fresh = batches::of_run_in_tx(&mut self.tx, known.run.id).await?;
+            for batch in fresh.into_iter().filter(|b| b.provider_id == provider) {
+                known.before.insert(batch.id.get(), (batch.state, batch.figures));
+                if let Some(slot) = known.batches.iter_mut().find(|b| b.id == batch.id) {
+                    *slot = batch;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn know_run(&mut self, id: RunId) -> Result<bool, StoreError> {
+        if self.runs.contains_key(&id) {
+            return Ok(true);
+        }
+        let Some(run) = runs::find_in_tx(&mut self.tx, id, false).await? else { return Ok(false) };
+        let batches = batches::of_run_in_tx(&mut self.tx, id).await?;
+        let before = batches.iter().map(|b| (b.id.get(), (b.state, b.figures))).collect();
+        let programme = Code::parse(&run.programme).map_err(|_| StoreError::Corrupt("programme"))?;
+        if self.purposes.is_empty() {
+            for (number, code) in feedback::purposes_in_tx(&mut self.tx).await? {
+                self.purposes.insert(number, Code::parse(&code).map_err(|_| StoreError::Corrupt("purpose"))?);
+            }
+        }
+        self.runs.insert(id, KnownRun { run, programme, batches, before });
+        Ok(true)
+    }
+
+    /// The batch of a message id of ours, its provider locked.
+    async fn batch_of(&mut self, original: &str) -> Result<Option<(RunId, usize)>, StoreError> {
+        let Some(batch) = batches::by_message_id_in_tx(&mut self.tx, original.trim()).await? else { return Ok(None) };
+        self.lock(batch.provider_id).await?;
+        self.know_run(batch.run).await?;
+        Ok(self.runs[&batch.run].batches.iter().position(|b| b.id == batch.id).map(|at| (batch.run, at)))
+    }
+
+    async fn group(
+        &mut self,
+        original: &str,
+        orders: Option<u64>,
+        sum: Option<Centimes>,
+        status: Option<StatusCode>,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let Some((run, at)) = self.batch_of(original).await? else {
+            self.counts.entries += 1;
+            self.open_break(BreakKind::UnknownReference, 0, None, sum, "the file reported on is not one of ours".into());
+            return Ok(());
+        };
+        let batch = self.runs[&run].batches[at].clone();
+        let differs = orders.is_some_and(|n| n as i64 != batch.orders) || sum.is_some_and(|s| s != batch.amount);
+        if differs {
+            self.counts.entries += 1;
+            let detail = "orders or control sum of the original are not what was sent".to_owned();
+            self.open_break(BreakKind::TotalsDiffer, 0, Some((run, None)), sum, detail);
+        }
+        let Some(status) = status else { return Ok(()) };
+        self.counts.entries += 1;
+        let step = match event_of(status) {
+            // A settled file is settled once the account statement agrees; until then it is accepted.
+            Some(OrderEvent::Accept | OrderEvent::Settle) => 1,
+            Some(OrderEvent::Reject) => 4,
+            _ => 0,
+        };
+        let reason = Some(reason).filter(|r| !r.is_empty());
+        feedback::insert_batch_event_in_tx(&mut self.tx, batch.id, step, self.message, status.as_str(), reason).await?;
+        match step {
+            0 => self.counts.noted += 1,
+            1 => self.accept_batch(run, at),
+            _ => self.reject_batch(run, at),
+        }
+        Ok(())
+    }
+
+    fn accept_batch(&mut self, run: RunId, at: usize) {
+        let Some(known) = self.runs.get_mut(&run) else { return };
+        let batch = &mut known.batches[at];
+        match batch.state {
+            BatchState::Sent => {
+                batch.state = BatchState::Accepted;
+                let flow = Flow { run, provider: batch.provider_id, from: OrderState::Sent, to: OrderState::Accepted };
+                let figures = batch.figures;
+                self.moves.add(flow, batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
+                self.counts.applied += 1;
+            }
+            BatchState::Accepted | BatchState::Settled => self.counts.already += 1,
+            _ => {
+                let detail = "accepted, after the whole file was rejected".to_owned();
+                self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail);
+            }
+        }
+    }
+
+    fn reject_batch(&mut self, run: RunId, at: usize) {
+        let Some(known) = self.runs.get_mut(&run) else { return };
+        let batch = &mut known.batches[at];
+        let figures = batch.figures;
+        let moved_on = figures.outcomes - figures.accepted - figures.rejected > 0 || figures.debited_amount > 0;
+        if batch.state == BatchState::Rejected {
+            self.counts.already += 1;
+        } else if moved_on || !matches!(batch.state, BatchState::Sent | BatchState::Accepted) {
+            let detail = "the whole file rejected, after some of it was paid".to_owned();
+            self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail);
+        } else {
+            let from = if batch.state == BatchState::Accepted { OrderState::Accepted } else { OrderState::Sent };
+            let (silent, silent_amount) = (batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
+            let flow = |from| Flow { run, provider: batch.provider_id, from, to: OrderState::Rejected };
+            self.moves.add(flow(from), silent, silent_amount);
+            self.moves.add(flow(OrderState::Accepted), figures.accepted, figures.accepted_amount);
+            batch.figures.rejected += silent + figures.accepted;
+            batch.figures.rejected_amount += silent_amount + figures.accepted_amount;
+            batch.state = BatchState::Rejected;
+            self.counts.applied += 1;
+        }
+    }
+
+    async fn begin_statement(&mut self, reference: &str, account: &str, booked: bool) -> Result<bool, StoreError> {
+        self.statements += 1;
+        if self.provider_codes.is_empty() {
+            self.provider_codes = reference::provider_ids_in_tx(&mut self.tx, &[]).await?;
+        }
+        let ours = Rib::parse(account).ok().and_then(|rib| {
+            let providers = self.context.config.router.providers().iter();
+            providers.into_iter().find(|p| p.debtor_account == rib).and_then(|p| self.provider_codes.get(p.code.as_str()).copied())
+        });
+        let Some(provider) = ours else {
+            self.counts.entries += 1;
+            self.open_break(BreakKind::UnknownReference, 0, None, None, "the account is not one of ours".into());
+            return Ok(true);
+        };
+        self.provider = Some(provider);
+        self.lock(provider).await?;
+        if booked && feedback::statement_known_in_tx(&mut self.tx, provider, reference).await? {
+            self.counts.entries += 1;
+            let detail = "a statement of this reference was read before; its entries are passed over".to_owned();
+            self.open_break(BreakKind::StatementRepeated, 0, None, None, detail);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    async fn end_statement(&mut self, opening: Option<Centimes>, closing: Option<Centimes>, credits: Centimes, debits: Centimes, entries: u64) -> Result<(), StoreError> {
+        let (Some(open), Some(provider)) = (self.statement.take(), self.provider) else { return Ok(()) };
+        if !open.booked {
+            return Ok(());
+        }
+        let statement = NewStatement {
+            message: self.message,
+            number: self.statements,
+            provider,
+            reference: &open.reference,
+            sequence: open.sequence.and_then(|s| i64::try_from(s).ok()),
+            opening,
+            closing,
+            credits,
+            debits,
+            entries,
+            from: open.from,
+            to: open.to,
+        };
+        feedback::insert_statement_in_tx(&mut self.tx, &statement).await
+    }
+
+    async fn batch_debit(&mut self, entry: u64, original: &str, cash: Cash, booked: bool) -> Result<(), StoreError> {
+        self.counts.entries += 1;
+        let found = self.batch_of(original).await?;
+        let Some((run, at)) = found.filter(|(run, at)| Some(self.runs[run].batches[*at].provider_id) == self.provider) else {
+            self.suspend(booked.then_some(cash));
+            self.open_break(BreakKind::UnknownReference, entry, None, Some(cash.amount), "the debit names no file of ours".into());
+            return Ok(());
+        };
+        if !booked {
+            self.counts.noted += 1;
+            return Ok(());
+        }
+        let batch = &mut self.runs.get_mut(&run).expect("just found").batches[at];
+        let left = matches!(batch.state, BatchState::Sent | BatchState::Accepted);
+        if !left || cash.credit {
+            let kind = if batch.state == BatchState::Settled { BreakKind::BookedTwice } else { BreakKind::StatusConflict };
+            let detail = format!("a debit for a file that is {}", batch.state);
+            self.suspend(Some(cash));
+            self.open_break(kind, entry, Some((run, None)), Some(cash.amount), detail);
+            return Ok(());
+        }
+        batch.figures.debited_amount += cash.amount.get();
+        let provider = batch.provider_id;
+        self.moves.cash(Some(run), provider, cash);
+        self.counts.applied += 1;
+        Ok(())
+    }
+
+    /// Money on the account that nothing explains yet.
+    fn suspend(&mut self, cash: Option<Cash>) {
+        if let (Some(cash), Some(provider)) = (cash, self.provider) {
+            self.moves.cash(None, provider, cash);
+        }
+    }
+
+    fn open_break(&mut self, kind: BreakKind, entry: u64, about: Option<(RunId, Option<OrderId>)>, amount: Option<Centimes>, detail: String) {
+        self.counts.breaks += 1;
+        self.breaks.push(NewBreak {
+            kind,
+            key: format!("message {} entry {entry} {kind} {}", self.message, self.breaks.len()),
+            run: about.map(|(run, _)| run),
+            provider: self.provider,
+            batch: None,
+            order: about.and_then(|(_, order)| order),
+            message: Some(self.message),
+            entry: Some(entry).filter(|e| *e > 0),
+            amount,
+            detail,
+        });
+    }
+
+    async fn lines(&mut self, lines: Vec<Line>) -> Result<(), StoreError> {
+        self.counts.entries += lines.len() as u64;
+        let mut ids: BTreeMap<RunId, Vec<i64>> = BTreeMap::new();
+        for order in lines.iter().filter_map(|l| l.reference.map(|r| r.order)) {
+            ids.entry(order.run()).or_default().push(order.get());
+        }
+        let mut facts: HashMap<RunId, Vec<OrderFacts>> = HashMap::new();
+        for (run, mut ids) in ids {
+            if !self.know_run(run).await? || self.runs[&run].batches.is_empty() {
+                continue;
+            }
+            ids.sort_unstable();
+            ids.dedup();
+            let mut found = self.facts(run, &ids).await?;
+            let strangers: BTreeSet<i16> = found.iter().map(|f| f.provider).filter(|p| !self.locked.contains(p)).collect();
+            if self.provider.is_none() && !strangers.is_empty() {
+                for provider in strangers {
+                    self.lock(provider).await?;
+                }
+                found = self.facts(run, &ids).await?;
+            }
+            facts.insert(run, found);
+        }
+        for line in &lines {
+            self.line(line, &mut facts);
+        }
+        let run_target = format!("outcome ({})", feedback::OUTCOME_COLUMNS);
+        self.outcomes.send_in_tx(&mut self.tx, &run_target, "").await?;
+        Ok(())
+    }
+
+    async fn facts(&mut self, run: RunId, ids: &[i64]) -> Result<Vec<OrderFacts>, StoreError> {
+        let source = feedback::facts_source(run, ids, self.provider);
+        let mut rows = CopyOut::begin(&mut self.tx, &source).await?;
+        let mut facts = Vec::with_capacity(ids.len());
+        while let Some(mut row) = rows.next().await? {
+            let fact = feedback::read_facts(&mut row)?;
+            if ids.binary_search(&fact.order.get()).is_ok() {
+                facts.push(fact);
+            }
+        }
+        Ok(facts)
+    }
+
+    fn line(&mut self, line: &Line, facts: &mut HashMap<RunId, Vec<OrderFacts>>) {
+        let found = line.reference.and_then(|r| {
+            let facts = facts.get_mut(&r.order.run())?;
+            let at = facts.binary_search_by_key(&r.order, |f| f.order).ok()?;
+            Some((r, &mut facts[at]))
+        });
+        let confirmed = found.filter(|(reference, facts)| {
+            let known = &self.runs[&facts.order.run()];
+            self.purposes.get(&facts.purpose).is_some_and(|purpose| {
+                let key = OrderKey { programme: &known.programme, period: facts.period, household: facts.household, purpose, attempt: facts.attempt };
+                OrderNames::of(&key).confirms(reference)
+            })
+        });
+        let Some((_, facts)) = confirmed.filter(|(_, f)| self.provider.is_none_or(|p| p == f.provider)) else {
+            self.suspend(line.cash);
+            self.open_break(BreakKind::UnknownReference, line.entry, None, line.amount, "the reference names no order of ours at this provider".into());
+            return;
+        };
+        let run = facts.order.run();
+        let about = Some((run, Some(facts.order)));
+        let Some(batch) = self.runs.get_mut(&run).and_then(|known| batch_of(&mut known.batches, facts)) else {
+            self.suspend(line.cash);
+            self.open_break(BreakKind::NeverSent, line.entry, about, line.amount, "the order has not left".into());
+            return;
+        };
+        if line.amount.is_some_and(|amount| amount != facts.amount) {
+            let detail = format!("the order is over {}", facts.amount);
+            self.suspend(line.cash);
+            self.open_break(BreakKind::AmountDiffers, line.entry, about, line.amount, detail);
+            return;
+        }
+        let Some(event) = line.event else {
+            self.counts.noted += 1;
+            return;
+        };
+        let state = current(batch.state, facts);
+        let step = step_of(event, line.booked);
+        let effect = state.after(event);
+        // The account statement may confirm what a status or notification said before.
+        let confirms = effect == Effect::Already && line.booked && !facts.steps.has(step) && line.cash.is_some();
+        match effect {
+            Effect::Conflict => {
+                self.suspend(line.cash);
+                self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, format!("{event:?} of an order that is {state}"));
+            }
+            Effect::Already if !confirms => match line.cash {
+                Some(cash) if facts.steps.has(step) => {
+                    self.suspend(Some(cash));
+                    self.open_break(BreakKind::BookedTwice, line.entry, about, line.amount, format!("{event:?} of an order that is {state}"));
+                }
+                _ => self.counts.already += 1,
+            },
+            Effect::Already | Effect::Moves(_) => {
+                let before = facts.steps.state();
+                facts.steps = facts.steps.with(step);
+                enter(&mut batch.figures, before, facts);
+                if let Some(cash) = line.cash {
+                    let figure = if cash.credit { &mut batch.figures.credited_amount } else { &mut batch.figures.debited_amount };
+                    *figure += cash.amount.get();
+                    self.moves.cash(Some(run), facts.provider, cash);
+                }
+                if let Effect::Moves(to) = effect {
+                    self.moves.add(Flow { run, provider: facts.provider, from: state, to }, 1, facts.amount.get());
+                }
+                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, line.reason.as_deref());
+                self.counts.applied += 1;
+            }
+        }
+    }
+}
+
+/// Where an order stands: its batch's state, or its own where that is further on.
+fn current(batch: BatchState, facts: &OrderFacts) -> OrderState {
+    let of_batch = match batch {
+        BatchState::Accepted => OrderState::Accepted,
+        BatchState::Settled => OrderState::Settled,
+        BatchState::Rejected => OrderState::Rejected,
+        _ => OrderState::Sent,
+    };
+    facts.steps.state().map_or(of_batch, |own| own.max(of_batch))
+}
+
+const fn step_of(event: OrderEvent, booked: bool) -> Step {
+    match (event, booked) {
+        (OrderEvent::Accept, _) => Step::Accepted,
+        (OrderEvent::Settle, false) => Step::Settled,
+        (OrderEvent::Settle, true) => Step::SettledBooked,
+        (OrderEvent::Reject, _) => Step::Rejected,
+        (OrderEvent::Return, false) => Step::Returned,
+        (OrderEvent::Return, true) => Step::ReturnedBooked,
+    }
+}
+
+/// The batch that an order left in.
+fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<&'b mut Batch> {
+    let left = |b: &Batch| matches!(b.state, BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected);
+    batches.iter_mut().find(|b| match facts.listed_in {
+        Some(id) => b.id == id && left(b),
+        None => !facts.missed && !b.listed && b.provider_id == facts.provider && b.first <= facts.order && facts.order <= b.last && left(b),
+    })
+}
+
+/// Keeps the batch's figures as an order goes from its own state `before` to that of its steps.
+fn enter(figures: &mut BatchFigures, before: Option<OrderState>, facts: &OrderFacts) {
+    let amount = facts.amount.get();
+    let now = facts.steps.state();
+    if before.is_none() {
+        figures.outcomes += 1;
+        figures.outcomes_amount += amount;
+    }
+    if before == now {
+        return;
+    }
+    for (state, sign) in [(before, -1), (now, 1)] {
+        match state {
+            Some(OrderState::Accepted) => {
+                figures.accepted += sign;
+                figures.accepted_amount += sign * amount;
+            }
+            Some(OrderState::Rejected) => {
+                figures.rejected += sign;
+                figures.rejected_amount += sign * amount;
+            }
+            Some(OrderState::Returned) => {
+                figures.returned += sign;
+                figures.returned_amount += sign * amount;
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Books what a message came to: settled batches, kept figures and totals, postings, breaks, audit.
+
+use std::collections::BTreeMap;
+
+use super::apply::Applier;
+use super::parse::Cash;
+use crate::domain::batch::BatchState;
+use crate::domain::ids::RunId;
+use crate::domain::ledger::AccountKind;
+use crate::domain::money::Centimes;
+use crate::domain::order::OrderState;
+use crate::domain::run::{RunEvent, RunState};
+use crate::store::audit::{self, Decision};
+use crate::store::batches::{self, Batch, BatchFigures};
+use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::runs::{self, TotalMove};
+use crate::store::{StoreError, breaks, feedback};
+
+/// Orders of one run and provider going from one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Flow {
+    pub run: RunId,
+    pub provider: i16,
+    pub from: OrderState,
+    pub to: OrderState,
+}
+
+/// What moved, summed up.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    flows: BTreeMap<Flow, (i64, i64)>,
+    /// By run (none: suspense), provider and direction.
+    cash: BTreeMap<(Option<RunId>, i16, bool), Centimes>,
+}
+
+impl Moves {
+    pub(super) fn add(&mut self, flow: Flow, orders: i64, amount: i64) {
+        if orders != 0 {
+            let sum = self.flows.entry(flow).or_default();
+            sum.0 += orders;
+            sum.1 += amount;
+        }
+    }
+
+    pub(super) fn cash(&mut self, run: Option<RunId>, provider: i16, cash: Cash) {
+        *self.cash.entry((run, provider, cash.credit)).or_default() += cash.amount;
+    }
+}
+
+/// A batch is settled once the debits booked for it are its orders less the rejected ones.
+fn settle_if_agreed(batch: &mut Batch, run: RunId, moves: &mut Moves) {
+    let figures = batch.figures;
+    let due = batch.amount.get() - figures.rejected_amount;
+    let from = match batch.state {
+        BatchState::Sent => OrderState::Sent,
+        BatchState::Accepted => OrderState::Accepted,
+        _ => return,
+    };
+    if due <= 0 || figures.debited_amount != due {
+        return;
+    }
+    let flow = |from| Flow { run, provider: batch.provider_id, from, to: OrderState::Settled };
+    moves.add(flow(from), batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
+    moves.add(flow(OrderState::Accepted), figures.accepted, figures.accepted_amount);
+    batch.state = BatchState::Settled;
+}
+
+impl Applier<'_> {
+    pub(super) async fn book(&mut self) -> Result<(), StoreError> {
+        for (id, known) in &mut self.runs {
+            for batch in &mut known.batches {
+                let (state, figures) = known.before[&batch.id.get()];
+                if (state, figures) != (batch.state, batch.figures) {
+                    settle_if_agreed(batch, *id, &mut self.moves);
+                    batches::add_in_tx(&mut self.tx, batch.id, difference(batch.figures, figures)).await?;
+                    if batch.state != state {
+                        batches::set_state_in_tx(&mut self.tx, batch.id, batch.state).await?;
+                    }
+                }
+            }
+        }
+        self.move_totals().await?;
+        self.post().await?;
+        breaks::open_in_tx(&mut self.tx, &self.breaks, self.now).await?;
+        feedback::finish_message_in_tx(&mut self.tx, self.message, &self.header, self.provider, self.counts, &self.warnings).await?;
+        let c = self.counts;
+        let detail = format!("entries {} applied {} already {} noted {} breaks {}", c.entries, c.applied, c.already, c.noted, c.breaks);
+        let decision = Decision { actor: "sarf", action: "feedback.import", subject: &format!("message {}", self.message), detail: &detail, at: self.now };
+        audit::append_in_tx(&mut self.tx, decision).await
+    }
+
+    async fn move_totals(&mut self) -> Result<(), StoreError> {
+        for (id, known) in &self.runs {
+            let of_run = self.moves.flows.iter().filter(|(flow, _)| flow.run == *id);
+            let moves: Vec<TotalMove> = of_run
+                .map(|(flow, (orders, amount))| TotalMove {
+                    provider: flow.provider,
+                    from: Some(flow.from),
+                    to: flow.to,
+                    orders: *orders,
+                    amount: Centimes::new(*amount),
+                })
+                .collect();
+            runs::move_totals_in_tx(&mut self.tx, *id, &moves).await?;
+            if known.run.state == RunState::Reconciled && !moves.is_empty() {
+                let state = known.run.state.after(RunEvent::Reopen).expect("a reconciled run can be reopened");
+                runs::set_state_in_tx(&mut self.tx, *id, state).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn post(&mut self) -> Result<(), StoreError> {
+        let mut transfers = Vec::new();
+        for (flow, (_, amount)) in &self.moves.flows {
+            let programme = self.runs[&flow.run].run.programme_id;
+            let key = |state| AccountKey::of_run(programme, flow.run, flow.provider, AccountKind::of_state(state));
+            let (debit, credit) = (key(flow.to), key(flow.from));
+            if debit != credit {
+                transfers.push(Transfer { debit, credit, amount: Centimes::new(*amount) });
+            }
+        }
+        for ((run, provider, credit), amount) in &self.moves.cash {
+            let bank = AccountKey::of_provider(*provider, AccountKind::Bank);
+            let other = match run {
+                Some(id) => AccountKey::of_run(self.runs[id].run.programme_id, *id, *provider, AccountKind::PaidOut),
+                None => AccountKey::of_provider(*provider, AccountKind::Suspense),
+            };
+            let (debit, credit) = if *credit { (bank, other) } else { (other, bank) };
+            transfers.push(Transfer { debit, credit, amount: *amount });
+        }
+        let occasion = Occasion { why: "feedback", batch: None, message: Some(self.message), at: self.now };
+        ledger::post_in_tx(&mut self.tx, &transfers, occasion).await
+    }
+}
+
+fn difference(now: BatchFigures, before: BatchFigures) -> BatchFigures {
+    BatchFigures {
+        outcomes: now.outcomes - before.outcomes,
+        outcomes_amount: now.outcomes_amount - before.outcomes_amount,
+        accepted: now.accepted - before.accepted,
+        accepted_amount: now.accepted_amount - before.accepted_amount,
+        rejected: now.rejected - before.rejected,
+        rejected_amount: now.rejected_amount - before.rejected_amount,
+        returned: now.returned - before.returned,
+        returned_amount: now.returned_amount - before.returned_amount,
+        debited_amount: now.debited_amount - before.debited_amount,
+        credited_amount: now.credited_amount - before.credited_amount,
+    }
+}

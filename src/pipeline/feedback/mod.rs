@@ -1,0 +1,182 @@
+//! Feedback: what banks answer (pain.002, camt.054, camt.053) moves orders, batches and the books.
+//!
+//! | phase | what happens |
+//! |---|---|
+//! | open | hash; a content that was imported before ends here; the kind is sniffed |
+//! | read | a thread parses and hands on chunks of lines |
+//! | apply | lines are matched in sets against orders; steps go into `outcome` by COPY; what does not match becomes a break |
+//! | book | kept figures, totals and postings for the whole message, audit record; one commit |
+//!
+//! Guarantee: one transaction for each message: a truncated or malformed file changes nothing, a bad entry only opens a
+//! break. Messages may come in any order and twice. Messages of one provider are applied one after the other, those of
+//! different providers side by side.
+//! Limit: constant memory; one statement reference is read once.
+
+mod apply;
+mod book;
+mod parse;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::Context;
+use crate::domain::ids::MessageId;
+use crate::iso20022::sniff::sniff;
+use crate::iso20022::values::MessageKind;
+use crate::iso20022::xml_fault::{Limits, XmlError};
+use crate::store::StoreError;
+use crate::store::feedback::{self, MessageCounts, NewMessage};
+use apply::Applier;
+pub use parse::ParseError;
+
+/// Why a message was refused. The database is then as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedbackError {
+    /// The file cannot be opened.
+    #[error("cannot be read")]
+    Read(#[source] std::io::Error),
+    /// Not XML that can be trusted.
+    #[error("is refused")]
+    Xml(#[source] XmlError),
+    /// Another kind of message.
+    #[error("is a {0:?} message, which is not read here")]
+    Kind(MessageKind),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for FeedbackError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What a message came to.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Imported {
+    /// Its number.
+    pub message: Option<MessageId>,
+    /// Imported before: nothing was done.
+    pub already: bool,
+    /// `pain.002`, `camt.053`, `camt.054`.
+    pub kind: &'static str,
+    /// Its entries.
+    pub counts: MessageCounts,
+    /// What was odd about it.
+    pub warnings: Vec<String>,
+}
+
+/// Imports messages: each by itself, those of one folder in the order given, folders side by side.
+pub async fn import(context: &Context, paths: Vec<PathBuf>) -> Vec<(PathBuf, Result<Imported, FeedbackError>)> {
+    let mut lanes: BTreeMap<PathBuf, Vec<(usize, PathBuf)>> = BTreeMap::new();
+    for (at, path) in paths.into_iter().enumerate() {
+        let lane = lane_of(&path);
+        lanes.entry(lane).or_default().push((at, path));
+    }
+    let stage = Arc::new(context.telemetry.stage("feedback", None));
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let slots = Arc::new(tokio::sync::Semaphore::new(workers));
+    let mut tasks = tokio::task::JoinSet::new();
+    // Longest lane first, so that the last worker is not left with it.
+    let mut lanes: Vec<_> = lanes.into_values().collect();
+    lanes.sort_by_key(|lane| std::cmp::Reverse(lane.iter().map(|(_, p)| p.metadata().map_or(0, |m| m.len())).sum::<u64>()));
+    for lane in lanes {
+        let (context, stage, slots) = (context.clone(), Arc::clone(&stage), Arc::clone(&slots));
+        tasks.spawn(async move {
+            let _slot = slots.acquire().await.expect("the semaphore is not closed");
+            let mut results = Vec::new();
+            for (at, path) in lane {
+                let result = import_one(&context, &path, &stage).await;
+                results.push((at, path, result));
+            }
+            results
+        });
+    }
+    let mut results = Vec::new();
+    while let Some(joined) = tasks.join_next().await {
+        results.extend(joined.expect("import tasks do not panic"));
+    }
+    results.sort_by_key(|(at, ..)| *at);
+    results.into_iter().map(|(_, path, result)| (path, result)).collect()
+}
+
+/// Files that most likely come from one provider: those of one folder, or those that speak of one file of ours.
+fn lane_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
+}
+
+async fn import_one(context: &Context, path: &Path, stage: &Arc<crate::telemetry::StageGuard>) -> Result<Imported, FeedbackError> {
+    let owned = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || open(&owned)).await.expect("hashing does not panic");
+    let (sha256, bytes, kind) = opened?;
+    let name = match kind {
+        MessageKind::Pain002 => "pain.002",
+        MessageKind::Camt053 => "camt.053",
+        MessageKind::Camt054 => "camt.054",
+        other => return Err(FeedbackError::Kind(other)),
+    };
+    let file_name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let mut tx = context.store.begin().await?;
+    let now = context.clock.now();
+    let new = NewMessage { sha256: &sha256, kind: name, file_name: &file_name, bytes, received_at: now };
+    let Some(message) = feedback::insert_message_in_tx(&mut tx, new).await? else {
+        return Ok(Imported { already: true, kind: name, ..Imported::default() });
+    };
+    let settings = &context.config.settings.feedback;
+    let limits = Limits { total_bytes: settings.message_bytes_max, depth: usize::from(settings.depth_max), ..Limits::default() };
+    let (sender, mut receiver) = mpsc::channel(3);
+    let source = path.to_owned();
+    let reader = tokio::task::spawn_blocking(move || parse::parse(&source, kind, limits, &sender));
+    let mut applier = Applier::new(context, tx, message, now);
+    let mut fault = None;
+    while let Some(parsed) = receiver.recv().await {
+        let lines = match &parsed {
+            parse::Parsed::Lines(lines) => lines.len() as u64,
+            _ => 0,
+        };
+        if let Err(error) = applier.take(parsed).await {
+            fault = Some(error);
+            break;
+        }
+        stage.add(lines);
+    }
+    drop(receiver);
+    match reader.await.expect("parsing does not panic") {
+        Ok(()) => {}
+        Err(ParseError::Read(error)) => return Err(FeedbackError::Read(error)),
+        Err(ParseError::Xml(error)) => return Err(FeedbackError::Xml(error)),
+    }
+    if let Some(error) = fault {
+        return Err(error.into());
+    }
+    let imported = applier.finish(name).await?;
+    let metrics = &context.telemetry.metrics;
+    let counts = imported.counts;
+    for (result, n) in [("applied", counts.applied), ("already", counts.already), ("noted", counts.noted), ("break", counts.breaks)] {
+        metrics.add_feedback(name, result, n);
+    }
+    metrics.add_file(crate::telemetry::metrics::Direction::In, name, "", bytes);
+    Ok(imported)
+}
+
+fn open(path: &Path) -> Result<([u8; 32], u64, MessageKind), FeedbackError> {
+    let mut file = File::open(path).map_err(FeedbackError::Read)?;
+    let kind = sniff(BufReader::new(&file)).map_err(FeedbackError::Xml)?;
+    std::io::Seek::rewind(&mut file).map_err(FeedbackError::Read)?;
+    let (mut hash, mut buffer, mut bytes) = (Sha256::new(), vec![0; 1 << 18], 0);
+    loop {
+        let read = file.read(&mut buffer).map_err(FeedbackError::Read)?;
+        if read == 0 {
+            return Ok((hash.finalize().into(), bytes, kind));
+        }
+        hash.update(&buffer[..read]);
+        bytes += read as u64;
+    }
+}

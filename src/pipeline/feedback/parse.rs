@@ -1,0 +1,328 @@
+//! Reads a message on a thread of its own and hands on what it says, a chunk of lines at a time.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use time::Date;
+use tokio::sync::mpsc;
+
+use crate::domain::money::Centimes;
+use crate::domain::order::{EndToEndRef, OrderEvent};
+use crate::domain::reason::BreakKind;
+use crate::iso20022::camt::{CamtItem, CamtReader};
+use crate::iso20022::camt_items::{AccountId, CamtKind, Detail, Entry, EntryStatus};
+use crate::iso20022::pain002::{Pain002Item, Pain002Reader, TransactionStatus};
+use crate::iso20022::values::{MessageKind, StatusCode};
+use crate::iso20022::xml_fault::{Limits, XmlError};
+
+const LINES_AT_ONCE: usize = 20_000;
+
+/// What a message says of one order.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Entry or transaction of the message, from 1.
+    pub entry: u64,
+    /// The order it names; `None` when the reference is not one of ours.
+    pub reference: Option<EndToEndRef>,
+    /// What it says; `None` when that moves nothing (received, pending).
+    pub event: Option<OrderEvent>,
+    /// Whether an account statement booked it.
+    pub booked: bool,
+    /// Reason code.
+    pub reason: Option<Box<str>>,
+    /// Amount, where stated.
+    pub amount: Option<Centimes>,
+    /// Money that moved on the debtor account, where the line stands for it.
+    pub cash: Option<Cash>,
+}
+
+/// Money that moved on the debtor account.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cash {
+    /// How much.
+    pub amount: Centimes,
+    /// Into the account, or out of it.
+    pub credit: bool,
+}
+
+/// What is read, in the order of the file.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    Header(String),
+    /// The status of a whole file of ours, or of its payment information.
+    Group { original: String, orders: Option<u64>, sum: Option<Centimes>, status: Option<StatusCode>, reason: String },
+    StatementBegin { reference: String, account: String, sequence: Option<u64>, from: Option<Date>, to: Option<Date>, booked: bool },
+    Lines(Vec<Line>),
+    /// A debit for a whole file of ours.
+    BatchDebit { entry: u64, original: String, cash: Cash, booked: bool },
+    /// Something that cannot be matched.
+    Problem { kind: BreakKind, entry: u64, cash: Option<Cash>, detail: String },
+    StatementEnd { opening: Option<Centimes>, closing: Option<Centimes>, credits: Centimes, debits: Centimes, entries: u64 },
+    End { warnings: Vec<String> },
+}
+
+/// Reads the message at `path` to its end. Stops early, without a fault, when nobody listens.
+pub(super) fn parse(path: &Path, kind: MessageKind, limits: Limits, sender: &mpsc::Sender<Parsed>) -> Result<(), ParseError> {
+    let file = File::open(path).map_err(ParseError::Read)?;
+    let reader = BufReader::with_capacity(1 << 18, file);
+    let mut out = Out { sender, lines: Vec::new(), gone: false };
+    match kind {
+        MessageKind::Pain002 => parse_pain002(Pain002Reader::new(reader, limits), &mut out)?,
+        _ => parse_camt(CamtReader::new(reader, limits), &mut out)?,
+    }
+    Ok(())
+}
+
+/// Why a message cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// The disk.
+    #[error("cannot be read")]
+    Read(#[source] std::io::Error),
+    /// Not a whole, well-formed message.
+    #[error(transparent)]
+    Xml(#[from] XmlError),
+}
+
+struct Out<'a> {
+    sender: &'a mpsc::Sender<Parsed>,
+    lines: Vec<Line>,
+    gone: bool,
+}
+
+impl Out<'_> {
+    fn line(&mut self, line: Line) {
+        self.lines.push(line);
+        if self.lines.len() == LINES_AT_ONCE {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.lines.is_empty() {
+            let lines = std::mem::take(&mut self.lines);
+            self.gone |= self.sender.blocking_send(Parsed::Lines(lines)).is_err();
+        }
+    }
+
+    /// Keeps the order of the file: lines so far go first.
+    fn send(&mut self, parsed: Parsed) {
+        self.flush();
+        self.gone |= self.sender.blocking_send(parsed).is_err();
+    }
+}
+
+fn parse_pain002<R: std::io::BufRead>(mut reader: Pain002Reader<R>, out: &mut Out<'_>) -> Result<(), XmlError> {
+    let mut entry = 0;
+    while !out.gone {
+        let Some(item) = reader.next()? else { break };
+        match item {
+            Pain002Item::Header(header) => out.send(Parsed::Header(header.msg_id.clone())),
+            Pain002Item::Group(g) => out.send(Parsed::Group {
+                original: g.original_msg_id.clone(),
+                orders: g.original_orders,
+                sum: g.original_sum,
+                status: g.status,
+                reason: g.reason.code.clone(),
+            }),
+            Pain002Item::PaymentInfo(p) => {
+                // Our files hold one payment information block, which bears the message's id.
+                if p.status.is_some() {
+                    out.send(Parsed::Group {
+                        original: p.original_pmt_inf_id.clone(),
+                        orders: p.original_orders,
+                        sum: p.original_sum,
+                        status: p.status,
+                        reason: p.reason.code.clone(),
+                    });
+                }
+            }
+            Pain002Item::Transaction(t) => {
+                entry += 1;
+                out.line(status_line(entry, t));
+            }
+            Pain002Item::Faulty { fault, .. } => {
+                entry += 1;
+                out.send(Parsed::Problem { kind: BreakKind::FaultyEntry, entry, cash: None, detail: fault.to_string() });
+            }
+        }
+    }
+    let warnings = warnings(reader.warnings(), reader.warnings_dropped());
+    out.send(Parsed::End { warnings });
+    Ok(())
+}
+
+fn status_line(entry: u64, t: &TransactionStatus) -> Line {
+    let reference = EndToEndRef::parse(&t.original_end_to_end_id).or_else(|| EndToEndRef::parse(&t.original_instr_id));
+    Line { entry, reference, event: event_of(t.status), booked: false, reason: code(&t.reason.code), amount: t.amount, cash: None }
+}
+
+/// What a status says of an order; nothing for those that only tell of progress.
+pub(super) const fn event_of(status: StatusCode) -> Option<OrderEvent> {
+    match status {
+        StatusCode::Accp | StatusCode::Acsp | StatusCode::Acwc | StatusCode::Acwp => Some(OrderEvent::Accept),
+        StatusCode::Acsc | StatusCode::Accc => Some(OrderEvent::Settle),
+        StatusCode::Rjct | StatusCode::Canc => Some(OrderEvent::Reject),
+        _ => None,
+    }
+}
+
+fn code(text: &str) -> Option<Box<str>> {
+    let graphic = !text.is_empty() && text.len() <= 35 && text.bytes().all(|b| b.is_ascii_graphic());
+    graphic.then(|| text.into())
+}
+
+fn warnings(seen: &[crate::iso20022::xml_fault::Warning], dropped: u64) -> Vec<String> {
+    let mut texts: Vec<String> = seen.iter().map(ToString::to_string).collect();
+    if dropped > 0 {
+        texts.push(format!("{dropped} more warnings"));
+    }
+    texts
+}
+
+#[derive(Default)]
+struct CamtState {
+    entry: u64,
+    statement_booked: bool,
+    opening: Option<Centimes>,
+    closing: Option<Centimes>,
+    credits: Centimes,
+    debits: Centimes,
+    /// The entry under way.
+    amount: Centimes,
+    credit: bool,
+    booked: bool,
+    batch: Option<String>,
+    lines: u64,
+    cash: Centimes,
+}
+
+fn parse_camt<R: std::io::BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_>) -> Result<(), XmlError> {
+    let mut state = CamtState::default();
+    while !out.gone {
+        let Some(item) = reader.next()? else { break };
+        match item {
+            CamtItem::Header(header) => out.send(Parsed::Header(header.msg_id.clone())),
+            CamtItem::StatementBegin(s) => {
+                let entry = state.entry;
+                state = CamtState { entry, statement_booked: s.kind == CamtKind::Statement, ..CamtState::default() };
+                let account = match &s.account {
+                    AccountId::Iban(id) | AccountId::Other(id) => id.clone(),
+                    AccountId::None => String::new(),
+                };
+                out.send(Parsed::StatementBegin {
+                    reference: s.id.clone(),
+                    account,
+                    sequence: s.electronic_sequence.or(s.legal_sequence),
+                    from: s.from.map(time::OffsetDateTime::date),
+                    to: s.to.map(time::OffsetDateTime::date),
+                    booked: state.statement_booked,
+                });
+            }
+            CamtItem::Balance(b) => {
+                let signed = if b.credit { b.amount } else { Centimes::ZERO - b.amount };
+                match b.code.as_str() {
+                    "OPBD" => state.opening = Some(signed),
+                    "PRCD" => state.opening = state.opening.or(Some(signed)),
+                    "CLBD" => state.closing = Some(signed),
+                    _ => {}
+                }
+            }
+            CamtItem::FaultyBalance { fault, .. } => problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string()),
+            CamtItem::Summary(_) => {}
+            CamtItem::Entry(entry) => state.begin(entry),
+            CamtItem::FaultyEntry { fault, .. } => {
+                state.entry += 1;
+                problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string());
+            }
+            CamtItem::Detail(detail) => state.detail(detail, out),
+            CamtItem::FaultyDetail { fault, .. } => problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string()),
+            CamtItem::EntryEnd(_) => state.end(out),
+            CamtItem::Mismatch(m) => {
+                use crate::iso20022::camt_check::Checked;
+                let kind = if m.what == Checked::ClosingBalance { BreakKind::BalanceDiffers } else { BreakKind::TotalsDiffer };
+                problem(out, kind, state.entry, None, format!("{:?}: stated {}, counted {}", m.what, m.stated, m.counted));
+            }
+            CamtItem::StatementEnd(end) => out.send(Parsed::StatementEnd {
+                opening: state.opening,
+                closing: state.closing,
+                credits: state.credits,
+                debits: state.debits,
+                entries: end.entries,
+            }),
+        }
+    }
+    out.send(Parsed::End { warnings: warnings(reader.warnings(), reader.warnings_dropped()) });
+    Ok(())
+}
+
+fn problem(out: &mut Out<'_>, kind: BreakKind, entry: u64, cash: Option<Cash>, detail: String) {
+    out.send(Parsed::Problem { kind, entry, cash, detail });
+}
+
+impl CamtState {
+    fn begin(&mut self, entry: &Entry) {
+        self.entry += 1;
+        self.amount = entry.amount;
+        self.credit = entry.credit;
+        // Only what is booked has happened.
+        self.booked = entry.status == EntryStatus::Book;
+        self.batch = entry.batch.as_ref().map(|b| if b.msg_id.is_empty() { b.pmt_inf_id.clone() } else { b.msg_id.clone() });
+        self.batch = self.batch.take().filter(|id| !id.is_empty() && !entry.credit);
+        self.lines = 0;
+        self.cash = Centimes::ZERO;
+        if self.booked && self.statement_booked {
+            let sum = if entry.credit { &mut self.credits } else { &mut self.debits };
+            *sum += entry.amount;
+        }
+    }
+
+    fn detail(&mut self, detail: &Detail, out: &mut Out<'_>) {
+        self.lines += 1;
+        let reference = EndToEndRef::parse(&detail.end_to_end_id).or_else(|| EndToEndRef::parse(&detail.instr_id));
+        let named = if detail.msg_id.is_empty() { &detail.pmt_inf_id } else { &detail.msg_id };
+        let credit = detail.credit.unwrap_or(self.credit);
+        if reference.is_none() && !credit && self.batch.is_none() && self.lines == 1 && !named.is_empty() {
+            self.batch = Some(named.clone());
+            return;
+        }
+        if reference.is_none() && self.batch.is_some() {
+            return;
+        }
+        // An entry of one transaction states its amount only once, on the entry.
+        let amount = detail.amount.or((self.lines == 1).then_some(self.amount));
+        let cash = (self.batch.is_none() && self.booked && self.statement_booked).then_some(amount).flatten();
+        self.cash += cash.unwrap_or(Centimes::ZERO);
+        out.line(Line {
+            entry: self.entry,
+            reference,
+            event: self.booked.then_some(if credit { OrderEvent::Return } else { OrderEvent::Settle }),
+            booked: self.statement_booked,
+            reason: code(&detail.return_reason.code),
+            amount,
+            cash: cash.map(|amount| Cash { amount, credit }),
+        });
+    }
+
+    /// Whatever of the entry no detail stands for must be explained too.
+    fn end(&mut self, out: &mut Out<'_>) {
+        let cash = |amount| Cash { amount, credit: self.credit };
+        if let Some(original) = self.batch.take() {
+            let booked = self.booked && self.statement_booked;
+            out.send(Parsed::BatchDebit { entry: self.entry, original, cash: cash(self.amount), booked });
+            return;
+        }
+        if !(self.booked && self.statement_booked) || self.cash == self.amount {
+            return;
+        }
+        let rest = self.amount - self.cash;
+        let (rest, credit) = if rest.get() < 0 { (Centimes::ZERO - rest, !self.credit) } else { (rest, self.credit) };
+        let (kind, detail) = if self.lines == 0 {
+            (BreakKind::UnknownReference, "entry names no order and no file of ours".to_owned())
+        } else {
+            (BreakKind::TotalsDiffer, format!("details of the entry come to {}, the entry to {}", self.cash, self.amount))
+        };
+        problem(out, kind, self.entry, Some(Cash { amount: rest, credit }), detail);
+    }
+}

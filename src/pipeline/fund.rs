@@ -1,0 +1,221 @@
+//! Funding, release and cancellation: the accountant's side.
+//!
+//! Funding reserves a run's amount in the programme's envelope for the budget year. The whole amount of the orders is
+//! reserved, held ones included, so that releasing a hold never finds the envelope empty.
+
+use sqlx::PgConnection;
+
+use super::approve::{ApproveError, record, still_as_submitted};
+use super::{Applied, Context, Refusal, locked_run, next_state, person};
+use crate::domain::ids::RunId;
+use crate::domain::ledger::AccountKind;
+use crate::domain::money::Centimes;
+use crate::domain::order::OrderState;
+use crate::domain::run::{RunEvent, RunState};
+use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::operators::Role;
+use crate::store::runs::{self, Run, TotalMove};
+use crate::store::{StoreError, batches, reference};
+
+/// Why funding is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum FundError {
+    /// The person, the state or the content does not allow it.
+    #[error(transparent)]
+    Approve(#[from] ApproveError),
+    /// No envelope is configured.
+    #[error("programme `{programme}` has no envelope for {year}")]
+    NoEnvelope {
+        /// Which.
+        programme: String,
+        /// Budget year.
+        year: i32,
+    },
+    /// The envelope does not hold enough.
+    #[error("the envelope of {year} has {left} MAD left of {envelope}, and the run needs {needed}")]
+    Exhausted {
+        /// Budget year.
+        year: i32,
+        /// The whole envelope.
+        envelope: Centimes,
+        /// What no run has reserved.
+        left: Centimes,
+        /// The run's amount.
+        needed: Centimes,
+    },
+}
+
+impl From<Refusal> for FundError {
+    fn from(error: Refusal) -> Self {
+        Self::Approve(error.into())
+    }
+}
+
+impl From<StoreError> for FundError {
+    fn from(error: StoreError) -> Self {
+        Self::Approve(error.into())
+    }
+}
+
+impl From<sqlx::Error> for FundError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Approve(error.into())
+    }
+}
+
+/// Reserves a run's amount in the envelope of its budget year.
+///
+/// # Errors
+/// See [`FundError`].
+pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Centimes>, FundError> {
+    let mut tx = context.store.begin().await?;
+    person(&mut tx, by, Role::Accountant).await?;
+    let run = locked_run(&mut tx, id).await?;
+    if run.state == RunState::Funded {
+        return Ok(Applied::Already(run.ordered));
+    }
+    let state = next_state(&run, RunEvent::Fund)?;
+    if [Some(&run.created_by), run.submitted_by.as_ref(), run.approved_by.as_ref()].contains(&Some(&by.to_owned())) {
+        return Err(Refusal::SamePerson(by.to_owned()).into());
+    }
+    if let Err(error) = still_as_submitted(context, &mut tx, &run, by).await {
+        if matches!(error, ApproveError::Stale(_)) {
+            tx.commit().await?;
+        }
+        return Err(error.into());
+    }
+    let now = context.clock.now();
+    let year = run.period.year();
+    let envelope_key = AccountKey { programme: run.programme_id, year: Some(year), run: None, provider: None, kind: AccountKind::Envelope };
+    let envelope = context.config.programme(&run.programme).and_then(|p| p.rules.budget(year));
+    let envelope = envelope.ok_or_else(|| FundError::NoEnvelope { programme: run.programme.clone(), year })?;
+    // The envelope's row is the lock: two runs of one programme are funded one after the other.
+    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.envelope'), $1)")
+        .bind(i32::from(run.programme_id) * 4096 + year)
+        .execute(&mut *tx)
+        .await?;
+    let reserved = ledger::balance_in_tx(&mut tx, envelope_key).await?;
+    let left = envelope + reserved;
+    if run.ordered > left {
+        return Err(FundError::Exhausted { year, envelope, left, needed: run.ordered });
+    }
+    let transfer = Transfer { debit: reserved_key(&run), credit: envelope_key, amount: run.ordered };
+    ledger::post_in_tx(&mut tx, &[transfer], Occasion { why: "run funded", batch: None, message: None, at: now }).await?;
+    sqlx::query("update run set state = $2, funded_by = $3 where id = $1")
+        .bind(id.get())
+        .bind(state.as_str())
+        .bind(by)
+        .execute(&mut *tx)
+        .await?;
+    record(&mut tx, by, "run.fund", id, &format!("{} MAD of {year}", run.ordered), now).await?;
+    tx.commit().await?;
+    Ok(Applied::Now(run.ordered))
+}
+
+const fn reserved_key(run: &Run) -> AccountKey {
+    AccountKey { programme: run.programme_id, year: Some(run.period.year()), run: Some(run.id), provider: None, kind: AccountKind::Reserved }
+}
+
+/// Releases a wave, or all: their batches may leave. Orders held now stay behind.
+///
+/// # Errors
+/// See [`Refusal`].
+pub async fn release(context: &Context, id: RunId, wave: Option<i16>, by: &str) -> Result<Applied<u64>, Refusal> {
+    let mut tx = context.store.begin().await?;
+    person(&mut tx, by, Role::Accountant).await?;
+    let run = locked_run(&mut tx, id).await?;
+    let state = next_state(&run, RunEvent::Release)?;
+    let released = batches::release_in_tx(&mut tx, id, wave).await?;
+    if released == 0 {
+        return Ok(Applied::Already(0));
+    }
+    runs::set_state_in_tx(&mut tx, id, state).await?;
+    let totals = runs::totals_in_tx(&mut tx, id).await?;
+    let moves = released_moves(&mut tx, id, &totals).await?;
+    runs::move_totals_in_tx(&mut tx, id, &moves).await?;
+    let wave = wave.map_or("all waves".to_owned(), |w| format!("wave {w}"));
+    record(&mut tx, by, "run.release", id, &format!("{wave}: {released} batches"), context.clock.now()).await?;
+    tx.commit().await?;
+    Ok(Applied::Now(released))
+}
+
+/// Orders that stand in released batches and still count as planned.
+async fn released_moves(tx: &mut PgConnection, run: RunId, totals: &[runs::RunTotal]) -> Result<Vec<TotalMove>, StoreError> {
+    let ids = reference::provider_ids_in_tx(tx, &[]).await?;
+    let mut moves = Vec::new();
+    let mut waiting = std::collections::BTreeMap::<String, (i64, Centimes)>::new();
+    for batch in batches::of_run_in_tx(tx, run).await? {
+        use crate::domain::batch::BatchState::{Dispatching, Released};
+        if matches!(batch.state, Released | Dispatching) {
+            let entry = waiting.entry(batch.provider).or_default();
+            entry.0 += batch.orders;
+            entry.1 += batch.amount;
+        }
+    }
+    for (provider, (orders, amount)) in waiting {
+        let known = totals.iter().find(|t| t.provider == provider && t.state == OrderState::Released);
+        let (before, sum) = known.map_or((0, Centimes::ZERO), |t| (t.orders, t.amount));
+        moves.push(TotalMove {
+            provider: ids[&provider],
+            from: Some(OrderState::Planned),
+            to: OrderState::Released,
+            orders: orders - before,
+            amount: amount - sum,
+        });
+    }
+    Ok(moves)
+}
+
+/// Stops files from leaving, or lets them leave again; what is under way ends.
+///
+/// # Errors
+/// See [`Refusal`].
+pub async fn pause(context: &Context, id: RunId, paused: bool, by: &str) -> Result<Applied<()>, Refusal> {
+    let mut tx = context.store.begin().await?;
+    person(&mut tx, by, Role::Accountant).await?;
+    let run = locked_run(&mut tx, id).await?;
+    if run.paused == paused {
+        return Ok(Applied::Already(()));
+    }
+    sqlx::query("update run set paused = $2 where id = $1").bind(id.get()).bind(paused).execute(&mut *tx).await?;
+    let action = if paused { "run.pause" } else { "run.resume" };
+    record(&mut tx, by, action, id, "", context.clock.now()).await?;
+    tx.commit().await?;
+    Ok(Applied::Now(()))
+}
+
+/// Gives a run up, as long as nothing of it was released: its claims are free again, its reservation is undone.
+///
+/// # Errors
+/// See [`Refusal`].
+pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()>, Refusal> {
+    let mut tx = context.store.begin().await?;
+    let operator = crate::store::operators::find_in_tx(&mut tx, by).await?.ok_or_else(|| Refusal::NoOperator(by.to_owned()))?;
+    let run = locked_run(&mut tx, id).await?;
+    if run.state == RunState::Cancelled {
+        return Ok(Applied::Already(()));
+    }
+    let state = next_state(&run, RunEvent::Cancel)?;
+    let now = context.clock.now();
+    let ids = reference::provider_ids_in_tx(&mut tx, &[]).await?;
+    let (mut moves, mut transfers) = (Vec::new(), Vec::new());
+    for total in runs::totals_in_tx(&mut tx, id).await? {
+        let provider = ids[&total.provider];
+        let key = |kind| AccountKey::of_run(run.programme_id, id, provider, kind);
+        // A held order of a cancelled run stays held by its reason: only what could be paid is cancelled.
+        if total.state == OrderState::Planned {
+            moves.push(TotalMove { provider, from: Some(total.state), to: OrderState::Cancelled, orders: total.orders, amount: total.amount });
+            transfers.push(Transfer { debit: key(AccountKind::Cancelled), credit: key(AccountKind::Planned), amount: total.amount });
+        }
+    }
+    if run.state == RunState::Funded {
+        let envelope = AccountKey { run: None, kind: AccountKind::Envelope, ..reserved_key(&run) };
+        transfers.push(Transfer { debit: envelope, credit: reserved_key(&run), amount: run.ordered });
+    }
+    runs::move_totals_in_tx(&mut tx, id, &moves).await?;
+    ledger::post_in_tx(&mut tx, &transfers, Occasion { why: "run cancelled", batch: None, message: None, at: now }).await?;
+    runs::set_state_in_tx(&mut tx, id, state).await?;
+    record(&mut tx, &operator.name, "run.cancel", id, "", now).await?;
+    tx.commit().await?;
+    Ok(Applied::Now(()))
+}

@@ -1,0 +1,276 @@
+//! Intake: a snapshot folder becomes an immutable, indexed list of households.
+//!
+//! | phase | what happens | in memory |
+//! |---|---|---|
+//! | open | manifest read; a content that was imported before ends here | manifest |
+//! | stream | parts are hashed, parsed, merged; rows go into the leaf by COPY FREEZE, what could be shared into spools | a few chunks |
+//! | prove | hashes, counts and control totals of the reader against the manifest | – |
+//! | index | unique index on the household id; shared accounts, phones, persons told meanwhile | one spool |
+//! | attach | leaf, places, rejections, head row, audit record; one commit | – |
+//!
+//! Guarantee: one transaction: a fault in the whole file changes nothing; a fault in a row is a rejection with its row.
+//! Limit: 65,535 places, 64 members a household.
+
+mod sharing;
+
+use std::path::Path;
+
+use tokio::sync::mpsc;
+
+use super::{Applied, Context, hex};
+use crate::domain::household::{Household, Means, Place};
+use crate::domain::ids::SnapshotId;
+use crate::domain::rib::Rib;
+use crate::snapshot::{Chunk, ReadOptions, Rejection, SnapshotError, SnapshotReader};
+use crate::store::audit::{self, Decision};
+use crate::store::households::{self, Scratch};
+use crate::store::pgcopy::CopyBuffer;
+use crate::store::snapshots::{self, NewSnapshot, SnapshotCounts};
+use crate::store::StoreError;
+use sharing::{Share, SharedThing, Sharing};
+
+/// Why a snapshot was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The folder does not hold to the contract.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// It is for a programme that is not configured.
+    #[error("programme `{0}` of the snapshot is not configured")]
+    UnknownProgramme(String),
+    /// Scratch files cannot be written.
+    #[error("cannot write scratch files below `{0}`")]
+    Scratch(std::path::PathBuf, #[source] std::io::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Bytes of rows that travel to the database at once.
+const COPY_BYTES: usize = 1 << 20;
+
+struct Parcel {
+    households: CopyBuffer,
+    rejections: CopyBuffer,
+}
+
+enum Sent {
+    Parcel(Parcel),
+    Read(Box<Finished>),
+    Shares(CopyBuffer),
+}
+
+struct Finished {
+    counts: SnapshotCounts,
+    places: Vec<Place>,
+    warnings: Vec<String>,
+}
+
+/// What an import came to.
+#[derive(Debug, serde::Serialize)]
+pub struct Imported {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Rows read and kept.
+    pub counts: SnapshotCounts,
+    /// What was passed over.
+    pub warnings: Vec<String>,
+}
+
+/// Imports the snapshot in `folder`.
+///
+/// # Errors
+/// See [`IntakeError`]; the database is then as it was.
+pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported>, IntakeError> {
+    let options = ReadOptions { check_digit: context.config.settings.registry.idcs_check_digit, ..ReadOptions::default() };
+    let reader = SnapshotReader::open(folder, &options)?;
+    let manifest = reader.manifest().clone();
+    if context.config.programme(manifest.programme.as_str()).is_none() {
+        return Err(IntakeError::UnknownProgramme(manifest.programme.to_string()));
+    }
+    let sha256 = manifest.content_sha256();
+    if let Some(id) = snapshots::find_by_hash(&context.store, &sha256).await? {
+        return Ok(Applied::Already(Imported { id, counts: SnapshotCounts::default(), warnings: Vec::new() }));
+    }
+    let scratch = context.home.join("tmp");
+    let opened = std::fs::create_dir_all(&scratch).and_then(|()| Sharing::begin(&scratch));
+    let sharing = opened.map_err(|e| IntakeError::Scratch(scratch.clone(), e))?;
+
+    let now = context.clock.now();
+    let mut tx = context.store.begin().await?;
+    let id = snapshots::insert_in_tx(
+        &mut tx,
+        NewSnapshot {
+            sha256: &sha256,
+            programme: manifest.programme.as_str(),
+            period: manifest.period,
+            source: &manifest.source,
+            created_at: manifest.created_at,
+            imported_at: now,
+        },
+    )
+    .await?;
+    households::create_leaf_in_tx(&mut tx, id).await?;
+
+    let stage = context.telemetry.stage("intake", Some(manifest.rows(crate::snapshot::Kind::Households)));
+    let (sender, mut parcels) = mpsc::channel(4);
+    let telemetry = context.telemetry.clone();
+    let worker = std::thread::spawn(move || {
+        let told = Encoder { snapshot: id, sharing, telemetry, scratch: Scratch::default() }.run(reader, &sender, stage);
+        told.map_err(|e| e.at(&scratch))
+    });
+    let finished = receive(&mut tx, id, &mut parcels).await;
+    drop(parcels);
+    let joined = tokio::task::spawn_blocking(move || worker.join()).await;
+    // The reader's own fault says more than the stream that broke off because of it.
+    joined.expect("the waiting task is not cancelled").expect("the intake thread does not panic")?;
+    let finished = finished?.expect("a reader that did not fail tells its totals");
+
+    snapshots::finish_in_tx(&mut tx, id, finished.counts, &finished.places).await?;
+    let detail = format!("sha256 {} households {} members {}", hex(&sha256), finished.counts.households, finished.counts.members);
+    let decision = Decision { actor: "sarf", action: "snapshot.import", subject: &format!("snapshot {id}"), detail: &detail, at: now };
+    audit::append_in_tx(&mut tx, decision).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Applied::Now(Imported { id, counts: finished.counts, warnings: finished.warnings }))
+}
+
+/// Takes what the encoding thread sends into the database; indexes once the last row is in.
+async fn receive(
+    tx: &mut crate::store::Tx,
+    id: SnapshotId,
+    parcels: &mut mpsc::Receiver<Sent>,
+) -> Result<Option<Finished>, StoreError> {
+    let (leaf, mut finished) = (format!("{} ({})", households::leaf(id), households::COLUMNS), None);
+    let rejection = "snapshot_rejection (snapshot_id, part, row_number, household_id, field, value_masked, reason)";
+    while let Some(sent) = parcels.recv().await {
+        match sent {
+            Sent::Parcel(mut parcel) => {
+                parcel.households.send_in_tx(tx, &leaf, ", FREEZE").await?;
+                parcel.rejections.send_in_tx(tx, rejection, "").await?;
+            }
+            Sent::Read(totals) => {
+                households::attach_leaf_in_tx(tx, id).await?;
+                finished = Some(*totals);
+            }
+            Sent::Shares(mut shares) => {
+                shares.send_in_tx(tx, "snapshot_share (household_key, kind, households)", "").await?;
+            }
+        }
+    }
+    Ok(finished)
+}
+
+enum EncodeError {
+    Snapshot(SnapshotError),
+    Scratch(std::io::Error),
+}
+
+impl EncodeError {
+    fn at(self, scratch: &Path) -> IntakeError {
+        match self {
+            Self::Snapshot(error) => error.into(),
+            Self::Scratch(error) => IntakeError::Scratch(scratch.into(), error),
+        }
+    }
+}
+
+struct Encoder {
+    snapshot: SnapshotId,
+    sharing: Sharing,
+    telemetry: crate::telemetry::Telemetry,
+    scratch: Scratch,
+}
+
+impl Encoder {
+    /// Reads to the end; returns early without a fault when the receiver has given up.
+    fn run(
+        mut self,
+        mut reader: SnapshotReader,
+        sender: &mpsc::Sender<Sent>,
+        stage: crate::telemetry::StageGuard,
+    ) -> Result<(), EncodeError> {
+        let (mut chunk, mut places) = (Chunk::default(), Vec::new());
+        let mut parcel = new_parcel();
+        while reader.next_chunk(&mut chunk).map_err(EncodeError::Snapshot)? {
+            places.extend(chunk.new_places.drain(..).map(|(_, place)| place));
+            for household in &chunk.households {
+                households::push(&mut parcel.households, self.snapshot, household, &mut self.scratch);
+                self.note(household).map_err(EncodeError::Scratch)?;
+            }
+            for rejection in &chunk.rejections {
+                self.push_rejection(&mut parcel.rejections, rejection);
+            }
+            stage.add(chunk.households.len() as u64);
+            if parcel.households.row_bytes().len() > COPY_BYTES {
+                let full = std::mem::replace(&mut parcel, new_parcel());
+                if sender.blocking_send(Sent::Parcel(full)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        let totals = reader.finish().map_err(EncodeError::Snapshot)?;
+        let counts = SnapshotCounts {
+            household_rows: totals.households.rows,
+            member_rows: totals.members.rows,
+            households: totals.households_accepted,
+            members: totals.members_joined,
+        };
+        let finished = Finished { counts, places, warnings: totals.warnings };
+        let gone = sender.blocking_send(Sent::Parcel(parcel)).is_err()
+            || sender.blocking_send(Sent::Read(Box::new(finished))).is_err();
+        if gone {
+            return Ok(());
+        }
+        let mut shares = CopyBuffer::default();
+        let snapshot = self.snapshot;
+        let told = self.sharing.finish(|share| {
+            push_share(&mut shares, snapshot, share);
+            if shares.row_bytes().len() > COPY_BYTES {
+                // When the receiver is gone the transaction is lost anyway.
+                let _ = sender.blocking_send(Sent::Shares(std::mem::take(&mut shares)));
+            }
+        });
+        told.map_err(EncodeError::Scratch)?;
+        let _ = sender.blocking_send(Sent::Shares(shares));
+        Ok(())
+    }
+
+    fn note(&mut self, household: &Household) -> std::io::Result<()> {
+        if matches!(household.means, Means::BankAccount | Means::PaymentAccount)
+            && let Ok(rib) = Rib::parse(&household.payee.account)
+        {
+            self.sharing.note(SharedThing::Account, rib.as_number(), household.row)?;
+        }
+        if let Some(phone) = household.payee.phone {
+            self.sharing.note(SharedThing::Phone, u128::from(phone.national()), household.row)?;
+        }
+        self.sharing.note(SharedThing::Person, u128::from(household.head_idcs.reveal()), household.row)?;
+        for member in &household.members {
+            self.sharing.note(SharedThing::Person, u128::from(member.idcs.reveal()), household.row)?;
+        }
+        Ok(())
+    }
+
+    fn push_rejection(&self, buffer: &mut CopyBuffer, rejection: &Rejection) {
+        let (part, reason) = (rejection.kind.as_str(), rejection.reason.as_str());
+        self.telemetry.metrics.add_rejections(part, reason, 1);
+        buffer
+            .row(7)
+            .i64(self.snapshot.get())
+            .text(part)
+            .i64(i64::from(rejection.row))
+            .text_or_null(rejection.household.as_ref().map(|id| id.as_str()))
+            .text(rejection.field)
+            .text(&rejection.value_masked)
+            .text(reason);
+    }
+}
+
+fn new_parcel() -> Parcel {
+    Parcel { households: CopyBuffer::with_capacity(COPY_BYTES + COPY_BYTES / 2), rejections: CopyBuffer::default() }
+}
+
+fn push_share(buffer: &mut CopyBuffer, snapshot: SnapshotId, share: Share) {
+    let households = i32::try_from(share.households).unwrap_or(i32::MAX);
+    buffer.row(3).i64(households::key(snapshot, share.row)).text(share.thing.as_str()).i32(households);
+}

@@ -1,0 +1,170 @@
+//! Comparison with the previous regular run, worked out in the same pass that makes the orders.
+
+use std::collections::BTreeMap;
+
+use crate::domain::household::Place;
+use crate::domain::money::Centimes;
+use crate::store::orders::EarlierOrder;
+use crate::store::personal::{self, OrderPayee};
+use crate::store::runs::ComparisonLine;
+use crate::store::StoreError;
+
+/// An order of this run, as it is compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// Amount.
+    pub amount: Centimes,
+    /// Provider number.
+    pub provider: i16,
+    /// Place in this snapshot.
+    pub place: u16,
+    /// Payee.
+    pub payee: &'a OrderPayee,
+}
+
+/// Collects the comparison by region and provider.
+#[derive(Debug)]
+pub struct Comparison {
+    /// Region number of each place, before and now.
+    regions_before: Vec<u16>,
+    regions_now: Vec<u16>,
+    region_names: Vec<String>,
+    provider_names: BTreeMap<i16, String>,
+    all: ComparisonLine,
+    by_region: Vec<ComparisonLine>,
+    by_provider: BTreeMap<i16, ComparisonLine>,
+    scratch: OrderPayee,
+}
+
+impl Comparison {
+    /// Prepares for places of the earlier snapshot and of this one, and provider names by number.
+    pub fn new(before: &[Place], now: &[Place], provider_names: BTreeMap<i16, String>) -> Self {
+        let mut names: Vec<String> = before.iter().chain(now).map(|p| p.region.clone()).collect();
+        names.sort();
+        names.dedup();
+        let number = |p: &Place| names.binary_search(&p.region).map_or(0, |n| n as u16);
+        let (regions_before, regions_now) = (before.iter().map(number).collect(), now.iter().map(number).collect());
+        Self {
+            regions_before,
+            regions_now,
+            by_region: vec![ComparisonLine::default(); names.len().max(1)],
+            region_names: names,
+            provider_names,
+            all: ComparisonLine::default(),
+            by_provider: BTreeMap::new(),
+            scratch: OrderPayee { name: String::new(), account: String::new(), phone: None },
+        }
+    }
+
+    /// A household that has an order in either run, or in both.
+    ///
+    /// # Errors
+    /// When the earlier payee cannot be read back.
+    pub fn add(&mut self, before: Option<&EarlierOrder>, now: Option<Now<'_>>) -> Result<(), StoreError> {
+        let (mut amount_changed, mut account_changed) = (false, false);
+        if let (Some(before), Some(now)) = (before, now) {
+            amount_changed = before.amount != now.amount;
+            personal::decode_order_payee(&before.payee, &mut self.scratch)?;
+            account_changed = self.scratch.account != now.payee.account || self.scratch.phone != now.payee.phone;
+        }
+        let region_before = before.map(|b| self.regions_before.get(usize::from(b.place)).copied().unwrap_or(0));
+        let region_now = now.map(|n| self.regions_now.get(usize::from(n.place)).copied().unwrap_or(0));
+        let figures = Figures { before: before.map(|b| b.amount), now: now.map(|n| n.amount), amount_changed, account_changed };
+        figures.enter(&mut self.all);
+        for (region, part) in figures.split(region_before, region_now) {
+            part.enter(&mut self.by_region[usize::from(region)]);
+        }
+        for (provider, part) in figures.split(before.map(|b| b.provider), now.map(|n| n.provider)) {
+            part.enter(self.by_provider.entry(provider).or_default());
+        }
+        Ok(())
+    }
+
+    /// All lines, the whole first.
+    pub fn finish(self) -> Vec<ComparisonLine> {
+        let named = |dimension: &str, label: &str, line: ComparisonLine| ComparisonLine {
+            dimension: dimension.into(),
+            label: label.into(),
+            ..line
+        };
+        let mut lines = vec![named("all", "all", self.all)];
+        let used = |line: &ComparisonLine| line.before_households + line.after_households > 0;
+        for (name, line) in self.region_names.iter().zip(self.by_region).filter(|(_, l)| used(l)) {
+            lines.push(named("region", name, line));
+        }
+        for (provider, line) in self.by_provider {
+            let name = self.provider_names.get(&provider).map_or("none", String::as_str);
+            lines.push(named("provider", name, line));
+        }
+        lines
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Figures {
+    before: Option<Centimes>,
+    now: Option<Centimes>,
+    amount_changed: bool,
+    account_changed: bool,
+}
+
+impl Figures {
+    fn enter(self, line: &mut ComparisonLine) {
+        if let Some(amount) = self.before {
+            line.before_households += 1;
+            line.before_amount += amount.get();
+        }
+        if let Some(amount) = self.now {
+            line.after_households += 1;
+            line.after_amount += amount.get();
+        }
+        line.joined += i64::from(self.before.is_none());
+        line.left += i64::from(self.now.is_none());
+        line.amount_changed += i64::from(self.amount_changed);
+        line.account_changed += i64::from(self.account_changed);
+    }
+
+    /// A household that moved leaves one group and joins the other.
+    fn split<K: PartialEq + Copy>(self, before: Option<K>, now: Option<K>) -> impl Iterator<Item = (K, Self)> {
+        let whole = before == now;
+        let gone = before.filter(|_| !whole).map(|k| (k, Self { now: None, ..self }));
+        let come = now.map(|k| (k, if whole { self } else { Self { before: None, ..self } }));
+        gone.into_iter().chain(come)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::HouseholdId;
+
+    #[test]
+    fn counts_joiners_leavers_movers_and_changes() {
+        let place = |region: &str| Place { region: region.into(), ..Place::default() };
+        let payee = |account: &str| OrderPayee { name: "A".into(), account: account.into(), phone: None };
+        let before = |amount, provider, place, account: &str| {
+            let mut bytes = Vec::new();
+            personal::encode_order_payee(&payee(account), &mut bytes);
+            EarlierOrder { household: HouseholdId::parse(b"H").unwrap(), amount: Centimes::new(amount), provider, place, payee: bytes }
+        };
+        let mut comparison = Comparison::new(&[place("N"), place("S")], &[place("S"), place("N")], [(1, "p1".into())].into());
+        let (same, other) = (payee("1"), payee("2"));
+        let now = |amount, provider, place, payee| Now { amount: Centimes::new(amount), provider, place, payee };
+        comparison.add(Some(&before(10, 1, 0, "1")), Some(now(10, 1, 1, &same))).unwrap();
+        comparison.add(Some(&before(10, 1, 0, "1")), Some(now(12, 2, 0, &other))).unwrap();
+        comparison.add(Some(&before(5, 1, 1, "1")), None).unwrap();
+        comparison.add(None, Some(now(7, 1, 0, &same))).unwrap();
+        let lines = comparison.finish();
+        let row = |l: &ComparisonLine| {
+            (l.label.clone(), l.before_households, l.before_amount, l.after_households, l.after_amount, l.joined, l.left, l.amount_changed, l.account_changed)
+        };
+        let rows: Vec<_> = lines.iter().map(row).collect();
+        assert_eq!(rows, [
+            ("all".into(), 3, 25, 3, 29, 1, 1, 1, 1),
+            ("N".into(), 2, 20, 1, 10, 0, 1, 1, 1),
+            ("S".into(), 1, 5, 2, 19, 2, 1, 1, 1),
+            ("p1".into(), 3, 25, 2, 17, 1, 2, 1, 1),
+            ("none".into(), 0, 0, 1, 12, 1, 0, 1, 1),
+        ]);
+    }
+}

@@ -1,0 +1,325 @@
+//! The pass over a snapshot's households that makes a run's orders.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+
+use super::compare::{Comparison, Now};
+use super::merge::{EarlierOrders, Shares};
+use super::slices::Slicer;
+use super::{OrderError, Parcel, Totals};
+use crate::config::{ConfiguredProgramme, Holds};
+use crate::domain::batch::Slice;
+use crate::domain::entitlement::{Assessment, Assessor, ExclusionReason, Outcome, encode_components};
+use crate::domain::household::{Household, Means, Member};
+use crate::domain::ids::{HouseholdId, OrderId, RunId};
+use crate::domain::money::Centimes;
+use crate::domain::period::Period;
+use crate::domain::provider::Router;
+use crate::domain::reason::HoldReason;
+use crate::domain::rib::Rib;
+use crate::iso20022::text;
+use crate::pipeline::Context;
+use crate::store::orders::NewOrder;
+use crate::store::personal::{self, OrderPayee};
+use crate::store::pgcopy::{CopyBuffer, CopyOut};
+use crate::store::runs::{ComparisonLine, Run};
+use crate::store::snapshots::{self, Snapshot};
+use crate::store::{StoreError, holds, households, orders};
+use crate::telemetry::StageGuard;
+
+/// Creditor names are cut to this: 70 characters is what banks take.
+const NAME_LEN_MAX: usize = 70;
+const COPY_BYTES: usize = 1 << 20;
+
+/// What a computation is made from.
+pub(in crate::pipeline) struct Inputs<'a> {
+    pub context: &'a Context,
+    pub run: RunId,
+    pub period: Period,
+    pub purpose: i16,
+    pub snapshot: &'a Snapshot,
+    pub programme: &'a ConfiguredProgramme,
+    pub providers: &'a HashMap<String, i16>,
+    pub previous: Option<&'a Run>,
+    pub barring: &'a [Run],
+    pub now: OffsetDateTime,
+}
+
+/// What a computation comes to, beside its rows.
+pub(super) struct Computed {
+    pub households: u64,
+    pub orders: u32,
+    pub exclusions: u64,
+    pub entitled: Centimes,
+    pub orders_sha256: [u8; 32],
+    pub totals: Totals,
+    pub slices: Vec<(i16, Slice)>,
+    pub comparison: Vec<ComparisonLine>,
+}
+
+/// One pass, ready to run.
+pub(super) struct Computation<'a> {
+    inputs: &'a Inputs<'a>,
+    assessor: Assessor,
+    households: CopyOut<'static>,
+    shares: Shares,
+    previous: EarlierOrders,
+    barring: Vec<(ExclusionCause, EarlierOrders)>,
+    maker: Maker<'a>,
+    comparison: Comparison,
+}
+
+#[derive(Clone, Copy)]
+enum ExclusionCause {
+    SameClaim,
+    OtherProgramme,
+}
+
+impl ExclusionCause {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SameClaim => "already_ordered",
+            Self::OtherProgramme => ExclusionReason::OtherProgramme.as_str(),
+        }
+    }
+}
+
+impl<'a> Computation<'a> {
+    /// Opens all cursors.
+    pub async fn open(inputs: &'a Inputs<'a>) -> Result<Self, OrderError> {
+        let store = &inputs.context.store;
+        let assessor = Assessor::new(&inputs.programme.rules, inputs.period)?;
+        let source = format!("{} ({})", households::leaf(inputs.snapshot.id), households::COLUMNS);
+        let (low, high) = (households::key(inputs.snapshot.id, 0), households::key(inputs.snapshot.id, u32::MAX));
+        let mut barring = Vec::new();
+        for run in inputs.barring {
+            let same = run.programme == inputs.snapshot.programme;
+            let cause = if same { ExclusionCause::SameClaim } else { ExclusionCause::OtherProgramme };
+            barring.push((cause, EarlierOrders::open(store, Some(run)).await?));
+        }
+        let before = match inputs.previous {
+            Some(run) => snapshots::places(store, run.snapshot).await?,
+            None => Vec::new(),
+        };
+        let names = inputs.providers.iter().map(|(code, id)| (*id, code.clone())).collect();
+        Ok(Self {
+            inputs,
+            assessor,
+            households: CopyOut::open(store.pool(), &source).await?,
+            shares: Shares::open(store, low, high).await?,
+            previous: EarlierOrders::open(store, inputs.previous).await?,
+            barring,
+            maker: Maker::new(inputs),
+            comparison: Comparison::new(&before, &snapshots::places(store, inputs.snapshot.id).await?, names),
+        })
+    }
+
+    /// Reads every household once and sends its order or exclusion on.
+    pub async fn run(mut self, sender: mpsc::Sender<Parcel>, stage: &StageGuard) -> Result<Computed, OrderError> {
+        let (mut assessment, mut members) = (Assessment::default(), Vec::<Member>::new());
+        let (mut before, mut count, mut told) = (None::<HouseholdId>, 0u64, 0u64);
+        let mut reasons: Vec<HoldReason> = Vec::new();
+        while let Some(mut row) = self.households.next().await? {
+            let household = households::read(&mut row, std::mem::take(&mut members))?;
+            if before.is_some_and(|b| b >= household.id) {
+                return Err(StoreError::Corrupt("order of households").into());
+            }
+            before = Some(household.id);
+            count += 1;
+            reasons.clear();
+            let limits = &self.inputs.context.config.settings.holds;
+            self.shares
+                .take(households::key(self.inputs.snapshot.id, household.row), |kind, n| reasons.extend(shared_reason(limits, kind, n)))
+                .await?;
+            let barred = self.barred(household.id).await?;
+            let comparison = &mut self.comparison;
+            let mut fault = Ok(());
+            let earlier = self.previous.take(household.id, |gone| fault = comparison.add(Some(&gone), None)).await?;
+            fault?;
+            let outcome = self.assessor.assess(&household, &mut assessment);
+            let excluded = match (barred, outcome) {
+                (_, Outcome::Excluded(reason)) => Some(reason.as_str()),
+                (Some(cause), _) => Some(cause.as_str()),
+                (None, Outcome::Due(amount)) => {
+                    self.maker.order(&household, amount, &assessment, &mut reasons);
+                    None
+                }
+            };
+            if let Some(reason) = excluded {
+                self.maker.exclude(&household, reason);
+            }
+            let now = excluded.is_none().then(|| self.maker.last(household.place.0));
+            if earlier.is_some() || now.is_some() {
+                self.comparison.add(earlier.as_ref(), now)?;
+            }
+            members = household.members;
+            if self.maker.parcel.orders.row_bytes().len() > COPY_BYTES || self.maker.parcel.exclusions.rows() > 20_000 {
+                stage.add(count - told);
+                told = count;
+                if sender.send(self.maker.seal()).await.is_err() {
+                    break; // The receiver has failed; its error is the one to tell.
+                }
+            }
+        }
+        let comparison = &mut self.comparison;
+        let mut fault = Ok(());
+        self.previous.drain(|gone| fault = comparison.add(Some(&gone), None)).await?;
+        fault?;
+        stage.add(count - told);
+        let _ = sender.send(self.maker.seal()).await;
+        Ok(self.maker.finish(count, self.comparison))
+    }
+
+    async fn barred(&mut self, household: HouseholdId) -> Result<Option<ExclusionCause>, StoreError> {
+        let mut found = None;
+        for (cause, cursor) in &mut self.barring {
+            if cursor.take(household, |_| ()).await?.is_some() {
+                found = found.or(Some(*cause));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn shared_reason(limits: &Holds, kind: &str, households: u32) -> Option<HoldReason> {
+    let (max, reason) = match kind {
+        "account" => (limits.account_households_max, HoldReason::SharedAccount),
+        "phone" => (limits.phone_households_max, HoldReason::SharedPhone),
+        _ => (limits.person_households_max, HoldReason::SharedPerson),
+    };
+    (households > max).then_some(reason)
+}
+
+/// Turns assessed households into rows.
+struct Maker<'a> {
+    inputs: &'a Inputs<'a>,
+    router: &'a Router,
+    provider_ids: Vec<i16>,
+    slicers: Vec<Slicer>,
+    parcel: Parcel,
+    digest: Sha256,
+    orders: u32,
+    exclusions: u64,
+    entitled: Centimes,
+    totals: Totals,
+    payee: OrderPayee,
+    last: (Centimes, i16),
+    components: Vec<u8>,
+    payee_bytes: Vec<u8>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(inputs: &'a Inputs<'a>) -> Self {
+        let router = &inputs.context.config.router;
+        let per_file = inputs.context.config.settings.dispatch.orders_per_file;
+        Self {
+            inputs,
+            router,
+            provider_ids: router.providers().iter().map(|p| inputs.providers[p.code.as_str()]).collect(),
+            slicers: router.providers().iter().map(|p| Slicer::new(p.daily_capacity, per_file)).collect(),
+            parcel: Parcel::default(),
+            digest: Sha256::new(),
+            orders: 0,
+            exclusions: 0,
+            entitled: Centimes::ZERO,
+            totals: Totals::new(),
+            payee: OrderPayee { name: String::new(), account: String::new(), phone: None },
+            last: (Centimes::ZERO, 0),
+            components: Vec::new(),
+            payee_bytes: Vec::new(),
+        }
+    }
+
+    fn order(&mut self, household: &Household, amount: Centimes, assessment: &Assessment, reasons: &mut Vec<HoldReason>) {
+        self.orders += 1;
+        let id = OrderId::compose(self.inputs.run, self.orders);
+        let route = self.router.route(household, amount);
+        reasons.extend(route.hold);
+        if household.payee.deceased {
+            reasons.push(HoldReason::PayeeDeceased);
+        }
+        if household.members_rejected > 0 {
+            reasons.push(HoldReason::MemberRejected);
+        }
+        reasons.sort_unstable();
+        reasons.dedup();
+        let provider = route.provider.map_or(0, |index| self.provider_ids[index]);
+        let wave = route.provider.map_or(0, |index| self.slicers[index].push(id, amount));
+        self.fill_payee(household);
+        encode_components(assessment.components(), &mut self.components);
+        personal::encode_order_payee(&self.payee, &mut self.payee_bytes);
+        let order = NewOrder {
+            id,
+            household_row: household.row,
+            place: household.place.0,
+            period: self.inputs.period,
+            purpose: self.inputs.purpose,
+            attempt: 1,
+            provider,
+            wave,
+            entitled: amount,
+            offset: Centimes::ZERO,
+            household: household.id,
+            components: &self.components,
+            payee: &self.payee_bytes,
+        };
+        orders::push(&mut self.parcel.orders, &order);
+        for reason in reasons.iter() {
+            holds::push(&mut self.parcel.holds, id, *reason, "sarf", self.inputs.now);
+        }
+        self.entitled += amount;
+        let total = self.totals.entry((provider, !reasons.is_empty())).or_default();
+        total.0 += 1;
+        total.1 += amount;
+        self.last = (amount, provider);
+    }
+
+    /// Only what the payment needs: the name, and the account or the phone.
+    fn fill_payee(&mut self, household: &Household) {
+        let payee = &household.payee;
+        let name = if payee.name.is_empty() { &payee.name_ar } else { &payee.name };
+        self.payee.name.clear();
+        text::fold_into(name, NAME_LEN_MAX, &mut self.payee.name);
+        self.payee.account.clear();
+        let by_account = matches!(household.means, Means::BankAccount | Means::PaymentAccount);
+        if by_account {
+            match Rib::parse(&payee.account) {
+                Ok(rib) => self.payee.account.push_str(rib.reveal()),
+                Err(_) => self.payee.account.push_str(&payee.account),
+            }
+        }
+        self.payee.phone = payee.phone.filter(|_| !by_account);
+    }
+
+    fn last(&self, place: u16) -> Now<'_> {
+        Now { amount: self.last.0, provider: self.last.1, place, payee: &self.payee }
+    }
+
+    fn exclude(&mut self, household: &Household, reason: &str) {
+        self.exclusions += 1;
+        let buffer: &mut CopyBuffer = &mut self.parcel.exclusions;
+        buffer.row(4).i64(self.inputs.run.get()).i32(household.row as i32).text(household.id.as_str()).text(reason);
+    }
+
+    fn seal(&mut self) -> Parcel {
+        self.digest.update(self.parcel.orders.row_bytes());
+        std::mem::take(&mut self.parcel)
+    }
+
+    fn finish(self, households: u64, comparison: Comparison) -> Computed {
+        let slices = self.slicers.into_iter().zip(&self.provider_ids);
+        Computed {
+            households,
+            orders: self.orders,
+            exclusions: self.exclusions,
+            entitled: self.entitled,
+            orders_sha256: self.digest.finalize().into(),
+            totals: self.totals,
+            slices: slices.flat_map(|(s, id)| s.finish().into_iter().map(|slice| (*id, slice))).collect(),
+            comparison: comparison.finish(),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Entitle and order: each household of a snapshot becomes one order, held or not, or an exclusion with its reason.
+//!
+//! | phase | what happens | in memory |
+//! |---|---|---|
+//! | open | run in draft; cursors over households, earlier run, other programmes, what is shared | rules, places, providers |
+//! | stream | households are assessed, routed, compared; rows go into the run's leaves by COPY FREEZE | a few parcels |
+//! | index | primary key and one order for each claim, as unique indexes; leaves attached | – |
+//! | book | batches planned, totals kept, control accounts posted, checks written, audit record; one commit | – |
+//!
+//! Guarantee: one transaction: a run is there whole or not at all. Repeating the command finds the run.
+//! Limit: one order for each household and run.
+
+mod compare;
+mod compute;
+mod merge;
+mod slices;
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::PgConnection;
+use tokio::sync::mpsc;
+
+use super::{Applied, Context, Refusal, check, hex, person};
+use crate::domain::entitlement::NoRules;
+use crate::domain::ids::{RunId, SnapshotId};
+use crate::domain::ledger::AccountKind;
+use crate::domain::money::Centimes;
+use crate::domain::order::OrderState;
+use crate::domain::period::Period;
+use crate::domain::run::{RunKind, RunState};
+use crate::store::audit::{self, Decision};
+use crate::store::ledger::{AccountKey, Occasion, Transfer};
+use crate::store::operators::Role;
+use crate::store::pgcopy::CopyBuffer;
+use crate::store::runs::{NewRun, Run, TotalMove};
+use crate::store::{StoreError, Tx, batches, holds, ledger, orders, reference, runs, snapshots};
+pub(super) use compute::Inputs;
+use compute::{Computation, Computed};
+
+/// Why a run was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// The person may not.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No such snapshot.
+    #[error("snapshot `{0}` is not known")]
+    NoSnapshot(SnapshotId),
+    /// Its programme is not configured.
+    #[error("programme `{0}` is not configured")]
+    UnknownProgramme(String),
+    /// The programme does not pay in that month.
+    #[error("programme `{programme}` does not pay in `{period}`")]
+    NotPaying {
+        /// Which.
+        programme: String,
+        /// When.
+        period: Period,
+    },
+    /// No rules are in force.
+    #[error(transparent)]
+    NoRules(#[from] NoRules),
+    /// The period has its regular run, made from another snapshot.
+    #[error("`{period}` has its regular run already: run `{run}`, made from snapshot `{snapshot}`")]
+    RunExists {
+        /// When.
+        period: Period,
+        /// Which.
+        run: RunId,
+        /// From what.
+        snapshot: SnapshotId,
+    },
+    /// Arrears would pay a month that has its own run.
+    #[error("arrears for `{0}` would pay a month that has its own run")]
+    ArrearsPaid(Period),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Rows on their way to the database.
+#[derive(Default)]
+struct Parcel {
+    orders: CopyBuffer,
+    exclusions: CopyBuffer,
+    holds: CopyBuffer,
+}
+
+/// Makes a run from a snapshot: its orders, holds, comparison and checks.
+///
+/// # Errors
+/// See [`OrderError`]; the database is then as it was.
+pub async fn create(context: &Context, snapshot: SnapshotId, kind: RunKind, by: &str) -> Result<Applied<RunId>, OrderError> {
+    let snapshot = snapshots::find(&context.store, snapshot).await?.ok_or(OrderError::NoSnapshot(snapshot))?;
+    let programme =
+        context.config.programme(&snapshot.programme).ok_or_else(|| OrderError::UnknownProgramme(snapshot.programme.clone()))?;
+    let period = snapshot.period;
+    if !programme.rules.pays_in(period) {
+        return Err(OrderError::NotPaying { programme: snapshot.programme, period });
+    }
+    let mut tx = context.store.begin().await?;
+    person(&mut tx, by, Role::Preparer).await?;
+    let programme_id = reference::programme_id_in_tx(&mut tx, programme.rules.code().as_str()).await?;
+    // Nobody else makes a run of this programme and period until this one is there whole.
+    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.run'), $1)")
+        .bind(i32::from(programme_id) * 4096 + period.index())
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::from)?;
+    if let Some(run) = existing_regular(&mut tx, &snapshot, kind).await? {
+        return Ok(Applied::Already(run));
+    }
+    refuse_paid_arrears(&mut tx, programme, period).await?;
+    let now = context.clock.now();
+    let new = NewRun { programme_id, period, kind, snapshot: snapshot.id, rules_sha256: &programme.sha256, created_by: by, created_at: now };
+    let run = runs::insert_in_tx(&mut tx, new).await?;
+    orders::create_leaves_in_tx(&mut tx, run).await?;
+    let purpose = reference::purpose_id_in_tx(&mut tx, programme.rules.purpose().as_str()).await?;
+    let codes: Vec<String> = context.config.router.providers().iter().map(|p| p.code.to_string()).collect();
+    let providers = reference::provider_ids_in_tx(&mut tx, &codes).await?;
+    let previous = runs::previous_regular_in_tx(&mut tx, programme_id, period).await?;
+    let barring = barring_runs(&mut tx, programme, period, run).await?;
+
+    let inputs = Inputs { context, run, period, purpose, snapshot: &snapshot, programme, providers: &providers, previous: previous.as_ref(), barring: &barring, now };
+    let stage = context.telemetry.stage("order", Some(snapshot.households as u64));
+    let (sender, mut parcels) = mpsc::channel::<Parcel>(3);
+    let computation = Computation::open(&inputs).await?;
+    let (computed, received) = tokio::join!(computation.run(sender, &stage), receive(&mut tx, run, &mut parcels));
+    received?;
+    let computed = computed?;
+    orders::attach_leaves_in_tx(&mut tx, run).await?;
+    book(context, &mut tx, &inputs, programme_id, computed).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Applied::Now(run))
+}
+
+async fn receive(tx: &mut Tx, run: RunId, parcels: &mut mpsc::Receiver<Parcel>) -> Result<(), StoreError> {
+    let order_target = format!("{} ({})", orders::leaf(run), orders::COLUMNS);
+    let exclusion_target = orders::exclusion_leaf(run);
+    let hold_target = format!("order_hold ({})", holds::COLUMNS);
+    while let Some(mut parcel) = parcels.recv().await {
+        parcel.orders.send_in_tx(tx, &order_target, ", FREEZE").await?;
+        parcel.exclusions.send_in_tx(tx, &exclusion_target, ", FREEZE").await?;
+        parcel.holds.send_in_tx(tx, &hold_target, "").await?;
+    }
+    Ok(())
+}
+
+/// The regular run of the period, when this very command made it before.
+async fn existing_regular(tx: &mut PgConnection, snapshot: &snapshots::Snapshot, kind: RunKind) -> Result<Option<RunId>, OrderError> {
+    if kind != RunKind::Regular {
+        return Ok(None);
+    }
+    let programmes = [snapshot.programme.clone()];
+    let live = runs::live_of_period_in_tx(tx, &programmes, snapshot.period, RunId::new(0)).await?;
+    match live.into_iter().find(|r| r.kind == RunKind::Regular) {
+        None => Ok(None),
+        Some(run) if run.snapshot == snapshot.id => Ok(Some(run.id)),
+        Some(run) => Err(OrderError::RunExists { period: snapshot.period, run: run.id, snapshot: run.snapshot }),
+    }
+}
+
+async fn refuse_paid_arrears(tx: &mut PgConnection, programme: &crate::config::ConfiguredProgramme, period: Period) -> Result<(), OrderError> {
+    for month in programme.rules.months_due(period).into_iter().filter(|m| *m != period) {
+        let code = [programme.rules.code().to_string()];
+        if !runs::live_of_period_in_tx(tx, &code, month, RunId::new(0)).await?.is_empty() {
+            return Err(OrderError::ArrearsPaid(month));
+        }
+    }
+    Ok(())
+}
+
+/// Runs whose orders bar a household from this one: the same claim, or a benefit that may not be drawn together.
+async fn barring_runs(tx: &mut PgConnection, programme: &crate::config::ConfiguredProgramme, period: Period, run: RunId) -> Result<Vec<Run>, StoreError> {
+    let codes: Vec<String> =
+        std::iter::once(programme.rules.code()).chain(programme.rules.not_with()).map(ToString::to_string).collect();
+    runs::live_of_period_in_tx(tx, &codes, period, run).await
+}
+
+/// Writes what follows from the orders: planned batches, kept totals, postings, comparison, checks, audit.
+async fn book(context: &Context, tx: &mut PgConnection, inputs: &Inputs<'_>, programme_id: i16, computed: Computed) -> Result<(), StoreError> {
+    let run = inputs.run;
+    let names: HashMap<i16, &str> = inputs.providers.iter().map(|(code, id)| (*id, code.as_str())).collect();
+    batches::insert_planned_in_tx(tx, run, &computed.slices).await?;
+    let (mut moves, mut transfers) = (Vec::new(), Vec::new());
+    for (&(provider, held), &(count, amount)) in &computed.totals {
+        let state = if held { OrderState::Held } else { OrderState::Planned };
+        moves.push(TotalMove { provider, from: None, to: state, orders: count, amount });
+        transfers.push(Transfer {
+            debit: AccountKey::of_run(programme_id, run, provider, AccountKind::of_state(state)),
+            credit: AccountKey { provider: None, ..AccountKey::of_run(programme_id, run, 0, AccountKind::Entitled) },
+            amount,
+        });
+        tracing::debug!(run = run.get(), provider = names.get(&provider), state = state.as_str(), orders = count, "orders made");
+    }
+    runs::move_totals_in_tx(tx, run, &moves).await?;
+    ledger::post_in_tx(tx, &transfers, Occasion { why: "orders computed", batch: None, message: None, at: inputs.now }).await?;
+    sqlx::query(
+        "update run set state = $2, orders_sha256 = $3, households = $4, orders = $5, exclusions = $6, entitled = $7,
+                ordered = $7, compared_with = $8 where id = $1",
+    )
+    .bind(run.get())
+    .bind(RunState::Computed.as_str())
+    .bind(computed.orders_sha256.as_slice())
+    .bind(computed.households as i64)
+    .bind(computed.orders as i64)
+    .bind(computed.exclusions as i64)
+    .bind(computed.entitled.get())
+    .bind(inputs.previous.map(|r| r.id.get()))
+    .execute(&mut *tx)
+    .await?;
+    if inputs.previous.is_some() {
+        runs::insert_comparison_in_tx(tx, run, &computed.comparison).await?;
+    }
+    let held: i64 = computed.totals.iter().filter(|((_, held), _)| *held).map(|(_, (count, _))| count).sum();
+    let checks = check::evaluate(&context.config.settings.checks, &computed.comparison, inputs, computed.orders as i64, held);
+    runs::insert_checks_in_tx(tx, run, &checks).await?;
+    let detail = format!("orders {} amount {} sha256 {}", computed.orders, computed.entitled, hex(&computed.orders_sha256));
+    audit::append_in_tx(tx, Decision { actor: "sarf", action: "run.compute", subject: &format!("run {run}"), detail: &detail, at: inputs.now }).await
+}
+
+/// Totals by provider number and whether held: orders and their sum.
+type Totals = BTreeMap<(i16, bool), (i64, Centimes)>;

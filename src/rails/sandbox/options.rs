@@ -1,0 +1,110 @@
+//! What a sandbox is told: folders, seed, clock, rates, style of answers, and what is to go wrong.
+//!
+//! Guarantee: shares are whole parts per million, never floats, and cannot exceed one. Limit: the default rates are
+//! those observed in comparable programmes, not a bank's own.
+
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+/// A share in parts per million.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(u32);
+
+impl Share {
+    /// Never.
+    pub const NONE: Self = Self(0);
+    /// Always.
+    pub const ALL: Self = Self(1_000_000);
+
+    /// A share of so many parts per million; what exceeds a million is a million.
+    pub const fn per_million(parts: u32) -> Self {
+        Self(if parts > 1_000_000 { 1_000_000 } else { parts })
+    }
+
+    /// The parts per million.
+    pub const fn parts(self) -> u32 {
+        self.0
+    }
+}
+
+/// How many orders fail, and how that is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// Of all orders: rejected at once (AC01, RC04, AC04), never debited.
+    pub rejected: Share,
+    /// Of the orders that were not rejected: debited, then returned.
+    pub returned: Share,
+    /// Of the returns: notified by camt.054 before they stand in the statement.
+    pub notified: Share,
+}
+
+impl Default for Rates {
+    /// 0.3 % rejected, 1.5 % returned, half of the returns notified.
+    fn default() -> Self {
+        Self {
+            rejected: Share::per_million(3_000),
+            returned: Share::per_million(15_000),
+            notified: Share::per_million(500_000),
+        }
+    }
+}
+
+impl Rates {
+    /// Nothing fails.
+    pub const NONE: Self = Self { rejected: Share::NONE, returned: Share::NONE, notified: Share::NONE };
+}
+
+/// How a bank reports on a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatusStyle {
+    /// The group as a whole; single transactions only where they are rejected.
+    Group,
+    /// Every transaction.
+    Transactions,
+    /// Each provider one of the two, by the hash of its code.
+    #[default]
+    Mixed,
+}
+
+/// What goes wrong beyond rejections and returns; all off by default. Drawn from the seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Of the answers: delivered a second time, as `NAME_copy.xml`.
+    pub duplicated: Share,
+    /// Of the answers: cut in half.
+    pub truncated: Share,
+    /// Of the order files: no pain.002 comes.
+    pub dropped_reports: Share,
+    /// Of the returns: one centime too much comes back, in notification and statement.
+    pub wrong_amounts: Share,
+    /// Of the order files: a return of 500 MAD of an order that nobody sent.
+    pub unknown_orders: Share,
+    /// Of the rejected orders: debited all the same.
+    pub settled_rejections: Share,
+    /// Of the statements: the closing balance is a centime off; the next opens with the right one.
+    pub wrong_closings: Share,
+    /// Of the statements: not delivered, which leaves a gap in numbers and balances.
+    pub skipped_statements: Share,
+    /// Whether file names begin with four random digits, so that their order says nothing.
+    pub shuffled_names: bool,
+}
+
+/// What a sandbox is told.
+#[derive(Clone, Debug)]
+pub struct SandboxOptions {
+    /// Folder of the order files, `<provider>/NAME.xml` with `NAME.xml.sha256` beside each that is complete.
+    pub outbox: PathBuf,
+    /// Folder for the answers, `<provider>/…xml`; the banks' memory is kept in `<provider>/.sandbox`.
+    pub inbox: PathBuf,
+    /// From which all chance derives.
+    pub seed: u64,
+    /// The banks' own clock.
+    pub now: OffsetDateTime,
+    /// How many orders fail.
+    pub rates: Rates,
+    /// How files are reported on.
+    pub statuses: StatusStyle,
+    /// What else goes wrong.
+    pub faults: Faults,
+}

@@ -1,0 +1,222 @@
+//! From a row's text to a household or a member: the first faulty field, in the contract's column order, refuses it.
+
+use time::{Date, Month};
+
+use super::part::{HOUSEHOLD_COLUMNS, MEMBER_COLUMNS};
+use super::rejection::RejectReason;
+use crate::domain::household::{
+    Household, Means, Member, Payee, PlaceId, Relation, SchoolCycle, SchoolSector, Score, Sex,
+};
+use crate::domain::ids::{Cin, Code, HouseholdId, Idcs, Phone};
+
+const NAME_CHARS_MAX: usize = 140;
+const PLACE_CHARS_MAX: usize = 80;
+const ACCOUNT_CHARS_MAX: usize = 34;
+const BIRTH_YEAR_MIN: i32 = 1900;
+
+/// Why a row was refused: the field, its value in clear (the caller masks it), and the reason.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal<'a> {
+    pub field: &'static str,
+    pub value: &'a str,
+    pub reason: RejectReason,
+}
+
+/// What rows are read against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowRules {
+    /// Whether the check digit of an IDCS must be right.
+    pub check_digit: bool,
+    /// Last day of the snapshot's period: no one is born later.
+    pub period_end: Date,
+}
+
+type Refused<'a, T> = Result<T, Refusal<'a>>;
+type Parsed<T> = Result<T, RejectReason>;
+
+fn field<'a, T>(name: &'static str, value: &'a str, parsed: Parsed<T>) -> Refused<'a, T> {
+    parsed.map_err(|reason| Refusal { field: name, value, reason })
+}
+
+/// Reads the household id of a row of either kind.
+pub(super) fn household_id(text: &str) -> Refused<'_, HouseholdId> {
+    field("household_id", text, HouseholdId::parse(text.as_bytes()).map_err(RejectReason::from))
+}
+
+/// Reads a household row; its place is left to the caller, who numbers places.
+pub(super) fn household<'a>(
+    fields: &[&'a str],
+    row: u32,
+    id: HouseholdId,
+    rules: &RowRules,
+) -> Refused<'a, Household> {
+    let &[_, region, province, commune, score, head, resident, excluded, ref rest @ ..] =
+        <&[&str; HOUSEHOLD_COLUMNS.len()]>::try_from(fields).expect("a household row has its columns");
+    let [payee_idcs, name, name_ar, cin, relation, deceased, phone, means, account, provider, level] = *rest;
+    for (column, value) in [("region", region), ("province", province), ("commune", commune)] {
+        field(column, value, label(value, PLACE_CHARS_MAX))?;
+    }
+    let rsu_score = field("rsu_score", score, present(score).and_then(self::score))?;
+    let head_idcs = field("head_idcs", head, idcs_of(head, rules))?;
+    let head_resident = field("head_resident", resident, boolean(resident))?;
+    let excluded_by = field("excluded_by", excluded, optional(excluded, code))?;
+    let payee_idcs = field("payee_idcs", payee_idcs, idcs_of(payee_idcs, rules))?;
+    let name = names(name, name_ar)?;
+    let cin = field("payee_cin", cin, optional(cin, |t| Ok(Cin::parse(t)?)))?;
+    let relation = field("payee_relation", relation, listed(relation, Relation::parse))?;
+    let deceased = field("payee_deceased", deceased, boolean(deceased))?;
+    let phone = field("phone", phone, optional(phone, |t| Ok(Phone::parse(t)?)))?;
+    let means = field("means", means, listed(means, Means::parse))?;
+    let account = field("account", account, self::account(account))?;
+    let provider = field("provider", provider, optional(provider, code))?;
+    let account_level = field("account_level", level, optional(level, self::level))?;
+    let (name, name_ar) = name;
+    let payee = Payee { idcs: payee_idcs, name, name_ar, cin, relation, deceased, phone, account };
+    Ok(Household {
+        row,
+        id,
+        place: PlaceId::default(),
+        rsu_score,
+        head_idcs,
+        head_resident,
+        excluded_by,
+        payee,
+        means,
+        provider,
+        account_level,
+        members: Vec::new(),
+        members_rejected: 0,
+    })
+}
+
+/// Reads a member row.
+pub(super) fn member<'a>(fields: &[&'a str], rules: &RowRules) -> Refused<'a, Member> {
+    let &[_, idcs, born, sex, in_school, cycle, sector, orphan, disability, institution, died] =
+        <&[&str; MEMBER_COLUMNS.len()]>::try_from(fields).expect("a member row has its columns");
+    let idcs = field("idcs", idcs, idcs_of(idcs, rules))?;
+    let birth_date = field("birth_date", born, present(born).and_then(|t| birth_date(t, rules)))?;
+    Ok(Member {
+        idcs,
+        birth_date,
+        sex: field("sex", sex, listed(sex, Sex::parse))?,
+        in_school: field("in_school", in_school, boolean(in_school))?,
+        school_cycle: field("school_cycle", cycle, optional(cycle, |t| listed(t, SchoolCycle::parse)))?,
+        school_sector: field("school_sector", sector, optional(sector, |t| listed(t, SchoolSector::parse)))?,
+        father_orphan: field("father_orphan", orphan, boolean(orphan))?,
+        severe_disability: field("severe_disability", disability, boolean(disability))?,
+        in_institution: field("in_institution", institution, boolean(institution))?,
+        deceased_on: field("deceased_on", died, optional(died, |t| death_date(t, birth_date)))?,
+    })
+}
+
+/// Whether a mark counts as true in the control totals; `None` when it cannot be read.
+pub(super) fn boolean_of(text: &str) -> Option<bool> {
+    const TRUE: [&str; 4] = ["true", "1", "t", "yes"];
+    const FALSE: [&str; 4] = ["false", "0", "f", "no"];
+    let is = |words: [&str; 4]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
+    if is(FALSE) {
+        return Some(false);
+    }
+    is(TRUE).then_some(true)
+}
+
+fn present(text: &str) -> Parsed<&str> {
+    if text.is_empty() { Err(RejectReason::Missing) } else { Ok(text) }
+}
+
+fn optional<'a, T>(text: &'a str, parse: impl FnOnce(&'a str) -> Parsed<T>) -> Parsed<Option<T>> {
+    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+fn listed<T>(text: &str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
+    present(text).and_then(|t| parse(t).ok_or(RejectReason::UnknownValue))
+}
+
+fn boolean(text: &str) -> Parsed<bool> {
+    listed(text, boolean_of)
+}
+
+fn idcs_of(text: &str, rules: &RowRules) -> Parsed<Idcs> {
+    Ok(Idcs::parse(text.as_bytes(), rules.check_digit)?)
+}
+
+fn code(text: &str) -> Parsed<Code> {
+    Ok(Code::parse(text)?)
+}
+
+fn score(text: &str) -> Parsed<Score> {
+    Score::parse(text.as_bytes()).ok_or(RejectReason::Malformed)
+}
+
+/// A text for people: present, not too long, without control characters.
+fn label(text: &str, chars_max: usize) -> Parsed<&str> {
+    let text = text.trim();
+    // Bytes bound characters from above, so that most texts need no counting.
+    if text.len() > chars_max && text.chars().count() > chars_max {
+        return Err(RejectReason::TooLong);
+    }
+    if text.bytes().any(|b| b.is_ascii_control()) {
+        return Err(RejectReason::Malformed);
+    }
+    present(text)
+}
+
+/// The payee's names: one of the two scripts is enough.
+fn names<'a>(latin: &'a str, arabic: &'a str) -> Refused<'a, (String, String)> {
+    let read = |text: &'a str| match label(text, NAME_CHARS_MAX) {
+        Err(RejectReason::Missing) => Ok(""),
+        other => other,
+    };
+    let name = field("payee_name", latin, read(latin))?;
+    let name_ar = field("payee_name_ar", arabic, read(arabic))?;
+    if name.is_empty() && name_ar.is_empty() {
+        return field("payee_name", latin, Err(RejectReason::Missing));
+    }
+    Ok((name.to_owned(), name_ar.to_owned()))
+}
+
+fn account(text: &str) -> Parsed<String> {
+    let compact: String = text.chars().filter(|c| *c != ' ').collect();
+    if compact.chars().count() > ACCOUNT_CHARS_MAX {
+        return Err(RejectReason::TooLong);
+    }
+    if compact.chars().any(char::is_control) {
+        return Err(RejectReason::Malformed);
+    }
+    Ok(compact)
+}
+
+fn level(text: &str) -> Parsed<u8> {
+    match text.parse::<u8>() {
+        Ok(level @ 1..=3) => Ok(level),
+        Ok(_) => Err(RejectReason::OutOfRange),
+        Err(_) => Err(RejectReason::Malformed),
+    }
+}
+
+fn date(text: &str) -> Parsed<Date> {
+    let bytes = text.as_bytes();
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = bytes else { return Err(RejectReason::Malformed) };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0u16, |v, b| b.is_ascii_digit().then(|| v * 10 + u16::from(b - b'0')))
+    };
+    let read = || {
+        let (year, month, day) = (number(&[y0, y1, y2, y3])?, number(&[m0, m1])?, number(&[d0, d1])?);
+        let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+        Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()
+    };
+    read().ok_or(RejectReason::Malformed)
+}
+
+fn birth_date(text: &str, rules: &RowRules) -> Parsed<Date> {
+    let born = date(text)?;
+    if born > rules.period_end || born.year() < BIRTH_YEAR_MIN {
+        return Err(RejectReason::OutOfRange);
+    }
+    Ok(born)
+}
+
+fn death_date(text: &str, born: Date) -> Parsed<Date> {
+    let died = date(text)?;
+    if died < born { Err(RejectReason::OutOfRange) } else { Ok(died) }
+}

@@ -1,0 +1,107 @@
+//! Holds: why an order is kept back, by whom, and who let it go.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::pgcopy::CopyBuffer;
+use super::{Store, StoreError};
+use crate::domain::ids::{OrderId, RunId};
+use crate::domain::money::Centimes;
+use crate::domain::reason::HoldReason;
+
+/// Columns in the order that [`push`] writes them.
+pub const COLUMNS: &str = "order_id, reason, placed_by, placed_at";
+
+/// Appends a hold to a buffer.
+pub fn push(buffer: &mut CopyBuffer, order: OrderId, reason: HoldReason, by: &str, at: OffsetDateTime) {
+    buffer.row(4).i64(order.get()).text(reason.as_str()).text(by).timestamp(at);
+}
+
+/// A hold on an order.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Hold {
+    /// Reason code.
+    pub reason: String,
+    /// Who placed it.
+    pub placed_by: String,
+    /// Who released it.
+    pub released_by: Option<String>,
+    /// Why it was released.
+    pub released_why: Option<String>,
+}
+
+/// Holds of an order.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn of_order(store: &Store, order: OrderId) -> Result<Vec<Hold>, StoreError> {
+    let rows: Vec<(String, String, Option<String>, Option<String>)> =
+        sqlx::query_as("select reason, placed_by, released_by, released_why from order_hold where order_id = $1 order by reason")
+            .bind(order.get())
+            .fetch_all(store.pool())
+            .await?;
+    Ok(rows.into_iter().map(|(reason, placed_by, released_by, released_why)| Hold { reason, placed_by, released_by, released_why }).collect())
+}
+
+/// Open holds of a run by reason: orders and their sum; an order with two reasons counts under each.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn by_reason_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<(String, i64, Centimes)>, StoreError> {
+    let (low, high) = super::orders::bounds(run);
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+        "select h.reason, count(*), coalesce(sum(o.amount), 0)::bigint from order_hold h join payment_order o using (order_id)
+          where h.released_at is null and h.order_id >= $1 and h.order_id < $2 group by 1 order by 1",
+    )
+    .bind(low)
+    .bind(high)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(reason, orders, amount)| (reason, orders, Centimes::new(amount))).collect())
+}
+
+/// Places a manual hold; `false` when it stands already.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn place_in_tx(connection: &mut PgConnection, order: OrderId, detail: &str, by: &str, at: OffsetDateTime) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "insert into order_hold (order_id, reason, detail, placed_by, placed_at) values ($1, 'manual', $2, $3, $4)
+         on conflict (order_id, reason) do update set released_by = null, released_at = null, released_why = null,
+            detail = excluded.detail, placed_by = excluded.placed_by, placed_at = excluded.placed_at
+          where order_hold.released_at is not null",
+    )
+    .bind(order.get())
+    .bind(detail)
+    .bind(by)
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Releases all holds of an order: how many were open.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn release_in_tx(connection: &mut PgConnection, order: OrderId, by: &str, why: &str, at: OffsetDateTime) -> Result<u64, StoreError> {
+    let done = sqlx::query("update order_hold set released_by = $2, released_why = $3, released_at = $4 where order_id = $1 and released_at is null")
+        .bind(order.get())
+        .bind(by)
+        .bind(why)
+        .bind(at)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Whether an order has an open hold.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn is_held_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("select exists (select from order_hold where order_id = $1 and released_at is null)")
+        .bind(order.get())
+        .fetch_one(connection)
+        .await?)
+}

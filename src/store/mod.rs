@@ -1,0 +1,98 @@
+//! All SQL: PostgreSQL through sqlx, one file for each aggregate. Functions ending in `_in_tx` run inside the caller's
+//! transaction, so that money and state change together.
+
+pub mod audit;
+pub mod batches;
+pub mod breaks;
+pub mod cluster;
+pub mod feedback;
+pub mod holds;
+pub mod households;
+pub mod ledger;
+pub mod operators;
+pub mod orders;
+pub mod personal;
+pub mod pgcopy;
+pub mod proofs;
+pub mod reference;
+pub mod reports;
+pub mod runs;
+pub mod snapshots;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
+
+/// A transaction that its holder owns.
+pub type Tx = Transaction<'static, Postgres>;
+
+/// The database, through a pool of connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// Why the store could not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or is gone.
+    #[error("database")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("migration")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// What was read is not what was written.
+    #[error("{0} in the database cannot be read back")]
+    Corrupt(&'static str),
+}
+
+impl StoreError {
+    /// The constraint that a statement violated, if that is what happened.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.constraint(),
+            _ => None,
+        }
+    }
+}
+
+impl Store {
+    /// Opens a pool of at most `connections_max` connections.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<Self, StoreError> {
+        let options = options.options([("timezone", "UTC"), ("synchronize_seqscans", "off"), ("jit", "off")]);
+        let pool = PgPoolOptions::new().max_connections(connections_max).connect_with(options).await?;
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date; safe to repeat.
+    ///
+    /// # Errors
+    /// When a migration fails or was changed after it ran.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(sqlx::migrate!("./migrations").run(&self.pool).await?)
+    }
+
+    /// The pool, for single statements.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Answers when the database does.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! PostgreSQL's binary COPY format, written from and read into plain byte buffers.
+//!
+//! Rows are encoded straight into the buffer that goes to the socket, and decoded straight from the message that came
+//! from it: no value passes through an intermediate type.
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt as _};
+use sqlx::postgres::PgPoolCopyExt as _;
+use sqlx::{PgConnection, PgPool};
+
+use super::StoreError;
+
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+const HEADER_LEN: usize = 19;
+
+/// Rows in binary COPY form, on their way into a table.
+#[derive(Debug, Default)]
+pub struct CopyBuffer {
+    bytes: Vec<u8>,
+    rows: u64,
+}
+
+impl CopyBuffer {
+    /// An empty buffer with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { bytes: Vec::with_capacity(capacity), rows: 0 }
+    }
+
+    /// Rows begun.
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// True when no row was begun.
+    pub const fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Bytes of all rows so far, without header and trailer: what a content digest is taken over.
+    pub fn row_bytes(&self) -> &[u8] {
+        self.bytes.get(HEADER_LEN..).unwrap_or(&[])
+    }
+
+    /// Begins a row of `columns` values.
+    pub fn row(&mut self, columns: i16) -> &mut Self {
+        if self.bytes.is_empty() {
+            self.bytes.extend_from_slice(SIGNATURE);
+            self.bytes.extend_from_slice(&[0; 8]);
+        }
+        self.rows += 1;
+        self.bytes.extend_from_slice(&columns.to_be_bytes());
+        self
+    }
+
+    /// A `bigint`.
+    pub fn i64(&mut self, value: i64) -> &mut Self {
+        self.bytes.extend_from_slice(&8i32.to_be_bytes());
+        self.bytes.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    /// An `integer`.
+    pub fn i32(&mut self, value: i32) -> &mut Self {
+        self.bytes.extend_from_slice(&4i32.to_be_bytes());
+        self.bytes.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    /// A `smallint`.
+    pub fn i16(&mut self, value: i16) -> &mut Self {
+        self.bytes.extend_from_slice(&2i32.to_be_bytes());
+        self.bytes.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    /// A `text`.
+    pub fn text(&mut self, value: &str) -> &mut Self {
+        self.raw(value.as_bytes())
+    }
+
+    /// A `text` or null.
+    pub fn text_or_null(&mut self, value: Option<&str>) -> &mut Self {
+        match value {
+            Some(text) => self.text(text),
+            None => {
+                self.bytes.extend_from_slice(&(-1i32).to_be_bytes());
+                self
+            }
+        }
+    }
+
+    /// A `bytea`.
+    pub fn raw(&mut self, value: &[u8]) -> &mut Self {
+        let len = i32::try_from(value.len()).expect("a column value is far below 2 GiB");
+        self.bytes.extend_from_slice(&len.to_be_bytes());
+        self.bytes.extend_from_slice(value);
+        self
+    }
+
+    /// A `timestamptz`.
+    pub fn timestamp(&mut self, at: time::OffsetDateTime) -> &mut Self {
+        // PostgreSQL counts microseconds from 2000-01-01 UTC.
+        let micros = at.unix_timestamp_nanos() / 1_000 - 946_684_800_000_000;
+        self.i64(i64::try_from(micros).expect("a timestamp within PostgreSQL's range"))
+    }
+
+    /// Sends the rows into `target` (`table (columns)`), within the caller's transaction, and empties the buffer.
+    /// `options` are further COPY options, such as `, FREEZE`.
+    ///
+    /// # Errors
+    /// When the database refuses a row or is gone.
+    pub async fn send_in_tx(
+        &mut self,
+        connection: &mut PgConnection,
+        target: &str,
+        options: &str,
+    ) -> Result<u64, StoreError> {
+        if self.is_empty() {
+            return Ok(0);
+        }
+        self.bytes.extend_from_slice(&(-1i16).to_be_bytes());
+        let statement = format!("COPY {target} FROM STDIN (FORMAT binary{options})");
+        let mut copy = connection.copy_in_raw(&statement).await?;
+        copy.send(self.bytes.as_slice()).await?;
+        let rows = copy.finish().await?;
+        assert_eq!(rows, self.rows, "rows taken by COPY are the rows sent");
+        self.bytes.clear();
+        self.rows = 0;
+        Ok(rows)
+    }
+}
+
+/// Rows on their way out of a query, one at a time, in constant memory.
+pub struct CopyOut<'c> {
+    stream: BoxStream<'c, Result<Bytes, sqlx::Error>>,
+    first: bool,
+}
+
+impl<'c> CopyOut<'c> {
+    /// Begins `COPY source TO STDOUT`; `source` is `table (columns)`, read in the order it was written, or a query in
+    /// brackets.
+    ///
+    /// # Errors
+    /// When the database refuses the query.
+    pub async fn begin(connection: &'c mut PgConnection, source: &str) -> Result<Self, StoreError> {
+        let statement = format!("COPY {source} TO STDOUT (FORMAT binary)");
+        Ok(Self { stream: connection.copy_out_raw(&statement).await?, first: true })
+    }
+
+    /// The same on a connection of its own out of the pool.
+    ///
+    /// # Errors
+    /// When the database refuses the query.
+    pub async fn open(pool: &PgPool, source: &str) -> Result<CopyOut<'static>, StoreError> {
+        let statement = format!("COPY {source} TO STDOUT (FORMAT binary)");
+        Ok(CopyOut { stream: pool.copy_out_raw(&statement).await?, first: true })
+    }
+
+    /// The next row, or `None` after the last.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn next(&mut self) -> Result<Option<CopyRow>, StoreError> {
+        let Some(message) = self.stream.next().await else { return Ok(None) };
+        let mut bytes = message?;
+        if std::mem::take(&mut self.first) {
+            if !bytes.starts_with(SIGNATURE) {
+                return Err(StoreError::Corrupt("COPY header"));
+            }
+            bytes = bytes.slice(HEADER_LEN..);
+            if bytes.is_empty() {
+                let Some(message) = self.stream.next().await else { return Ok(None) };
+                bytes = message?;
+            }
+        }
+        if bytes.starts_with(&(-1i16).to_be_bytes()) {
+            // The trailer; read on, so that the connection is free again.
+            return match self.stream.next().await {
+                None => Ok(None),
+                Some(more) => more.and(Err(sqlx::Error::Protocol("data after the COPY trailer".into()))).map_err(Into::into),
+            };
+        }
+        Ok(Some(CopyRow { bytes, at: 2 }))
+    }
+}
+
+/// One row, read column by column, from left to right.
+#[derive(Debug)]
+pub struct CopyRow {
+    bytes: Bytes,
+    at: usize,
+}
+
+impl CopyRow {
+    fn value(&mut self) -> Result<Option<&[u8]>, StoreError> {
+        let fault = || StoreError::Corrupt("COPY row");
+        let len = self.bytes.get(self.at..self.at + 4).ok_or_else(fault)?;
+        let len = i32::from_be_bytes(len.try_into().map_err(|_| fault())?);
+        self.at += 4;
+        let Ok(len) = usize::try_from(len) else { return Ok(None) };
+        let start = self.at;
+        self.at += len;
+        self.bytes.get(start..start + len).map(Some).ok_or_else(fault)
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        self.value()?.and_then(|v| v.try_into().ok()).ok_or(StoreError::Corrupt("COPY column"))
+    }
+
+    /// A `bigint`.
+    ///
+    /// # Errors
+    /// When the column is null or another type.
+    pub fn i64(&mut self) -> Result<i64, StoreError> {
+        self.fixed().map(i64::from_be_bytes)
+    }
+
+    /// An `integer`.
+    ///
+    /// # Errors
+    /// When the column is null or another type.
+    pub fn i32(&mut self) -> Result<i32, StoreError> {
+        self.fixed().map(i32::from_be_bytes)
+    }
+
+    /// A `smallint`.
+    ///
+    /// # Errors
+    /// When the column is null or another type.
+    pub fn i16(&mut self) -> Result<i16, StoreError> {
+        self.fixed().map(i16::from_be_bytes)
+    }
+
+    /// A `text` or `bytea`.
+    ///
+    /// # Errors
+    /// When the column is null.
+    pub fn raw(&mut self) -> Result<&[u8], StoreError> {
+        self.value()?.ok_or(StoreError::Corrupt("COPY column"))
+    }
+
+    /// A `text`.
+    ///
+    /// # Errors
+    /// When the column is null or not UTF-8.
+    pub fn text(&mut self) -> Result<&str, StoreError> {
+        std::str::from_utf8(self.raw()?).map_err(|_| StoreError::Corrupt("COPY text"))
+    }
+
+    /// A `text` or null.
+    ///
+    /// # Errors
+    /// When the text is not UTF-8.
+    pub fn text_or_null(&mut self) -> Result<Option<&str>, StoreError> {
+        self.value()?.map(|v| std::str::from_utf8(v).map_err(|_| StoreError::Corrupt("COPY text"))).transpose()
+    }
+}

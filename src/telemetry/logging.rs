@@ -1,0 +1,119 @@
+//! Logs: `tracing` events to stderr, for people or as JSON.
+//!
+//! Input: format, filter (`SARF_LOG`, in `tracing-subscriber`'s language: `info`, `sarf=debug,sqlx=warn`), and the
+//! progress bars that share the terminal. Output: one event, one line.
+//! Guarantee: a line never tears a progress bar: bars step aside while it is written.
+//! Limit: events carry only what their fields hold; masking is the work of the types that print themselves.
+
+use std::io::{self, Write};
+
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people: time, level, spans, message, fields.
+    #[default]
+    Human,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// What the set-up needs.
+#[derive(Clone, Debug)]
+pub struct Logging {
+    /// `--log-format`, `SARF_LOG_FORMAT`.
+    pub format: LogFormat,
+    /// The filter's directives: `SARF_LOG`, else the command's own choice (`warn` under progress bars, `info` in services).
+    pub filter: String,
+    /// Colours for [`LogFormat::Human`].
+    pub color: bool,
+    /// The bars drawn on stderr; those of the command's output.
+    pub bars: MultiProgress,
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// `SARF_LOG` is not a filter.
+    #[error("log filter `{filter}` is not understood")]
+    Filter {
+        /// The text given.
+        filter: String,
+        /// What is wrong with it.
+        #[source]
+        source: ParseError,
+    },
+    /// Set up twice in one process.
+    #[error("logging is already set up")]
+    Twice(#[source] TryInitError),
+}
+
+impl Logging {
+    /// Sets up logging for the process; call once, first of all.
+    ///
+    /// # Errors
+    /// A filter that is not understood, or a second call.
+    pub fn init(self) -> Result<(), LoggingError> {
+        let filter = EnvFilter::try_new(&self.filter)
+            .map_err(|source| LoggingError::Filter { filter: self.filter.clone(), source })?;
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(BesideBars(self.bars))
+            .with_ansi(self.color && self.format == LogFormat::Human);
+        match self.format {
+            LogFormat::Human => builder.finish().try_init(),
+            LogFormat::Json => builder
+                .json()
+                .flatten_event(true)
+                .with_current_span(true)
+                .with_span_list(false)
+                .finish()
+                .try_init(),
+        }
+        .map_err(LoggingError::Twice)
+    }
+}
+
+/// Writes to stderr with the bars suspended. `tracing-subscriber` writes each event in one call.
+struct BesideBars(MultiProgress);
+
+impl<'a> MakeWriter<'a> for BesideBars {
+    type Writer = &'a BesideBars;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+impl Write for &BesideBars {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().lock().write_all(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_is_none_is_refused_by_name() {
+        let logging = Logging {
+            format: LogFormat::Json,
+            filter: "sarf=loud".into(),
+            color: false,
+            bars: MultiProgress::new(),
+        };
+        let error = logging.init().expect_err("`loud` is no level");
+        assert_eq!(error.to_string(), "log filter `sarf=loud` is not understood");
+    }
+}

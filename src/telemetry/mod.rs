@@ -1,0 +1,14 @@
+//! What the engine tells about itself: logs, metrics, and how far a stage is.
+//!
+//! Input: the engine's calls. Output: events on stderr, the Prometheus exposition, a stage's progress to whoever watches.
+//! Guarantee: nothing is global: handles are passed in; labels are drawn from configuration and code, so their number is
+//! bounded, and nothing personal can be one.
+//! Limit: one process; sums over processes are Prometheus' work.
+
+pub mod logging;
+pub mod metrics;
+pub mod stage;
+
+pub use logging::{LogFormat, Logging};
+pub use metrics::Metrics;
+pub use stage::{Silent, StageGuard, StageObserver, StageProgress, Telemetry};
