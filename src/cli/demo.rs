@@ -1,5 +1,193 @@
-use super::*;
+//! `sarf demo`: the whole month, on synthetic data and sandbox banks, in a database and a folder of its own.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::app::{App, DEMO_DATABASE};
+use super::ui::{Align, Exit, Output, format};
+use super::{Global, generate, run, sandbox, verify};
+use crate::domain::ids::{Code, RunId};
+use crate::domain::period::Period;
+use crate::domain::run::{RunKind, RunState};
+use crate::pipeline::{approve, dispatch, feedback, fund, intake, order, reconcile, report, verify as proofs};
+use crate::rails::sandbox::{Faults, Rates, SandboxOptions, StatusStyle};
+use crate::snapshot::generate::GenerateOptions;
+use crate::store::cluster;
+use crate::store::operators::{self, Role};
+use crate::store::runs;
+
+/// The whole month.
 #[derive(Args)]
-pub struct Demo {}
+pub struct Demo {
+    /// How many households
+    #[arg(long, default_value_t = 20_000, env = "HOUSEHOLDS")]
+    households: u64,
+    /// What everything is drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The month; this one unless given
+    #[arg(long)]
+    period: Option<Period>,
+    /// How many months, the last being `period`; each is compared with the one before
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=24))]
+    months: u8,
+}
+
+const PREPARER: &str = "amina";
+const APPROVER: &str = "brahim";
+const ACCOUNTANT: &str = "chafik";
+
 impl Demo {
-    pub async fn run(self, _g: &Global, _o: &Output) -> anyhow::Result<Exit> { Ok(Exit::Done) } }
+    pub async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let global = Global { demo: true, ..global.clone() };
+        start_afresh(&global).await?;
+        let mut app = App::open(&global, output, true).await?;
+        let result = self.months(&app).await;
+        app.close().await;
+        result
+    }
+
+    async fn months(&self, app: &App) -> anyhow::Result<Exit> {
+        let today = app.context.clock.now().date();
+        let last = match self.period {
+            Some(period) => period,
+            None => Period::new(today.year(), today.month().into())?,
+        };
+        let began = Instant::now();
+        say(app, &format!("sarf · a synthetic country of {} households · seed {}", format::count(self.households), self.seed));
+        people(app).await?;
+        let mut lines = Vec::new();
+        for back in (0..i32::from(self.months)).rev() {
+            let period = Period::from_index(last.index() - back)?;
+            lines.push(self.month(app, period).await.with_context(|| format!("month {period}"))?);
+        }
+        say(app, "\nThe books are proven");
+        let proven = proofs::verify(&app.context, None).await?;
+        let failed = proven.iter().filter(|p| !p.holds).count();
+        if app.output.is_json() {
+            app.output.json(&serde_json::json!({ "months": lines, "proofs": proven }))?;
+        } else {
+            verify::print(app, &proven);
+            say(app, &format!("\nDone in {}. Look around: `sarf --demo run list`, `sarf --demo order show H…`, {}", format::duration(began.elapsed()), app.context.home.display()));
+        }
+        Ok(if failed == 0 { Exit::Done } else { Exit::Refused })
+    }
+
+    /// One month, from snapshot to closed books.
+    async fn month(&self, app: &App, period: Period) -> anyhow::Result<serde_json::Value> {
+        let context = &app.context;
+        let mut steps = Steps::new(app);
+        say(app, &format!("\n── {period} ─────────────────────────────────────────"));
+        let folder = context.home.join("snapshots").join(period.to_string());
+        let options = GenerateOptions::new(self.households, period, Code::parse("dss")?, self.seed, folder.clone());
+        let manifest = tokio::task::block_in_place(|| generate::write(&options, &context.telemetry))?;
+        steps.done("the registry sends its list", &format!("{} households", format::count(manifest.rows(crate::snapshot::Kind::Households))));
+        let imported = intake::import(context, &folder).await?.into_inner();
+        let set_aside = imported.counts.household_rows - imported.counts.households;
+        steps.done("imported and checked", &format!("{} kept, {} rejected with a reason", format::count(imported.counts.households), format::count(set_aside)));
+        let id = order::create(context, imported.id, RunKind::Regular, PREPARER).await?.into_inner();
+        let made = find(app, id).await?;
+        steps.done("amounts worked out, orders made", &format!("{} orders over {} MAD, {} excluded", format::count(made.orders as u64), format::amount(made.ordered), format::count(made.exclusions as u64)));
+        self.approval(app, id, &mut steps).await?;
+        let sent = dispatch::dispatch(context, id).await?;
+        steps.done("bank files leave", &format!("{} files, {}", sent.files, format::bytes(sent.bytes)));
+        let banks = SandboxOptions {
+            outbox: context.home.join("outbox"),
+            inbox: context.home.join("inbox"),
+            seed: self.seed,
+            now: context.clock.now(),
+            rates: Rates::default(),
+            statuses: StatusStyle::Mixed,
+            faults: Faults::default(),
+        };
+        let answers = sandbox::answer(banks, &context.telemetry).await?;
+        steps.done("sandbox banks answer", &format!("{} messages: {} rejected, {} returned", answers.files.len(), format::count(answers.rejected), format::count(answers.returned)));
+        let results = feedback::import(context, answers.files).await;
+        let mut entries = 0;
+        for (path, result) in results {
+            entries += result.with_context(|| path.display().to_string())?.counts.entries;
+        }
+        steps.done("feedback read", &format!("{} entries", format::count(entries)));
+        let found = reconcile::reconcile(context, id).await?;
+        steps.done("reconciled", &format!("{} providers, {} breaks", found.providers.len(), found.open_breaks));
+        if !app.output.is_json() {
+            run::print_reconciliation(app, &found);
+        }
+        reconcile::close(context, id, ACCOUNTANT, None).await?;
+        let files = report::write(context, id, &context.home.join("report").join(period.to_string())).await?;
+        steps.done("closed and reported", &format!("{} report files", files.len()));
+        let closed = find(app, id).await?;
+        anyhow::ensure!(closed.state == RunState::Closed, "run {id} is {}", closed.state);
+        Ok(serde_json::json!({ "period": period, "run": closed, "reconciliation": found }))
+    }
+
+    /// Three people take the run through its checks.
+    async fn approval(&self, app: &App, id: RunId, steps: &mut Steps<'_>) -> anyhow::Result<()> {
+        let context = &app.context;
+        let noted = approve::acknowledge(context, id, PREPARER, "seen in the demo").await?.into_inner();
+        approve::submit(context, id, PREPARER).await?;
+        steps.done(&format!("{PREPARER} submits"), &format!("{noted} breached checks acknowledged"));
+        let hash = approve::approve(context, id, APPROVER).await?.into_inner();
+        steps.done(&format!("{APPROVER} approves"), &format!("content {}", &hash[..16]));
+        let amount = fund::fund(context, id, ACCOUNTANT).await?.into_inner();
+        let batches = fund::release(context, id, None, ACCOUNTANT).await?.into_inner();
+        steps.done(&format!("{ACCOUNTANT} funds and releases"), &format!("{} MAD reserved, {batches} batches", format::amount(amount)));
+        Ok(())
+    }
+}
+
+/// Tells each step as it is done, with how long it took.
+struct Steps<'a> {
+    app: &'a App,
+    since: Instant,
+}
+
+impl<'a> Steps<'a> {
+    fn new(app: &'a App) -> Self {
+        Self { app, since: Instant::now() }
+    }
+
+    fn done(&mut self, what: &str, figures: &str) {
+        say(self.app, &format!("  ✓ {what:<34} {figures} ({})", format::duration(self.since.elapsed())));
+        self.since = Instant::now();
+    }
+}
+
+fn say(app: &App, text: &str) {
+    if !app.output.is_json() {
+        app.output.line(text);
+    }
+}
+
+async fn find(app: &App, id: RunId) -> anyhow::Result<runs::Run> {
+    let mut tx = app.context.store.begin().await?;
+    let run = runs::find_in_tx(&mut tx, id, false).await?;
+    run.with_context(|| format!("run {id}"))
+}
+
+async fn people(app: &App) -> anyhow::Result<()> {
+    let now = app.context.clock.now();
+    let mut rows = Vec::new();
+    for (name, role) in [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)] {
+        operators::add(&app.context.store, name, role, now).await?;
+        rows.push(vec![name.to_owned(), role.to_string()]);
+    }
+    if !app.output.is_json() {
+        app.output.table(&[("person", Align::Left), ("role", Align::Left)], &rows);
+    }
+    Ok(())
+}
+
+/// Empties what an earlier demo left: its database and its folder, nothing else.
+async fn start_afresh(global: &Global) -> anyhow::Result<()> {
+    let server = cluster::server(&global.home, global.database_url.as_deref()).await?;
+    cluster::recreate_database(&server.connect_options(), DEMO_DATABASE, None).await?;
+    server.stop().await?;
+    let folder = super::app::home(global);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| folder.display().to_string()),
+        _ => Ok(()),
+    }
+}

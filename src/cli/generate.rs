@@ -1,5 +1,68 @@
-use super::*;
+//! `sarf generate`: a synthetic snapshot.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Global;
+use super::ui::{Exit, Output, format};
+use crate::domain::ids::Code;
+use crate::domain::period::Period;
+use crate::snapshot::generate::{Compression, GenerateOptions, generate};
+use crate::telemetry::{Metrics, Telemetry};
+
+/// A synthetic snapshot: people who do not exist, with the errors and frauds of real registries.
 #[derive(Args)]
-pub struct Generate {}
+pub struct Generate {
+    /// How many households
+    #[arg(long)]
+    households: u64,
+    /// Month, as YYYY-MM; the same seed gives the same households each month, but for churn
+    #[arg(long)]
+    period: Period,
+    /// Folder to write into
+    #[arg(long)]
+    out: PathBuf,
+    /// Programme the list is for
+    #[arg(long, default_value = "dss")]
+    programme: Code,
+    /// What everything is drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// plain, gzip, zstd or parquet
+    #[arg(long, value_parser = parse_compression, default_value = "plain")]
+    compression: Compression,
+}
+
+fn parse_compression(text: &str) -> Result<Compression, String> {
+    match text {
+        "plain" => Ok(Compression::Plain),
+        "gzip" => Ok(Compression::Gzip),
+        "zstd" => Ok(Compression::Zstd),
+        "parquet" => Ok(Compression::Parquet),
+        _ => Err("one of plain, gzip, zstd, parquet".into()),
+    }
+}
+
 impl Generate {
-    pub async fn run(self, _g: &Global, _o: &Output) -> anyhow::Result<Exit> { Ok(Exit::Done) } }
+    pub async fn run(self, _: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let mut options = GenerateOptions::new(self.households, self.period, self.programme, self.seed, self.out.clone());
+        options.compression = self.compression;
+        let telemetry = Telemetry { metrics: std::sync::Arc::new(Metrics::new()), observer: output.observer() };
+        let manifest = tokio::task::block_in_place(|| write(&options, &telemetry))?;
+        if output.is_json() {
+            output.json(&manifest)?;
+        } else {
+            let rows = |kind| format::count(manifest.rows(kind));
+            use crate::snapshot::Kind::{Households, Members};
+            output.line(&format!("{} households and {} members in {}", rows(Households), rows(Members), self.out.display()));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Writes a snapshot, with progress.
+pub fn write(options: &GenerateOptions, telemetry: &Telemetry) -> Result<crate::snapshot::Manifest, crate::snapshot::SnapshotError> {
+    let stage = telemetry.stage("generate", Some(options.households));
+    generate(options, |households| stage.add(households))
+}

@@ -157,6 +157,7 @@ async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Generate(command) => return command.run(&global, output).await,
         Command::Config(command) => return command.run(&global, output),
         Command::Demo(command) => return command.run(&global, output).await,
+        Command::Sandbox(command) => return command.run(&global, output).await,
         _ => {}
     }
     let mut app = App::open(&global, output, matches!(cli.command, Command::Migrate)).await?;
@@ -170,14 +171,13 @@ async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Order(command) => command.run(&app).await,
         Command::Report(command) => command.run(&app).await,
         Command::Verify(command) => command.run(&app).await,
-        Command::Sandbox(command) => command.run(&app).await,
         Command::Serve(command) => command.run(&app).await,
         Command::Operator(command) => command.run(&app).await,
         Command::Migrate => {
             output.note("the schema is up to date");
             Ok(Exit::Done)
         }
-        Command::Demo(_) | Command::Generate(_) | Command::Config(_) => unreachable!("handled above"),
+        Command::Demo(_) | Command::Generate(_) | Command::Config(_) | Command::Sandbox(_) => unreachable!("handled above"),
     };
     app.close().await;
     result

@@ -115,9 +115,9 @@ impl Config {
         Ok(Self { settings, programmes, router: Router::new(providers)?, calendar })
     }
 
-    /// The programme of a code.
+    /// The programme of a code, whose letters may be large or small.
     pub fn programme(&self, code: &str) -> Option<&ConfiguredProgramme> {
-        self.programmes.get(&Code::parse(code).ok()?)
+        self.programmes.iter().find(|(known, _)| known.as_str().eq_ignore_ascii_case(code)).map(|(_, p)| p)
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) fn read_part(
 ) -> Result<(), SnapshotError> {
     (cursor.part_rows, cursor.part_rows_declared, cursor.in_row) = (0, part.rows, false);
     let (file, size) = part.open(dir).map_err(|f| f.of_part(&part.file, None))?;
-    let mut source = HashingReader { file, hash: Sha256::new() };
+    let mut source = HashingReader { file, hash: Sha256::new(), done: false };
     let outcome = read_rows(&mut source, size, part, limits, cursor, sink);
     let row = cursor.in_row.then_some(cursor.row);
     if matches!(outcome, Err(Fault::Stopped)) {
@@ -162,7 +162,7 @@ pub(super) fn read_part(
     }
     // The rest is read for its hash even after a fault: a wrong hash is the cause, the fault its consequence.
     io::copy(&mut source, &mut io::sink()).map_err(|e| Fault::Io(e).of_part(&part.file, None))?;
-    let found = Sha256Hex(source.hash.finalize().into());
+    let found = source.sha256();
     if found != part.sha256 {
         let (declared, found) = (part.sha256.to_string().into(), found.to_string().into());
         return Err(Fault::Hash { declared, found }.of_part(&part.file, None));
@@ -190,6 +190,11 @@ fn read_rows(
     let limit = limits.unpacked_bytes_floor.max(size.saturating_mul(limits.unpacked_ratio_max));
     if part.file.ends_with(".parquet") {
         io::copy(source, &mut io::sink()).map_err(Fault::Io)?;
+        // The clone below moves the shared position back: what is read from here on was hashed already.
+        source.done = true;
+        if source.sha256() != part.sha256 {
+            return Err(Fault::ParquetDamaged("its hash is wrong"));
+        }
         let file = source.file.try_clone().map_err(Fault::Io)?;
         // The parquet crate may panic on a damaged file; that must not take the import down without a word.
         let read = AssertUnwindSafe(|| read_parquet(file, part.kind, limits, limit, cursor, sink));
@@ -223,10 +228,22 @@ fn read_rows(
 struct HashingReader {
     file: File,
     hash: Sha256,
+    /// Whether all of the file has been hashed.
+    done: bool,
+}
+
+impl HashingReader {
+    /// The hash of what was read so far.
+    fn sha256(&self) -> Sha256Hex {
+        Sha256Hex(self.hash.clone().finalize().into())
+    }
 }
 
 impl Read for HashingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.done {
+            return Ok(0);
+        }
         let len = self.file.read(buffer)?;
         self.hash.update(&buffer[..len]);
         Ok(len)

@@ -116,7 +116,6 @@ async fn write_scan(context: &Context, run: &Run, batches: Vec<Batch>, source: S
 
 /// The open files of a scan.
 struct Files {
-    run: Run,
     programme: Code,
     category_purpose: String,
     purpose: String,
@@ -173,7 +172,6 @@ impl Files {
             Ok(())
         });
         Ok(Self {
-            run: run.clone(),
             programme: programme.rules.code().clone(),
             category_purpose: programme.rules.category_purpose().as_str().to_owned(),
             purpose: programme.rules.purpose_code().as_str().to_owned(),

@@ -85,9 +85,8 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     let options = ReadOptions { check_digit: context.config.settings.registry.idcs_check_digit, ..ReadOptions::default() };
     let reader = SnapshotReader::open(folder, &options)?;
     let manifest = reader.manifest().clone();
-    if context.config.programme(manifest.programme.as_str()).is_none() {
-        return Err(IntakeError::UnknownProgramme(manifest.programme.to_string()));
-    }
+    let programme = context.config.programme(manifest.programme.as_str());
+    let programme = programme.ok_or_else(|| IntakeError::UnknownProgramme(manifest.programme.to_string()))?.rules.code();
     let sha256 = manifest.content_sha256();
     if let Some(id) = snapshots::find_by_hash(&context.store, &sha256).await? {
         return Ok(Applied::Already(Imported { id, counts: SnapshotCounts::default(), warnings: Vec::new() }));
@@ -102,7 +101,7 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
         &mut tx,
         NewSnapshot {
             sha256: &sha256,
-            programme: manifest.programme.as_str(),
+            programme: programme.as_str(),
             period: manifest.period,
             source: &manifest.source,
             created_at: manifest.created_at,

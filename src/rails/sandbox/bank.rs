@@ -104,7 +104,7 @@ impl<'a> Bank<'a> {
         match self.options.statuses {
             StatusStyle::Group => false,
             StatusStyle::Transactions => true,
-            StatusStyle::Mixed => self.dice.number("style", self.provider.as_str()) % 2 == 0,
+            StatusStyle::Mixed => self.dice.number("style", self.provider.as_str()).is_multiple_of(2),
         }
     }
 

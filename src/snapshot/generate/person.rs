@@ -20,6 +20,8 @@ const FIRST_MONTH: i32 = 23 * 12 + 11;
 /// Households that a slot can name apart; at 2.5 % a month more than sixty years pass before it needs as many.
 const GENERATIONS: u64 = 20;
 const PERSONS: u64 = 8;
+/// Households with children; the others are of older people.
+const FAMILIES_PPM: u32 = 560_000;
 
 // Salts keep draws for different purposes apart.
 const SALT_CHURN: u64 = 1;
@@ -125,7 +127,7 @@ pub(super) fn dwelling(slot: u64, options: &GenerateOptions) -> Dwelling {
     let score = if above { 9_743_002 + draw.below(1_500_000) } else { 5_000_000 + draw.below(4_743_002) };
     let female = draw.chance(350_000);
     let names = [if female { draw.below(14) } else { draw.below(16) }, draw.below(20)];
-    let family = draw.chance(600_000);
+    let family = draw.chance(FAMILIES_PPM);
     let members = members(&mut draw, number, family, tenure.joined, options);
     let payee_idcs = idcs(options.seed, number, 0);
     let child_aid = !members.is_empty() && family;
@@ -137,7 +139,7 @@ pub(super) fn dwelling(slot: u64, options: &GenerateOptions) -> Dwelling {
         head_idcs: payee_idcs,
         head_resident: !draw.chance(rates.head_abroad_ppm),
         excluded_by: match draw.chance(rates.excluded_ppm) {
-            true => *draw.one_of(&["public_job", "pension", "family_allowance"]),
+            true => draw.one_of::<&str>(&["public_job", "pension", "family_allowance"]),
             false => "",
         },
         payee_idcs,
@@ -147,7 +149,9 @@ pub(super) fn dwelling(slot: u64, options: &GenerateOptions) -> Dwelling {
         relation: match (child_aid, female) {
             (false, _) => "registrant",
             (true, true) => "custodian",
-            (true, false) => *draw.one_of(&["husband", "husband", "husband", "husband", "kafil", "guardian"]),
+            (true, false) => {
+                draw.one_of::<&str>(&["husband", "husband", "husband", "husband", "kafil", "guardian"])
+            }
         },
         deceased: draw.chance(rates.payee_deceased_ppm) || tenure.payee_died,
         phone: phone(options.seed, number),
@@ -185,7 +189,7 @@ fn split(dwelling: &mut Dwelling, neighbour: u64, options: &GenerateOptions) {
     let mut draw = Draw::new(mix(mix(options.seed, SALT_PEOPLE), number));
     let _before_members =
         (place(&mut draw), [draw.bits(), draw.bits(), draw.bits(), draw.bits(), draw.bits()]);
-    let family = draw.chance(600_000);
+    let family = draw.chance(FAMILIES_PPM);
     let members = members(&mut draw, number, family, tenure.joined, options);
     dwelling.payee_idcs = idcs(options.seed, number, 0);
     dwelling.head_idcs = dwelling.payee_idcs;

@@ -33,7 +33,7 @@ use sqlx::{ConnectOptions, Connection};
 use binaries::Binaries;
 pub use error::ClusterError;
 use place::Place;
-pub use server::{Server, ensure_database, server};
+pub use server::{Server, ensure_database, recreate_database, server};
 
 /// How long a start may take: recovery after a kill replays up to `max_wal_size` of log.
 const READY_SECONDS_MAX: u64 = 600;

@@ -84,3 +84,21 @@ pub async fn ensure_database(options: &PgConnectOptions, name: &str) -> Result<(
     connection.close().await?;
     Ok(())
 }
+
+/// Makes database `name` anew, as a copy of `template` where given; what it held is lost.
+///
+/// # Errors
+/// The server cannot be reached, or the role may not drop and create databases.
+pub async fn recreate_database(options: &PgConnectOptions, name: &str, template: Option<&str>) -> Result<(), ClusterError> {
+    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let mut connection = PgConnection::connect_with(options).await?;
+    let from = template.map_or_else(|| "template0".to_owned(), quote);
+    for sql in [
+        format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(name)),
+        format!("CREATE DATABASE {} TEMPLATE {from} ENCODING 'UTF8' LOCALE 'C'", quote(name)),
+    ] {
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
+    }
+    connection.close().await?;
+    Ok(())
+}
