@@ -57,10 +57,11 @@ create table snapshot_rejection (
     primary key (snapshot_id, part, row_number)
 );
 
--- Households that share an account, a phone or a person with others, with how many share it.
+-- Households that share an account, a phone or a person with others, with how many share it;
+-- one row for each thing, so that a household with two shared persons has two.
 create table snapshot_share (
     household_key bigint not null,
     kind text not null check (kind in ('account', 'phone', 'person')),
-    households integer not null check (households > 1),
-    primary key (household_key, kind)
+    households integer not null check (households > 1)
 );
+create index snapshot_share_household on snapshot_share (household_key);

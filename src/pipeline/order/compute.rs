@@ -249,6 +249,7 @@ impl<'a> Maker<'a> {
         let provider = route.provider.map_or(0, |index| self.provider_ids[index]);
         let wave = route.provider.map_or(0, |index| self.slicers[index].push(id, amount));
         self.fill_payee(household);
+        self.components.clear();
         encode_components(assessment.components(), &mut self.components);
         personal::encode_order_payee(&self.payee, &mut self.payee_bytes);
         let order = NewOrder {
