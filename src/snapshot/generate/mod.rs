@@ -2,7 +2,7 @@
 //!
 //! Input: number of households, period, seed. Output: a folder that [`SnapshotReader`](super::SnapshotReader) reads.
 //! Guarantee: the same options give the same bytes; snapshots of one seed for neighbouring periods differ by churn
-//! only; no two people, phones or accounts are the same unless a fraud was asked for. Limit: 5,000,000 households, so
+//! only; no two people, phones or accounts are the same unless a fraud was asked for. Limit: 10,000,000 households, so
 //! that ten-digit numbers suffice.
 
 mod draw;
@@ -26,7 +26,7 @@ use crate::domain::ids::Code;
 use crate::domain::period::Period;
 
 /// Most households of a synthetic snapshot.
-pub const HOUSEHOLDS_MAX: u64 = 5_000_000;
+pub const HOUSEHOLDS_MAX: u64 = 10_000_000;
 
 /// How the parts are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::domain::rib::Rib;
 /// December 2023, when the programme began: the month before the first change of hands.
 const FIRST_MONTH: i32 = 23 * 12 + 11;
 /// Households that a slot can name apart; at 2.5 % a month more than sixty years pass before it needs as many.
-const GENERATIONS: u64 = 20;
+const GENERATIONS: u64 = 10;
 const PERSONS: u64 = 8;
 /// Households with children; the others are of older people.
 const FAMILIES_PPM: u32 = 560_000;
