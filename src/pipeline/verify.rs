@@ -19,6 +19,7 @@ use crate::store::batches::{self, Batch};
 use crate::store::proofs::{self, Counted};
 use crate::store::runs::{self, Run};
 use crate::store::{StoreError, audit, households, ledger, orders, reference};
+use crate::telemetry::StageGuard;
 
 /// One thing that was proven, or not.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -45,8 +46,7 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     let stage = context.telemetry.stage("verify", Some(chosen.iter().map(|r| r.orders as u64).sum()));
     let mut proofs = Vec::new();
     for run in chosen {
-        verify_run(context, run, &mut proofs).await?;
-        stage.add(run.orders as u64);
+        verify_run(context, run, &stage, &mut proofs).await?;
     }
     rivals(context, only, &mut proofs).await?;
     books(context, &mut proofs).await?;
@@ -60,7 +60,7 @@ fn proof(guarantee: u8, scope: &str, claim: &str, figures: String, holds: bool) 
     Proof { guarantee, scope: scope.into(), claim: claim.into(), figures, holds }
 }
 
-async fn verify_run(context: &Context, run: &Run, proofs: &mut Vec<Proof>) -> Result<(), StoreError> {
+async fn verify_run(context: &Context, run: &Run, stage: &StageGuard, proofs: &mut Vec<Proof>) -> Result<(), StoreError> {
     let scope = format!("run {}", run.id);
     let mut connection = context.store.begin().await?;
     let batches = batches::of_run_in_tx(&mut connection, run.id).await?;
@@ -68,7 +68,7 @@ async fn verify_run(context: &Context, run: &Run, proofs: &mut Vec<Proof>) -> Re
     let balances = ledger::run_balances_in_tx(&mut connection, run.id).await?;
     let providers = reference::provider_ids_in_tx(&mut connection, &[]).await?;
     connection.rollback().await?;
-    let counted = proofs::recount(&context.store, run.id).await?;
+    let counted = proofs::recount(&context.store, run.id, run.state, |rows| stage.add(rows)).await?;
     leaving(&scope, run, &batches, &counted, proofs);
     money(&scope, run, &counted, &totals, &balances, &providers, proofs);
     rows(context, &scope, run, &counted, proofs).await?;
@@ -82,9 +82,9 @@ fn leaving(scope: &str, run: &Run, batches: &[Batch], counted: &[Counted], proof
     let figures = format!("{} files, {} people", left.len(), people.len());
     proofs.push(proof(1, scope, "no order leaves before its run is approved and funded by three people", figures, left.is_empty() || people.len() == 3));
     let mut sums: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
-    for group in counted.iter().filter(|c| c.state != "held") {
+    for group in counted.iter().filter(|c| c.state != OrderState::Held) {
         if let Some(batch) = group.batch {
-            let sum = sums.entry(batch).or_default();
+            let sum = sums.entry(batch.get()).or_default();
             sum.0 += group.orders;
             sum.1 += group.amount;
         }
@@ -112,20 +112,18 @@ fn money(
     let (entitled, offset, ordered) = (sum(|c| c.entitled), sum(|c| c.offset), sum(|c| c.amount));
     let figures = format!("{} = {} + {}", Centimes::new(entitled), Centimes::new(offset), Centimes::new(ordered));
     proofs.push(proof(2, scope, "entitled = offset + ordered", figures, entitled == offset + ordered && ordered == run.ordered.get() && entitled == run.entitled.get()));
-    let mut states: BTreeMap<(i16, String), (i64, i64)> = BTreeMap::new();
+    let mut states: BTreeMap<(i16, OrderState), (i64, i64)> = BTreeMap::new();
     let mut accounts: BTreeMap<(i16, AccountKind), i64> = BTreeMap::new();
     for group in counted {
-        let state = states.entry((group.provider, group.state.clone())).or_default();
+        let state = states.entry((group.provider, group.state)).or_default();
         state.0 += group.orders;
         state.1 += group.amount;
-        if let Some(kind) = OrderState::parse(&group.state).map(AccountKind::of_state) {
-            *accounts.entry((group.provider, kind)).or_default() += group.amount;
-        }
+        *accounts.entry((group.provider, AccountKind::of_state(group.state))).or_default() += group.amount;
     }
-    let kept: BTreeMap<(i16, String), (i64, i64)> =
-        totals.iter().map(|t| ((providers[&t.provider], t.state.to_string()), (t.orders, t.amount.get()))).collect();
-    let by_state: BTreeMap<&str, i64> = states.iter().fold(BTreeMap::new(), |mut all, ((_, state), (_, amount))| {
-        *all.entry(state.as_str()).or_default() += amount;
+    let kept: BTreeMap<(i16, OrderState), (i64, i64)> =
+        totals.iter().map(|t| ((providers[&t.provider], t.state), (t.orders, t.amount.get()))).collect();
+    let by_state: BTreeMap<OrderState, i64> = states.iter().fold(BTreeMap::new(), |mut all, ((_, state), (_, amount))| {
+        *all.entry(*state).or_default() += amount;
         all
     });
     let shown: Vec<String> = by_state.iter().map(|(state, amount)| format!("{state} {}", Centimes::new(*amount))).collect();

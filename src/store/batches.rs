@@ -174,6 +174,9 @@ pub async fn insert_planned_in_tx(
 /// When the database is gone.
 pub async fn release_in_tx(connection: &mut PgConnection, run: RunId, wave: Option<i16>) -> Result<u64, StoreError> {
     let (low, high) = super::orders::bounds(run);
+    // Few orders are held: they are looked up one by one, whatever the statistics of a young table say.
+    sqlx::query("set local enable_seqscan = off").execute(&mut *connection).await?;
+    sqlx::query("set local enable_mergejoin = off").execute(&mut *connection).await?;
     sqlx::query(
         "update order_hold h set missed_batch = b.id
            from payment_order o join batch b on b.run_id = $1 and b.provider_id = o.provider_id

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
-use super::pgcopy::{CopyBuffer, CopyRow};
+use super::pgcopy::{CopyBuffer, CopyOut, CopyRow};
 use super::{StoreError, orders};
 use crate::domain::ids::{BatchId, HouseholdId, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
@@ -118,11 +118,6 @@ pub enum Step {
 pub struct Steps(i32);
 
 impl Steps {
-    /// From the database's bits.
-    pub const fn from_bits(bits: i32) -> Self {
-        Self(bits)
-    }
-
     /// Whether a step was taken.
     pub const fn has(self, step: Step) -> bool {
         self.0 & (1 << step as i16) != 0
@@ -188,51 +183,91 @@ pub struct OrderFacts {
     pub listed_in: Option<BatchId>,
 }
 
-/// Orders of a run by number, ascending: a range scan where the numbers lie close, else one by one.
-pub fn facts_source(run: RunId, ids: &[i64], provider: Option<i16>) -> String {
-    let (first, last) = (ids.first().copied().unwrap_or(0), ids.last().copied().unwrap_or(0));
-    let close = (last - first) as usize / 64 < ids.len();
-    let within = |column: &str| {
-        if close {
-            format!("{column} between {first} and {last}")
-        } else {
-            let list: Vec<String> = ids.iter().map(i64::to_string).collect();
-            format!("{column} = any ('{{{}}}'::bigint[])", list.join(","))
-        }
-    };
-    let provider = provider.filter(|_| close).map_or(String::new(), |p| format!(" and o.provider_id = {p}"));
-    format!(
-        "(select o.order_id, o.provider_id, o.household_id, o.period, o.purpose_id, o.attempt, o.amount,
-                 coalesce(x.steps, 0), (h.order_id is not null)::int::smallint, coalesce(m.batch_id, 0)
-            from {leaf} o
-            left join (select order_id, bit_or(1 << step) as steps from outcome_{run} where {outcome_within} group by order_id) x
-                   on x.order_id = o.order_id
-            left join (select distinct order_id from order_hold where missed_batch is not null and {within_plain}) h on h.order_id = o.order_id
-            left join batch_member m on m.order_id = o.order_id
-           where {order_within}{provider} order by o.order_id)",
-        leaf = orders::leaf(run),
-        outcome_within = within("order_id"),
-        within_plain = within("order_id"),
-        order_within = within("o.order_id"),
-    )
-}
-
-/// Reads a row of [`facts_source`].
+/// Plans of the look-ups below must not depend on statistics of tables that fill as the message is read.
 ///
 /// # Errors
-/// When the row cannot be read back.
-pub fn read_facts(row: &mut CopyRow) -> Result<OrderFacts, StoreError> {
+/// When the database is gone.
+pub async fn prefer_indexes_in_tx(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("set local enable_seqscan = off").execute(connection).await?;
+    Ok(())
+}
+
+/// Facts of orders of a run, ascending: by a range scan where their numbers lie close, else one by one.
+/// `ids` ascend; those that are no orders (of `provider`, where given) are missing in the answer.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn facts_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    ids: &[i64],
+    provider: Option<i16>,
+    with_outcomes: bool,
+) -> Result<Vec<OrderFacts>, StoreError> {
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+    let close = (last - first) as usize / 64 < ids.len();
+    let within = if close {
+        format!("order_id between {first} and {last}")
+    } else {
+        let list: Vec<String> = ids.iter().map(i64::to_string).collect();
+        format!("order_id = any ('{{{}}}'::bigint[])", list.join(","))
+    };
+    let of_provider = provider.filter(|_| close).map_or(String::new(), |p| format!(" and provider_id = {p}"));
+    let source = format!(
+        "(select order_id, provider_id, household_id, period, purpose_id, attempt, amount from {}
+           where {within}{of_provider} order by order_id)",
+        orders::leaf(run)
+    );
+    let mut rows = CopyOut::begin(connection, &source).await?;
+    let mut facts: Vec<OrderFacts> = Vec::with_capacity(ids.len());
+    while let Some(mut row) = rows.next().await? {
+        let order = row.i64()?;
+        if ids.binary_search(&order).is_ok() {
+            facts.push(read_facts(order, &mut row)?);
+        }
+    }
+    drop(rows);
+    let mut notes = vec![
+        (format!("(select order_id, 0::bigint from order_hold where missed_batch is not null and {within})"), Note::Missed),
+        (format!("(select order_id, batch_id from batch_member where {within})"), Note::Listed),
+    ];
+    if with_outcomes {
+        notes.push((format!("(select order_id, step::bigint from outcome_{run} where {within})"), Note::Step));
+    }
+    for (source, note) in notes {
+        let mut rows = CopyOut::begin(connection, &source).await?;
+        while let Some(mut row) = rows.next().await? {
+            let (order, value) = (OrderId::new(row.i64()?), row.i64()?);
+            let Ok(at) = facts.binary_search_by_key(&order, |f| f.order) else { continue };
+            match note {
+                Note::Missed => facts[at].missed = true,
+                Note::Listed => facts[at].listed_in = Some(BatchId::new(value)),
+                Note::Step => facts[at].steps = facts[at].steps.with_number(value),
+            }
+        }
+    }
+    Ok(facts)
+}
+
+#[derive(Clone, Copy)]
+enum Note {
+    Missed,
+    Listed,
+    Step,
+}
+
+fn read_facts(order: i64, row: &mut CopyRow) -> Result<OrderFacts, StoreError> {
     Ok(OrderFacts {
-        order: OrderId::new(row.i64()?),
+        order: OrderId::new(order),
         provider: row.i16()?,
         household: HouseholdId::parse(row.raw()?).map_err(|_| StoreError::Corrupt("household id"))?,
         period: Period::from_index(row.i32()?).map_err(|_| StoreError::Corrupt("period"))?,
         purpose: row.i16()?,
         attempt: row.i16()? as u16,
         amount: Centimes::new(row.i64()?),
-        steps: Steps::from_bits(row.i32()?),
-        missed: row.i16()? != 0,
-        listed_in: Some(row.i64()?).filter(|id| *id != 0).map(BatchId::new),
+        steps: Steps::default(),
+        missed: false,
+        listed_in: None,
     })
 }
 

@@ -18,6 +18,7 @@ pub mod reference;
 pub mod reports;
 pub mod runs;
 pub mod snapshots;
+pub mod standing;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};

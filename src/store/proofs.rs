@@ -1,19 +1,25 @@
 //! Queries behind `sarf verify`: each recounts from the rows what is kept elsewhere.
 
+use std::collections::HashMap;
+
 use sqlx::AssertSqlSafe;
 
+use super::pgcopy::CopyOut;
+use super::standing::Standing;
 use super::{Store, StoreError, orders};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{BatchId, OrderId, RunId};
+use crate::domain::order::OrderState;
+use crate::domain::run::RunState;
 
 /// Orders of one provider, batch and state, counted from the rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Counted {
     /// Provider number.
     pub provider: i16,
     /// Batch they left or will leave in.
-    pub batch: Option<i64>,
+    pub batch: Option<BatchId>,
     /// State.
-    pub state: String,
+    pub state: OrderState,
     /// How many.
     pub orders: i64,
     /// Their sum.
@@ -24,24 +30,46 @@ pub struct Counted {
     pub offset: i64,
 }
 
-/// Recounts a run's orders by provider, batch and state, in one pass.
+/// Recounts a run's orders by provider, batch and state, in one pass over the rows; `progress` is told of every
+/// hundred thousand.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn recount(store: &Store, run: RunId) -> Result<Vec<Counted>, StoreError> {
-    let sql = format!(
-        "select o.provider_id, b.id, {} as state, count(*), sum(o.amount)::bigint, sum(o.entitled)::bigint, sum(o.offset_amount)::bigint
-           from {} o join run r on r.id = {run} {} group by 1, 2, 3",
-        orders::STATE_SQL,
-        orders::leaf(run),
-        orders::state_joins(run)
-    );
-    type Row = (i16, Option<i64>, String, i64, i64, i64, i64);
-    let mut tx = store.begin().await?;
-    sqlx::query("set local max_parallel_workers_per_gather = 2").execute(&mut *tx).await?;
-    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut *tx).await?;
-    let counted = |(provider, batch, state, orders, amount, entitled, offset): Row| Counted { provider, batch, state, orders, amount, entitled, offset };
-    Ok(rows.into_iter().map(counted).collect())
+pub async fn recount(store: &Store, run: RunId, state: RunState, progress: impl Fn(u64)) -> Result<Vec<Counted>, StoreError> {
+    let source = format!("{} (order_id, provider_id, entitled, offset_amount, amount)", orders::leaf(run));
+    let mut rows = CopyOut::open(store.pool(), &source).await?;
+    let mut standing = Standing::open(store, run, state).await?;
+    let mut groups: HashMap<(i16, Option<BatchId>, OrderState), [i64; 4]> = HashMap::new();
+    let (mut before, mut seen) = (OrderId::new(0), 0u64);
+    while let Some(mut row) = rows.next().await? {
+        let order = OrderId::new(row.i64()?);
+        if order <= before {
+            return Err(StoreError::Corrupt("order of orders"));
+        }
+        before = order;
+        let provider = row.i16()?;
+        let stands = standing.next(order, provider).await?;
+        let sums = groups.entry((provider, stands.batch, stands.state)).or_default();
+        let (entitled, offset, amount) = (row.i64()?, row.i64()?, row.i64()?);
+        for (sum, value) in sums.iter_mut().zip([1, amount, entitled, offset]) {
+            *sum += value;
+        }
+        seen += 1;
+        if seen.is_multiple_of(100_000) {
+            progress(100_000);
+        }
+    }
+    progress(seen % 100_000);
+    let counted = |((provider, batch, state), [orders, amount, entitled, offset]): ((i16, Option<BatchId>, OrderState), [i64; 4])| Counted {
+        provider,
+        batch,
+        state,
+        orders,
+        amount,
+        entitled,
+        offset,
+    };
+    Ok(groups.into_iter().map(counted).collect())
 }
 
 /// One number that a query gives.

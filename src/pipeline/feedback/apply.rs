@@ -18,7 +18,7 @@ use crate::pipeline::Context;
 use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::breaks::NewBreak;
 use crate::store::feedback::{self, MessageCounts, NewStatement, OrderFacts, Step};
-use crate::store::pgcopy::{CopyBuffer, CopyOut};
+use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, Run};
 use crate::store::{StoreError, Tx, reference};
 
@@ -376,16 +376,9 @@ impl<'a> Applier<'a> {
     }
 
     async fn facts(&mut self, run: RunId, ids: &[i64]) -> Result<Vec<OrderFacts>, StoreError> {
-        let source = feedback::facts_source(run, ids, self.provider);
-        let mut rows = CopyOut::begin(&mut self.tx, &source).await?;
-        let mut facts = Vec::with_capacity(ids.len());
-        while let Some(mut row) = rows.next().await? {
-            let fact = feedback::read_facts(&mut row)?;
-            if ids.binary_search(&fact.order.get()).is_ok() {
-                facts.push(fact);
-            }
-        }
-        Ok(facts)
+        let of_provider = |b: &&Batch| self.provider.is_none_or(|p| p == b.provider_id);
+        let outcomes = self.runs[&run].batches.iter().filter(of_provider).any(|b| b.figures.outcomes > 0);
+        feedback::facts_in_tx(&mut self.tx, run, ids, self.provider, outcomes).await
     }
 
     fn line(&mut self, line: &Line, facts: &mut HashMap<RunId, Vec<OrderFacts>>) {

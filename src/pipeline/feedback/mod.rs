@@ -129,6 +129,7 @@ async fn import_one(context: &Context, path: &Path, stage: &Arc<crate::telemetry
     let Some(message) = feedback::insert_message_in_tx(&mut tx, new).await? else {
         return Ok(Imported { already: true, kind: name, ..Imported::default() });
     };
+    feedback::prefer_indexes_in_tx(&mut tx).await?;
     let settings = &context.config.settings.feedback;
     let limits = Limits { total_bytes: settings.message_bytes_max, depth: usize::from(settings.depth_max), ..Limits::default() };
     let (sender, mut receiver) = mpsc::channel(3);

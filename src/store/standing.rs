@@ -1,0 +1,161 @@
+//! Where each order of a run stands, worked out in one ascending pass: holds, outcomes and late batches are read beside
+//! the orders and merged, in constant memory.
+
+use std::collections::HashMap;
+
+use super::batches::{self, Batch};
+use super::feedback::{Step, Steps};
+use super::pgcopy::CopyOut;
+use super::{Store, StoreError, orders};
+use crate::domain::batch::BatchState;
+use crate::domain::ids::{BatchId, OrderId, RunId};
+use crate::domain::order::OrderState;
+use crate::domain::run::RunState;
+
+/// Numbers by order, ascending, one ahead.
+struct ByOrder {
+    rows: CopyOut<'static>,
+    ahead: Option<(i64, i64)>,
+}
+
+impl ByOrder {
+    async fn open(store: &Store, query: &str) -> Result<Self, StoreError> {
+        let mut cursor = Self { rows: CopyOut::open(store.pool(), &format!("({query})")).await?, ahead: None };
+        cursor.ahead = cursor.read().await?;
+        Ok(cursor)
+    }
+
+    /// Gives every number of `order`, passing over those of orders before it.
+    async fn take(&mut self, order: i64, mut give: impl FnMut(i64)) -> Result<(), StoreError> {
+        while let Some((at, value)) = self.ahead.filter(|(at, _)| *at <= order) {
+            if at == order {
+                give(value);
+            }
+            self.ahead = self.read().await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
+        let Some(mut row) = self.rows.next().await? else { return Ok(None) };
+        Ok(Some((row.i64()?, row.i64()?)))
+    }
+}
+
+/// The pass over one run.
+pub struct Standing {
+    cancelled: bool,
+    holds: ByOrder,
+    missed: ByOrder,
+    outcomes: ByOrder,
+    members: ByOrder,
+    /// Range batches by provider, the next one last.
+    ranges: HashMap<i16, Vec<Batch>>,
+    listed: HashMap<BatchId, BatchState>,
+}
+
+/// Where one order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stands {
+    /// The batch it left or will leave in.
+    pub batch: Option<BatchId>,
+    /// Its state.
+    pub state: OrderState,
+}
+
+impl Standing {
+    /// Opens the pass.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn open(store: &Store, run: RunId, state: RunState) -> Result<Self, StoreError> {
+        let (low, high) = orders::bounds(run);
+        let within = format!("order_id >= {low} and order_id < {high}");
+        let mut tx = store.begin().await?;
+        let batches = batches::of_run_in_tx(&mut tx, run).await?;
+        tx.rollback().await?;
+        let mut ranges: HashMap<i16, Vec<Batch>> = HashMap::new();
+        let mut listed = HashMap::new();
+        for batch in batches {
+            if batch.listed {
+                listed.insert(batch.id, batch.state);
+            } else {
+                ranges.entry(batch.provider_id).or_default().push(batch);
+            }
+        }
+        for range in ranges.values_mut() {
+            range.sort_by_key(|b| std::cmp::Reverse(b.first));
+        }
+        let open = |query: String| async move { ByOrder::open(store, &query).await };
+        Ok(Self {
+            cancelled: state == RunState::Cancelled,
+            holds: open(format!("select order_id, 0::bigint from order_hold where released_at is null and {within} order by order_id")).await?,
+            missed: open(format!("select order_id, missed_batch from order_hold where missed_batch is not null and {within} order by order_id")).await?,
+            outcomes: open(format!("select order_id, step::bigint from outcome_{run} order by order_id")).await?,
+            members: open(format!("select order_id, batch_id from batch_member where {within} order by order_id")).await?,
+            ranges,
+            listed,
+        })
+    }
+
+    /// Where the next order stands; orders must come in ascending order.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn next(&mut self, order: OrderId, provider: i16) -> Result<Stands, StoreError> {
+        let (mut held, mut missed, mut steps, mut member) = (false, false, Steps::default(), None);
+        self.holds.take(order.get(), |_| held = true).await?;
+        self.missed.take(order.get(), |_| missed = true).await?;
+        self.outcomes.take(order.get(), |step| steps = steps.with_number(step)).await?;
+        self.members.take(order.get(), |batch| member = Some(BatchId::new(batch))).await?;
+        let batch = if missed {
+            member.and_then(|id| self.listed.get(&id).map(|state| (id, *state)))
+        } else {
+            self.range(order, provider)
+        };
+        let state = if held {
+            OrderState::Held
+        } else if self.cancelled {
+            OrderState::Cancelled
+        } else {
+            let of_batch = batch.map_or(OrderState::Planned, |(_, state)| of_batch(state));
+            steps.state().map_or(of_batch, |own| own.max(of_batch))
+        };
+        Ok(Stands { batch: batch.map(|(id, _)| id), state })
+    }
+
+    fn range(&mut self, order: OrderId, provider: i16) -> Option<(BatchId, BatchState)> {
+        let waiting = self.ranges.get_mut(&provider)?;
+        while waiting.last().is_some_and(|b| b.last < order) {
+            waiting.pop();
+        }
+        waiting.last().filter(|b| b.first <= order).map(|b| (b.id, b.state))
+    }
+}
+
+const fn of_batch(state: BatchState) -> OrderState {
+    match state {
+        BatchState::Planned | BatchState::Empty => OrderState::Planned,
+        BatchState::Released | BatchState::Dispatching => OrderState::Released,
+        BatchState::Sent => OrderState::Sent,
+        BatchState::Accepted => OrderState::Accepted,
+        BatchState::Settled => OrderState::Settled,
+        BatchState::Rejected => OrderState::Rejected,
+    }
+}
+
+impl Steps {
+    /// With the step of a database number; one that is not listed changes nothing.
+    #[must_use]
+    pub const fn with_number(self, number: i64) -> Self {
+        match number {
+            1 => self.with(Step::Accepted),
+            2 => self.with(Step::Settled),
+            3 => self.with(Step::SettledBooked),
+            4 => self.with(Step::Rejected),
+            5 => self.with(Step::Returned),
+            6 => self.with(Step::ReturnedBooked),
+            _ => self,
+        }
+    }
+}
