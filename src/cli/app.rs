@@ -116,7 +116,9 @@ pub async fn keep_gauges(context: Context) {
 
 async fn set_gauges(context: &Context) -> Result<(), crate::store::StoreError> {
     let metrics = &context.telemetry.metrics;
-    for (programme, provider, state, orders, amount) in crate::store::reports::order_gauges(&context.store).await? {
+    for (programme, provider, state, orders, amount) in
+        crate::store::reports::order_gauges(&context.store).await?
+    {
         metrics.set_orders(&programme, &provider, &state, orders as u64, amount);
     }
     for (reason, orders) in crate::store::reports::hold_gauges(&context.store).await? {

@@ -56,13 +56,35 @@ async fn list(app: &App, run: Option<RunId>, all: bool) -> anyhow::Result<Exit> 
     } else if found.is_empty() {
         app.output.line("no breaks");
     } else {
-        let columns = [("break", Align::Right), ("kind", Align::Left), ("run", Align::Right), ("provider", Align::Left), ("message", Align::Right), ("entry", Align::Right), ("MAD", Align::Right), ("found", Align::Left), ("resolved", Align::Left)];
+        let columns = [
+            ("break", Align::Right),
+            ("kind", Align::Left),
+            ("run", Align::Right),
+            ("provider", Align::Left),
+            ("message", Align::Right),
+            ("entry", Align::Right),
+            ("MAD", Align::Right),
+            ("found", Align::Left),
+            ("resolved", Align::Left),
+        ];
         let text = |n: Option<i64>| n.map_or_else(String::new, |n| n.to_string());
         let rows: Vec<Vec<String>> = found
             .into_iter()
             .map(|b| {
-                let resolved = b.resolved_by.map_or_else(String::new, |by| format!("{by}: {}", b.resolution.unwrap_or_default()));
-                vec![b.id.to_string(), b.kind, text(b.run), b.provider.unwrap_or_default(), text(b.message), text(b.entry), b.amount.map_or_else(String::new, format::amount), b.detail, resolved]
+                let resolved = b
+                    .resolved_by
+                    .map_or_else(String::new, |by| format!("{by}: {}", b.resolution.unwrap_or_default()));
+                vec![
+                    b.id.to_string(),
+                    b.kind,
+                    text(b.run),
+                    b.provider.unwrap_or_default(),
+                    text(b.message),
+                    text(b.entry),
+                    b.amount.map_or_else(String::new, format::amount),
+                    b.detail,
+                    resolved,
+                ]
             })
             .collect();
         app.output.table(&columns, &rows);

@@ -25,10 +25,19 @@ impl Config {
         let rows: Vec<Vec<String>> = config
             .programmes
             .values()
-            .map(|p| vec![p.rules.code().to_string(), p.rules.name().en.to_string(), p.rules.versions().len().to_string()])
+            .map(|p| {
+                vec![
+                    p.rules.code().to_string(),
+                    p.rules.name().en.to_string(),
+                    p.rules.versions().len().to_string(),
+                ]
+            })
             .collect();
         output.table(&[("programme", Align::Left), ("name", Align::Left), ("versions", Align::Right)], &rows);
-        output.line(&format!("{} providers, {unverified} of them not verified", config.router.providers().len()));
+        output.line(&format!(
+            "{} providers, {unverified} of them not verified",
+            config.router.providers().len()
+        ));
         Ok(Exit::Done)
     }
 }

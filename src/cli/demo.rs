@@ -11,7 +11,9 @@ use super::{Global, generate, run, sandbox, verify};
 use crate::domain::ids::{Code, RunId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
-use crate::pipeline::{approve, dispatch, feedback, fund, intake, order, reconcile, report, verify as proofs};
+use crate::pipeline::{
+    approve, dispatch, feedback, fund, intake, order, reconcile, report, verify as proofs,
+};
 use crate::rails::sandbox::{Faults, Rates, SandboxOptions, StatusStyle};
 use crate::snapshot::generate::GenerateOptions;
 use crate::store::cluster;
@@ -56,7 +58,14 @@ impl Demo {
             None => Period::new(today.year(), today.month().into())?,
         };
         let began = Instant::now();
-        say(app, &format!("sarf · a synthetic country of {} households · seed {}", format::count(self.households), self.seed));
+        say(
+            app,
+            &format!(
+                "sarf · a synthetic country of {} households · seed {}",
+                format::count(self.households),
+                self.seed
+            ),
+        );
         people(app).await?;
         let mut lines = Vec::new();
         for back in (0..i32::from(self.months)).rev() {
@@ -70,7 +79,14 @@ impl Demo {
             app.output.json(&serde_json::json!({ "months": lines, "proofs": proven }))?;
         } else {
             verify::print(app, &proven);
-            say(app, &format!("\nDone in {}. Look around: `sarf --demo run list`, `sarf --demo order show H…`, {}", format::duration(began.elapsed()), app.context.home.display()));
+            say(
+                app,
+                &format!(
+                    "\nDone in {}. Look around: `sarf --demo run list`, `sarf --demo order show H…`, {}",
+                    format::duration(began.elapsed()),
+                    app.context.home.display()
+                ),
+            );
         }
         Ok(if failed == 0 { Exit::Done } else { Exit::Refused })
     }
@@ -81,15 +97,34 @@ impl Demo {
         let mut steps = Steps::new(app);
         say(app, &format!("\n── {period} ─────────────────────────────────────────"));
         let folder = context.home.join("snapshots").join(period.to_string());
-        let options = GenerateOptions::new(self.households, period, Code::parse("dss")?, self.seed, folder.clone());
+        let options =
+            GenerateOptions::new(self.households, period, Code::parse("dss")?, self.seed, folder.clone());
         let manifest = tokio::task::block_in_place(|| generate::write(&options, &context.telemetry))?;
-        steps.done("the registry sends its list", &format!("{} households", format::count(manifest.rows(crate::snapshot::Kind::Households))));
+        steps.done(
+            "the registry sends its list",
+            &format!("{} households", format::count(manifest.rows(crate::snapshot::Kind::Households))),
+        );
         let imported = intake::import(context, &folder).await?.into_inner();
         let set_aside = imported.counts.household_rows - imported.counts.households;
-        steps.done("imported and checked", &format!("{} kept, {} rejected with a reason", format::count(imported.counts.households), format::count(set_aside)));
+        steps.done(
+            "imported and checked",
+            &format!(
+                "{} kept, {} rejected with a reason",
+                format::count(imported.counts.households),
+                format::count(set_aside)
+            ),
+        );
         let id = order::create(context, imported.id, RunKind::Regular, PREPARER).await?.into_inner();
         let made = find(app, id).await?;
-        steps.done("amounts worked out, orders made", &format!("{} orders over {} MAD, {} excluded", format::count(made.orders as u64), format::amount(made.ordered), format::count(made.exclusions as u64)));
+        steps.done(
+            "amounts worked out, orders made",
+            &format!(
+                "{} orders over {} MAD, {} excluded",
+                format::count(made.orders as u64),
+                format::amount(made.ordered),
+                format::count(made.exclusions as u64)
+            ),
+        );
         self.approval(app, id, &mut steps).await?;
         let sent = dispatch::dispatch(context, id).await?;
         steps.done("bank files leave", &format!("{} files, {}", sent.files, format::bytes(sent.bytes)));
@@ -103,7 +138,15 @@ impl Demo {
             faults: Faults::default(),
         };
         let answers = sandbox::answer(banks, &context.telemetry).await?;
-        steps.done("sandbox banks answer", &format!("{} messages: {} rejected, {} returned", answers.files.len(), format::count(answers.rejected), format::count(answers.returned)));
+        steps.done(
+            "sandbox banks answer",
+            &format!(
+                "{} messages: {} rejected, {} returned",
+                answers.files.len(),
+                format::count(answers.rejected),
+                format::count(answers.returned)
+            ),
+        );
         let results = feedback::import(context, answers.files).await;
         let mut entries = 0;
         for (path, result) in results {
@@ -111,7 +154,10 @@ impl Demo {
         }
         steps.done("feedback read", &format!("{} entries", format::count(entries)));
         let found = reconcile::reconcile(context, id).await?;
-        steps.done("reconciled", &format!("{} providers, {} breaks", found.providers.len(), found.open_breaks));
+        steps.done(
+            "reconciled",
+            &format!("{} providers, {} breaks", found.providers.len(), found.open_breaks),
+        );
         if !app.output.is_json() {
             run::print_reconciliation(app, &found);
         }
@@ -133,7 +179,10 @@ impl Demo {
         steps.done(&format!("{APPROVER} approves"), &format!("content {}", &hash[..16]));
         let amount = fund::fund(context, id, ACCOUNTANT).await?.into_inner();
         let batches = fund::release(context, id, None, ACCOUNTANT).await?.into_inner();
-        steps.done(&format!("{ACCOUNTANT} funds and releases"), &format!("{} MAD reserved, {batches} batches", format::amount(amount)));
+        steps.done(
+            &format!("{ACCOUNTANT} funds and releases"),
+            &format!("{} MAD reserved, {batches} batches", format::amount(amount)),
+        );
         Ok(())
     }
 }
@@ -170,7 +219,9 @@ async fn find(app: &App, id: RunId) -> anyhow::Result<runs::Run> {
 async fn people(app: &App) -> anyhow::Result<()> {
     let now = app.context.clock.now();
     let mut rows = Vec::new();
-    for (name, role) in [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)] {
+    for (name, role) in
+        [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)]
+    {
         operators::add(&app.context.store, name, role, now).await?;
         rows.push(vec![name.to_owned(), role.to_string()]);
     }
@@ -187,7 +238,9 @@ async fn start_afresh(global: &Global) -> anyhow::Result<()> {
     server.stop().await?;
     let folder = super::app::home(global);
     match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| folder.display().to_string()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| folder.display().to_string())
+        }
         _ => Ok(()),
     }
 }

@@ -20,9 +20,16 @@ impl Dispatch {
         if app.output.is_json() {
             app.output.json(&done)?;
         } else {
-            let before = if done.already > 0 { format!("; {} delivered before", done.already) } else { String::new() };
+            let before =
+                if done.already > 0 { format!("; {} delivered before", done.already) } else { String::new() };
             let outbox = app.context.home.join("outbox");
-            app.output.line(&format!("{} files with {} orders, {} in {}{before}", done.files, format::count(done.orders), format::bytes(done.bytes), outbox.display()));
+            app.output.line(&format!(
+                "{} files with {} orders, {} in {}{before}",
+                done.files,
+                format::count(done.orders),
+                format::bytes(done.bytes),
+                outbox.display()
+            ));
         }
         Ok(Exit::Done)
     }

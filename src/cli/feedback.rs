@@ -37,7 +37,8 @@ pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         files.push(path.to_owned());
         return Ok(());
     }
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
     entries.sort();
     for entry in entries {
         let hidden = entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
@@ -71,23 +72,57 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
             .collect();
         app.output.json(&lines)?;
     } else {
-        let columns = [("file", Align::Left), ("kind", Align::Left), ("entries", Align::Right), ("applied", Align::Right), ("known", Align::Right), ("noted", Align::Right), ("breaks", Align::Right), ("", Align::Left)];
+        let columns = [
+            ("file", Align::Left),
+            ("kind", Align::Left),
+            ("entries", Align::Right),
+            ("applied", Align::Right),
+            ("known", Align::Right),
+            ("noted", Align::Right),
+            ("breaks", Align::Right),
+            ("", Align::Left),
+        ];
         let rows: Vec<Vec<String>> = results
             .iter()
             .map(|(path, result)| match result {
                 Ok(i) => {
                     let c = i.counts;
-                    let note = if i.already { "imported before".to_owned() } else { i.warnings.first().map_or_else(String::new, |w| format!("warning: {w}")) };
-                    vec![name(path), i.kind.into(), format::count(c.entries), format::count(c.applied), format::count(c.already), format::count(c.noted), format::count(c.breaks), note]
+                    let note = if i.already {
+                        "imported before".to_owned()
+                    } else {
+                        i.warnings.first().map_or_else(String::new, |w| format!("warning: {w}"))
+                    };
+                    vec![
+                        name(path),
+                        i.kind.into(),
+                        format::count(c.entries),
+                        format::count(c.applied),
+                        format::count(c.already),
+                        format::count(c.noted),
+                        format::count(c.breaks),
+                        note,
+                    ]
                 }
-                Err(error) => vec![name(path), String::new(), String::new(), String::new(), String::new(), String::new(), String::new(), format!("REFUSED: {}", chain(error))],
+                Err(error) => vec![
+                    name(path),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    format!("REFUSED: {}", chain(error)),
+                ],
             })
             .collect();
         app.output.table(&columns, &rows);
     }
     Ok(match (failed, broken) {
         (true, _) => {
-            app.output.error("some files were refused; nothing of them was applied", Some("ask the bank for them again; the others are imported"));
+            app.output.error(
+                "some files were refused; nothing of them was applied",
+                Some("ask the bank for them again; the others are imported"),
+            );
             Exit::Refused
         }
         (false, true) => {

@@ -46,23 +46,33 @@ fn parse_compression(text: &str) -> Result<Compression, String> {
 
 impl Generate {
     pub async fn run(self, _: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let mut options = GenerateOptions::new(self.households, self.period, self.programme, self.seed, self.out.clone());
+        let mut options =
+            GenerateOptions::new(self.households, self.period, self.programme, self.seed, self.out.clone());
         options.compression = self.compression;
-        let telemetry = Telemetry { metrics: std::sync::Arc::new(Metrics::new()), observer: output.observer() };
+        let telemetry =
+            Telemetry { metrics: std::sync::Arc::new(Metrics::new()), observer: output.observer() };
         let manifest = tokio::task::block_in_place(|| write(&options, &telemetry))?;
         if output.is_json() {
             output.json(&manifest)?;
         } else {
             let rows = |kind| format::count(manifest.rows(kind));
             use crate::snapshot::Kind::{Households, Members};
-            output.line(&format!("{} households and {} members in {}", rows(Households), rows(Members), self.out.display()));
+            output.line(&format!(
+                "{} households and {} members in {}",
+                rows(Households),
+                rows(Members),
+                self.out.display()
+            ));
         }
         Ok(Exit::Done)
     }
 }
 
 /// Writes a snapshot, with progress.
-pub fn write(options: &GenerateOptions, telemetry: &Telemetry) -> Result<crate::snapshot::Manifest, crate::snapshot::SnapshotError> {
+pub fn write(
+    options: &GenerateOptions,
+    telemetry: &Telemetry,
+) -> Result<crate::snapshot::Manifest, crate::snapshot::SnapshotError> {
     let stage = telemetry.stage("generate", Some(options.households));
     generate(options, |households| stage.add(households))
 }

@@ -34,8 +34,12 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<IntakeError>() {
         return match e {
             IntakeError::Snapshot(e) => Some(e.hint().to_string()),
-            IntakeError::UnknownProgramme(_) => Some("add its rules below config/programmes, or correct the manifest".into()),
-            IntakeError::Scratch(..) => Some("free space or correct the owner of the folder, then start again".into()),
+            IntakeError::UnknownProgramme(_) => {
+                Some("add its rules below config/programmes, or correct the manifest".into())
+            }
+            IntakeError::Scratch(..) => {
+                Some("free space or correct the owner of the folder, then start again".into())
+            }
             IntakeError::Store(e) => of_store(e),
         };
     }
@@ -45,8 +49,12 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<FundError>() {
         return match e {
             FundError::Approve(e) => of_approve(e),
-            FundError::NoEnvelope { .. } => Some("set the year's budget in the programme's file, as voted".into()),
-            FundError::Exhausted { .. } => Some("have the envelope raised, or cancel another run that reserved it".into()),
+            FundError::NoEnvelope { .. } => {
+                Some("set the year's budget in the programme's file, as voted".into())
+            }
+            FundError::Exhausted { .. } => {
+                Some("have the envelope raised, or cancel another run that reserved it".into())
+            }
         };
     }
     if let Some(e) = error.downcast_ref::<OrderError>() {
@@ -65,7 +73,9 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             HoldError::Refused(e) => of_refusal(e),
             HoldError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
             HoldError::TooLate { .. } => Some("what has left can only be recalled at the bank".into()),
-            HoldError::NoProvider(_) => Some("ask the beneficiary for another account; the next snapshot brings it".into()),
+            HoldError::NoProvider(_) => {
+                Some("ask the beneficiary for another account; the next snapshot brings it".into())
+            }
         };
     }
     of_rest(error)
@@ -78,10 +88,13 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             DispatchError::Paused(run) => Some(format!("let it go on with `sarf run resume {run}`")),
             DispatchError::Calendar(_) => Some("add the year's holidays to the calendar file".into()),
             DispatchError::NoProvider(_) => Some("put the provider back into config/providers".into()),
-            DispatchError::Delivery(DeliveryError::Differs(_)) => {
-                Some("the provider may have it: compare it with what was recorded before anything else is sent".into())
+            DispatchError::Delivery(DeliveryError::Differs(_)) => Some(
+                "the provider may have it: compare it with what was recorded before anything else is sent"
+                    .into(),
+            ),
+            DispatchError::Delivery(_) => {
+                Some("start the command again: what was delivered stays, the rest is written anew".into())
             }
-            DispatchError::Delivery(_) => Some("start the command again: what was delivered stays, the rest is written anew".into()),
         };
     }
     if let Some(e) = error.downcast_ref::<Refusal>() {
@@ -108,7 +121,9 @@ fn of_store(error: &StoreError) -> Option<String> {
         StoreError::Database(sqlx::Error::Database(e)) if e.code().as_deref() == Some("42P01") => {
             Some("bring the schema up to date: sarf migrate".into())
         }
-        StoreError::Database(_) => Some("see that the server of DATABASE_URL answers, then start the command again".into()),
+        StoreError::Database(_) => {
+            Some("see that the server of DATABASE_URL answers, then start the command again".into())
+        }
         StoreError::Migrate(_) => Some("this program is older than the database: use the newer one".into()),
         StoreError::Corrupt(_) => Some("run `sarf verify` and restore from a backup if it fails".into()),
     }
@@ -117,8 +132,15 @@ fn of_store(error: &StoreError) -> Option<String> {
 fn of_approve(error: &ApproveError) -> Option<String> {
     match error {
         ApproveError::Refused(e) => of_refusal(e),
-        ApproveError::Breached(_) => Some("look at `sarf run check ID`, then `sarf run check ID --acknowledge \"why\" --as NAME`".into()),
-        ApproveError::Stale(_) => Some("the run is back with its preparer: look at it and submit it again".into()),
+        ApproveError::Breached(_) => Some(
+            "look at `sarf run check ID`, then `sarf run check ID --acknowledge \"why\" --as NAME`".into(),
+        ),
+        ApproveError::RulesChanged(_, run) => {
+            Some(format!("cancel it and make it again: sarf run cancel {run}"))
+        }
+        ApproveError::Stale(_) => {
+            Some("the run is back with its preparer: look at it and submit it again".into())
+        }
     }
 }
 
@@ -129,7 +151,9 @@ fn of_order(error: &OrderError) -> Option<String> {
         OrderError::UnknownProgramme(_) => Some("add its rules below config/programmes".into()),
         OrderError::NotPaying { .. } => Some("see `months` and `arrears` in the programme's file".into()),
         OrderError::NoRules(_) => Some("add a version in force to the programme's file".into()),
-        OrderError::RunExists { run, .. } => Some(format!("cancel it with `sarf run cancel {run}`, as long as nothing has left")),
+        OrderError::RunExists { run, .. } => {
+            Some(format!("cancel it with `sarf run cancel {run}`, as long as nothing has left"))
+        }
         OrderError::ArrearsPaid(_) => Some("take the month out of `arrears` in the programme's file".into()),
         OrderError::Store(e) => of_store(e),
     }
@@ -140,7 +164,9 @@ fn of_refusal(error: &Refusal) -> Option<String> {
     match error {
         Refusal::NoRun(_) => Some("see `sarf run list`".into()),
         Refusal::NoOperator(name) => Some(format!("add them: sarf operator add {name} --role ROLE")),
-        Refusal::WrongRole { .. } | Refusal::SamePerson(_) => Some("another person must do this: --as NAME".into()),
+        Refusal::WrongRole { .. } | Refusal::SamePerson(_) => {
+            Some("another person must do this: --as NAME".into())
+        }
         Refusal::WrongState { run, .. } => next(run),
         Refusal::Store(e) => of_store(e),
     }

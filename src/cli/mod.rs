@@ -177,7 +177,9 @@ async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
             output.note("the schema is up to date");
             Ok(Exit::Done)
         }
-        Command::Demo(_) | Command::Generate(_) | Command::Config(_) | Command::Sandbox(_) => unreachable!("handled above"),
+        Command::Demo(_) | Command::Generate(_) | Command::Config(_) | Command::Sandbox(_) => {
+            unreachable!("handled above")
+        }
     };
     app.close().await;
     result

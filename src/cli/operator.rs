@@ -30,14 +30,23 @@ impl Operator {
                 let now = app.context.clock.now();
                 if operators::add(store, &name, role, now).await? {
                     let mut tx = store.begin().await?;
-                    let decision = Decision { actor: "sarf", action: "operator.add", subject: &format!("operator {name}"), detail: role.as_str(), at: now };
+                    let decision = Decision {
+                        actor: "sarf",
+                        action: "operator.add",
+                        subject: &format!("operator {name}"),
+                        detail: role.as_str(),
+                        at: now,
+                    };
                     audit::append_in_tx(&mut tx, decision).await?;
                     tx.commit().await?;
                     app.output.line(&format!("operator {name}: {role}"));
                 } else {
                     let known = operators::list(store).await?.into_iter().find(|o| o.name == name);
                     if let Some(known) = known.filter(|k| k.role != role) {
-                        anyhow::bail!("operator `{name}` is {} already, and no one holds two roles", known.role);
+                        anyhow::bail!(
+                            "operator `{name}` is {} already, and no one holds two roles",
+                            known.role
+                        );
                     }
                     app.output.line(&format!("operator {name}: {role} before; nothing changed"));
                 }
@@ -47,8 +56,20 @@ impl Operator {
                 if app.output.is_json() {
                     app.output.json(&people)?;
                 } else {
-                    let rows: Vec<Vec<String>> = people.iter().map(|o| vec![o.name.clone(), o.role.to_string(), if o.active { "yes" } else { "no" }.into()]).collect();
-                    app.output.table(&[("name", Align::Left), ("role", Align::Left), ("active", Align::Left)], &rows);
+                    let rows: Vec<Vec<String>> = people
+                        .iter()
+                        .map(|o| {
+                            vec![
+                                o.name.clone(),
+                                o.role.to_string(),
+                                if o.active { "yes" } else { "no" }.into(),
+                            ]
+                        })
+                        .collect();
+                    app.output.table(
+                        &[("name", Align::Left), ("role", Align::Left), ("active", Align::Left)],
+                        &rows,
+                    );
                 }
             }
         }

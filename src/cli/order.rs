@@ -45,7 +45,9 @@ impl Order {
             Self::Hold(change) => (change, true),
             Self::Release(change) => (change, false),
         };
-        let order = order_of(&change.key).ok_or_else(|| anyhow::anyhow!("`{}` is neither an order number nor an end-to-end id", change.key))?;
+        let order = order_of(&change.key).ok_or_else(|| {
+            anyhow::anyhow!("`{}` is neither an order number nor an end-to-end id", change.key)
+        })?;
         let done = hold::set(&app.context, order, held, &change.actor.name, &change.why).await?;
         let what = if held { "held" } else { "let go" };
         let when = if done.is_now() { "" } else { " before; nothing changed" };
@@ -79,14 +81,31 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             continue;
         }
         let out = &app.output;
-        out.line(&format!("order {} · household {} · {} {} {} · attempt {}", order.order_id, order.household_id, order.programme, order.period, order.purpose, order.attempt));
-        out.line(&format!("{} · {} · wave {} · {}", order.state, order.provider, order.wave, format::amount(order.amount)));
+        out.line(&format!(
+            "order {} · household {} · {} {} {} · attempt {}",
+            order.order_id, order.household_id, order.programme, order.period, order.purpose, order.attempt
+        ));
+        out.line(&format!(
+            "{} · {} · wave {} · {}",
+            order.state,
+            order.provider,
+            order.wave,
+            format::amount(order.amount)
+        ));
         for hold in &held {
-            let let_go = hold.released_by.as_ref().map_or_else(String::new, |by| format!(", let go by {by}: {}", hold.released_why.as_deref().unwrap_or("")));
+            let let_go = hold.released_by.as_ref().map_or_else(String::new, |by| {
+                format!(", let go by {by}: {}", hold.released_why.as_deref().unwrap_or(""))
+            });
             out.line(&format!("held for {} by {}{let_go}", hold.reason, hold.placed_by));
         }
-        let rows: Vec<Vec<String>> = lines.iter().map(|l| vec![l.month.clone(), l.label.clone(), l.child.clone(), format::amount(l.amount)]).collect();
-        out.table(&[("month", Align::Left), ("why", Align::Left), ("child", Align::Left), ("MAD", Align::Right)], &rows);
+        let rows: Vec<Vec<String>> = lines
+            .iter()
+            .map(|l| vec![l.month.clone(), l.label.clone(), l.child.clone(), format::amount(l.amount)])
+            .collect();
+        out.table(
+            &[("month", Align::Left), ("why", Align::Left), ("child", Align::Left), ("MAD", Align::Right)],
+            &rows,
+        );
     }
     Ok(Exit::Done)
 }
@@ -101,12 +120,23 @@ struct Line {
 }
 
 fn lines(app: &App, order: &OrderDetail) -> anyhow::Result<Vec<Line>> {
-    let programme = app.context.config.programme(&order.programme).ok_or_else(|| anyhow::anyhow!("programme `{}` is not configured", order.programme))?;
+    let programme = app
+        .context
+        .config
+        .programme(&order.programme)
+        .ok_or_else(|| anyhow::anyhow!("programme `{}` is not configured", order.programme))?;
     let components = decode_components(&order.components)?;
     let lines = explain(&programme.rules, order.period, &components)?;
-    let child = |rank: u8, age: u8| if rank == 0 { String::new() } else { format!("rank {rank}, aged {age}") };
+    let child =
+        |rank: u8, age: u8| if rank == 0 { String::new() } else { format!("rank {rank}, aged {age}") };
     Ok(lines
         .into_iter()
-        .map(|l| Line { month: l.month.to_string(), code: l.code.into(), label: l.label_en.into(), child: child(l.rank, l.age), amount: l.amount })
+        .map(|l| Line {
+            month: l.month.to_string(),
+            code: l.code.into(),
+            label: l.label_en.into(),
+            child: child(l.rank, l.age),
+            amount: l.amount,
+        })
         .collect())
 }

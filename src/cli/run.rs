@@ -126,13 +126,27 @@ impl Run {
             Self::List => list(app).await,
             Self::Show { id } => show(app, id).await,
             Self::Check { id, acknowledge, operator } => check(app, id, acknowledge.zip(operator)).await,
-            Self::Submit(step) => told(app, step.id, approve::submit(context, step.id, &step.actor.name).await?.is_now()),
-            Self::Approve(step) => told(app, step.id, approve::approve(context, step.id, &step.actor.name).await?.is_now()),
-            Self::Fund(step) => told(app, step.id, fund::fund(context, step.id, &step.actor.name).await?.is_now()),
-            Self::Release { id, wave, actor } => told(app, id, fund::release(context, id, wave, &actor.name).await?.is_now()),
-            Self::Pause(step) => told(app, step.id, fund::pause(context, step.id, true, &step.actor.name).await?.is_now()),
-            Self::Resume(step) => told(app, step.id, fund::pause(context, step.id, false, &step.actor.name).await?.is_now()),
-            Self::Cancel(step) => told(app, step.id, fund::cancel(context, step.id, &step.actor.name).await?.is_now()),
+            Self::Submit(step) => {
+                told(app, step.id, approve::submit(context, step.id, &step.actor.name).await?.is_now())
+            }
+            Self::Approve(step) => {
+                told(app, step.id, approve::approve(context, step.id, &step.actor.name).await?.is_now())
+            }
+            Self::Fund(step) => {
+                told(app, step.id, fund::fund(context, step.id, &step.actor.name).await?.is_now())
+            }
+            Self::Release { id, wave, actor } => {
+                told(app, id, fund::release(context, id, wave, &actor.name).await?.is_now())
+            }
+            Self::Pause(step) => {
+                told(app, step.id, fund::pause(context, step.id, true, &step.actor.name).await?.is_now())
+            }
+            Self::Resume(step) => {
+                told(app, step.id, fund::pause(context, step.id, false, &step.actor.name).await?.is_now())
+            }
+            Self::Cancel(step) => {
+                told(app, step.id, fund::cancel(context, step.id, &step.actor.name).await?.is_now())
+            }
             Self::Close { id, carry, actor } => {
                 told(app, id, reconcile::close(context, id, &actor.name, carry.as_deref()).await?.is_now())
             }
@@ -170,10 +184,28 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
         app.output.json(&runs)?;
         return Ok(Exit::Done);
     }
-    let columns = [("run", Align::Right), ("programme", Align::Left), ("period", Align::Left), ("kind", Align::Left), ("state", Align::Left), ("orders", Align::Right), ("MAD", Align::Right)];
+    let columns = [
+        ("run", Align::Right),
+        ("programme", Align::Left),
+        ("period", Align::Left),
+        ("kind", Align::Left),
+        ("state", Align::Left),
+        ("orders", Align::Right),
+        ("MAD", Align::Right),
+    ];
     let rows: Vec<Vec<String>> = runs
         .iter()
-        .map(|r| vec![r.id.to_string(), r.programme.clone(), r.period.to_string(), r.kind.to_string(), r.state.to_string(), format::count(r.orders as u64), format::amount(r.ordered)])
+        .map(|r| {
+            vec![
+                r.id.to_string(),
+                r.programme.clone(),
+                r.period.to_string(),
+                r.kind.to_string(),
+                r.state.to_string(),
+                format::count(r.orders as u64),
+                format::amount(r.ordered),
+            ]
+        })
         .collect();
     app.output.table(&columns, &rows);
     Ok(Exit::Done)
@@ -188,11 +220,20 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
     tx.rollback().await?;
     if app.output.is_json() {
-        app.output.json(&serde_json::json!({ "run": run, "totals": totals, "holds": reasons, "batches": batches }))?;
+        app.output.json(
+            &serde_json::json!({ "run": run, "totals": totals, "holds": reasons, "batches": batches }),
+        )?;
         return Ok(Exit::Done);
     }
     let out = &app.output;
-    out.line(&format!("run {id} · {} {} {} · {}{}", run.programme, run.period, run.kind, run.state, if run.paused { " (paused)" } else { "" }));
+    out.line(&format!(
+        "run {id} · {} {} {} · {}{}",
+        run.programme,
+        run.period,
+        run.kind,
+        run.state,
+        if run.paused { " (paused)" } else { "" }
+    ));
     out.line(&format!(
         "{} households: {} orders over {}, {} exclusions",
         format::count(run.households as u64),
@@ -200,16 +241,27 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
         format::amount(run.ordered),
         format::count(run.exclusions as u64)
     ));
-    let mut by_state: std::collections::BTreeMap<_, (i64, crate::domain::money::Centimes)> = std::collections::BTreeMap::new();
+    let mut by_state: std::collections::BTreeMap<_, (i64, crate::domain::money::Centimes)> =
+        std::collections::BTreeMap::new();
     for total in &totals {
         let sum = by_state.entry(total.state).or_default();
         sum.0 += total.orders;
         sum.1 += total.amount;
     }
-    let rows: Vec<Vec<String>> = by_state.iter().map(|(state, (n, amount))| vec![state.to_string(), format::count(*n as u64), format::amount(*amount)]).collect();
+    let rows: Vec<Vec<String>> = by_state
+        .iter()
+        .map(|(state, (n, amount))| {
+            vec![state.to_string(), format::count(*n as u64), format::amount(*amount)]
+        })
+        .collect();
     out.table(&[("orders", Align::Left), ("count", Align::Right), ("MAD", Align::Right)], &rows);
     if !reasons.is_empty() {
-        let rows: Vec<Vec<String>> = reasons.iter().map(|(reason, n, amount)| vec![reason.clone(), format::count(*n as u64), format::amount(*amount)]).collect();
+        let rows: Vec<Vec<String>> = reasons
+            .iter()
+            .map(|(reason, n, amount)| {
+                vec![reason.clone(), format::count(*n as u64), format::amount(*amount)]
+            })
+            .collect();
         out.table(&[("held for", Align::Left), ("orders", Align::Right), ("MAD", Align::Right)], &rows);
     }
     let waves = batches.iter().map(|b| b.wave).max().unwrap_or(0);
@@ -233,13 +285,22 @@ async fn check(app: &App, id: RunId, acknowledge: Option<(String, String)>) -> a
         app.output.json(&serde_json::json!({ "checks": checks, "comparison": comparison }))?;
     } else {
         print_comparison(app, &comparison);
-        let columns = [("check", Align::Left), ("of", Align::Left), ("value", Align::Right), ("at most", Align::Right), ("result", Align::Left)];
+        let columns = [
+            ("check", Align::Left),
+            ("of", Align::Left),
+            ("value", Align::Right),
+            ("at most", Align::Right),
+            ("result", Align::Left),
+        ];
         let result = |c: &runs::Check| match (&c.acknowledged_by, c.breached) {
             (_, false) => "ok".to_owned(),
             (None, true) => "BREACHED".to_owned(),
             (Some(by), true) => format!("breached; {by}: {}", c.acknowledged_why.as_deref().unwrap_or("")),
         };
-        let rows: Vec<Vec<String>> = checks.iter().map(|c| vec![c.code.clone(), c.scope.clone(), c.value.clone(), c.threshold.clone(), result(c)]).collect();
+        let rows: Vec<Vec<String>> = checks
+            .iter()
+            .map(|c| vec![c.code.clone(), c.scope.clone(), c.value.clone(), c.threshold.clone(), result(c)])
+            .collect();
         app.output.table(&columns, &rows);
     }
     Ok(if open { Exit::NeedsPerson } else { Exit::Done })
@@ -250,14 +311,35 @@ fn print_comparison(app: &App, lines: &[runs::ComparisonLine]) {
         app.output.note("there is no earlier regular run to compare with");
         return;
     }
-    let columns = [("", Align::Left), ("before", Align::Right), ("now", Align::Right), ("joined", Align::Right), ("left", Align::Right), ("amount changed", Align::Right), ("account changed", Align::Right), ("MAD before", Align::Right), ("MAD now", Align::Right)];
+    let columns = [
+        ("", Align::Left),
+        ("before", Align::Right),
+        ("now", Align::Right),
+        ("joined", Align::Right),
+        ("left", Align::Right),
+        ("amount changed", Align::Right),
+        ("account changed", Align::Right),
+        ("MAD before", Align::Right),
+        ("MAD now", Align::Right),
+    ];
     let count = |n: i64| format::count(n as u64);
     let mad = |n: i64| format::amount(crate::domain::money::Centimes::new(n));
     let rows: Vec<Vec<String>> = lines
         .iter()
         .map(|l| {
-            let name = if l.dimension == "all" { "all".to_owned() } else { format!("{} {}", l.dimension, l.label) };
-            vec![name, count(l.before_households), count(l.after_households), count(l.joined), count(l.left), count(l.amount_changed), count(l.account_changed), mad(l.before_amount), mad(l.after_amount)]
+            let name =
+                if l.dimension == "all" { "all".to_owned() } else { format!("{} {}", l.dimension, l.label) };
+            vec![
+                name,
+                count(l.before_households),
+                count(l.after_households),
+                count(l.joined),
+                count(l.left),
+                count(l.amount_changed),
+                count(l.account_changed),
+                mad(l.before_amount),
+                mad(l.after_amount),
+            ]
         })
         .collect();
     app.output.table(&columns, &rows);
@@ -277,13 +359,31 @@ impl Reconcile {
 
 /// Prints a reconciliation by provider.
 pub fn print_reconciliation(app: &App, found: &reconcile::Reconciliation) {
-    let columns = [("provider", Align::Left), ("files", Align::Right), ("orders", Align::Right), ("sent", Align::Right), ("rejected", Align::Right), ("debited", Align::Right), ("returned", Align::Right), ("difference", Align::Right)];
+    let columns = [
+        ("provider", Align::Left),
+        ("files", Align::Right),
+        ("orders", Align::Right),
+        ("sent", Align::Right),
+        ("rejected", Align::Right),
+        ("debited", Align::Right),
+        ("returned", Align::Right),
+        ("difference", Align::Right),
+    ];
     let rows: Vec<Vec<String>> = found
         .providers
         .iter()
         .map(|l| {
             let amount = format::amount;
-            vec![l.provider.clone(), l.files.to_string(), format::count(l.orders as u64), amount(l.sent), amount(l.rejected), amount(l.debited), amount(l.returned), amount(l.difference)]
+            vec![
+                l.provider.clone(),
+                l.files.to_string(),
+                format::count(l.orders as u64),
+                amount(l.sent),
+                amount(l.rejected),
+                amount(l.debited),
+                amount(l.returned),
+                amount(l.difference),
+            ]
         })
         .collect();
     app.output.table(&columns, &rows);

@@ -48,7 +48,8 @@ impl Sandbox {
             statuses: self.statuses,
             faults: Faults::default(),
         };
-        let telemetry = Telemetry { metrics: std::sync::Arc::new(Metrics::new()), observer: output.observer() };
+        let telemetry =
+            Telemetry { metrics: std::sync::Arc::new(Metrics::new()), observer: output.observer() };
         let answers = answer(options, &telemetry).await?;
         if output.is_json() {
             output.json(&serde_json::json!({ "files": answers.files, "orders": answers.orders, "rejected": answers.rejected, "returned": answers.returned }))?;
@@ -69,11 +70,29 @@ pub async fn answer(options: SandboxOptions, telemetry: &Telemetry) -> anyhow::R
 
 /// Prints what the banks answered.
 pub fn print(output: &Output, answers: &Answers) {
-    let columns = [("bank", Align::Left), ("files", Align::Right), ("orders", Align::Right), ("rejected", Align::Right), ("returned", Align::Right), ("debited MAD", Align::Right), ("credited MAD", Align::Right)];
+    let columns = [
+        ("bank", Align::Left),
+        ("files", Align::Right),
+        ("orders", Align::Right),
+        ("rejected", Align::Right),
+        ("returned", Align::Right),
+        ("debited MAD", Align::Right),
+        ("credited MAD", Align::Right),
+    ];
     let rows: Vec<Vec<String>> = answers
         .providers
         .iter()
-        .map(|(code, f)| vec![code.to_string(), f.files.to_string(), format::count(f.orders.orders), format::count(f.rejected.orders), format::count(f.returned.orders), format::amount(f.debited.amount), format::amount(f.credited.amount)])
+        .map(|(code, f)| {
+            vec![
+                code.to_string(),
+                f.files.to_string(),
+                format::count(f.orders.orders),
+                format::count(f.rejected.orders),
+                format::count(f.returned.orders),
+                format::amount(f.debited.amount),
+                format::amount(f.credited.amount),
+            ]
+        })
         .collect();
     output.table(&columns, &rows);
 }

@@ -90,12 +90,28 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
         app.output.json(&snapshots)?;
         return Ok(Exit::Done);
     }
-    let columns = [("id", Align::Right), ("programme", Align::Left), ("period", Align::Left), ("households", Align::Right), ("members", Align::Right), ("rejected", Align::Right), ("sha256", Align::Left)];
+    let columns = [
+        ("id", Align::Right),
+        ("programme", Align::Left),
+        ("period", Align::Left),
+        ("households", Align::Right),
+        ("members", Align::Right),
+        ("rejected", Align::Right),
+        ("sha256", Align::Left),
+    ];
     let rows: Vec<Vec<String>> = snapshots
         .iter()
         .map(|s| {
             let rejected = (s.rejected_households + s.rejected_members) as u64;
-            vec![s.id.to_string(), s.programme.clone(), s.period.to_string(), format::count(s.households as u64), format::count(s.members as u64), format::count(rejected), s.sha256[..12].to_owned()]
+            vec![
+                s.id.to_string(),
+                s.programme.clone(),
+                s.period.to_string(),
+                format::count(s.households as u64),
+                format::count(s.members as u64),
+                format::count(rejected),
+                s.sha256[..12].to_owned(),
+            ]
         })
         .collect();
     app.output.table(&columns, &rows);
@@ -103,16 +119,29 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
 }
 
 async fn show(app: &App, id: SnapshotId) -> anyhow::Result<Exit> {
-    let snapshot = snapshots::find(&app.context.store, id).await?.ok_or_else(|| anyhow::anyhow!("snapshot `{id}` is not known"))?;
+    let snapshot = snapshots::find(&app.context.store, id)
+        .await?
+        .ok_or_else(|| anyhow::anyhow!("snapshot `{id}` is not known"))?;
     let counts = snapshots::rejection_counts(&app.context.store, id).await?;
     if app.output.is_json() {
         app.output.json(&serde_json::json!({ "snapshot": snapshot, "rejections": counts }))?;
         return Ok(Exit::Done);
     }
-    app.output.line(&format!("snapshot {id} · {} {} · {} · sha256 {}", snapshot.programme, snapshot.period, snapshot.source, snapshot.sha256));
-    app.output.line(&format!("{} households, {} members", format::count(snapshot.households as u64), format::count(snapshot.members as u64)));
-    let columns = [("part", Align::Left), ("field", Align::Left), ("reason", Align::Left), ("rows", Align::Right)];
-    let rows: Vec<Vec<String>> = counts.into_iter().map(|(part, field, reason, n)| vec![part, field, reason, format::count(n as u64)]).collect();
+    app.output.line(&format!(
+        "snapshot {id} · {} {} · {} · sha256 {}",
+        snapshot.programme, snapshot.period, snapshot.source, snapshot.sha256
+    ));
+    app.output.line(&format!(
+        "{} households, {} members",
+        format::count(snapshot.households as u64),
+        format::count(snapshot.members as u64)
+    ));
+    let columns =
+        [("part", Align::Left), ("field", Align::Left), ("reason", Align::Left), ("rows", Align::Right)];
+    let rows: Vec<Vec<String>> = counts
+        .into_iter()
+        .map(|(part, field, reason, n)| vec![part, field, reason, format::count(n as u64)])
+        .collect();
     app.output.table(&columns, &rows);
     Ok(Exit::Done)
 }
@@ -130,10 +159,26 @@ async fn rejects(app: &App, id: SnapshotId, limit: i64, csv: Option<PathBuf>) ->
     } else if app.output.is_json() {
         app.output.json(&rejected)?;
     } else {
-        let columns = [("part", Align::Left), ("row", Align::Right), ("household", Align::Left), ("field", Align::Left), ("value", Align::Left), ("reason", Align::Left)];
+        let columns = [
+            ("part", Align::Left),
+            ("row", Align::Right),
+            ("household", Align::Left),
+            ("field", Align::Left),
+            ("value", Align::Left),
+            ("reason", Align::Left),
+        ];
         let rows: Vec<Vec<String>> = rejected
             .into_iter()
-            .map(|r| vec![r.part, r.row.to_string(), r.household_id.unwrap_or_default(), r.field, r.value, r.reason])
+            .map(|r| {
+                vec![
+                    r.part,
+                    r.row.to_string(),
+                    r.household_id.unwrap_or_default(),
+                    r.field,
+                    r.value,
+                    r.reason,
+                ]
+            })
             .collect();
         app.output.table(&columns, &rows);
     }
@@ -151,7 +196,8 @@ async fn diff(app: &App, before: SnapshotId, after: SnapshotId) -> anyhow::Resul
         app.output.json(&diff)?;
         return Ok(Exit::Done);
     }
-    let rows: Vec<Vec<String>> = diff.iter().map(|(what, n)| vec![(*what).to_owned(), format::count(*n as u64)]).collect();
+    let rows: Vec<Vec<String>> =
+        diff.iter().map(|(what, n)| vec![(*what).to_owned(), format::count(*n as u64)]).collect();
     app.output.table(&[("households", Align::Left), ("count", Align::Right)], &rows);
     Ok(Exit::Done)
 }

@@ -24,7 +24,10 @@ impl Verify {
         }
         let failed = proofs.iter().filter(|p| !p.holds).count();
         if failed > 0 {
-            app.output.error(&format!("{failed} of {} guarantees do not hold", proofs.len()), Some("let nothing more leave until each is explained"));
+            app.output.error(
+                &format!("{failed} of {} guarantees do not hold", proofs.len()),
+                Some("let nothing more leave until each is explained"),
+            );
             return Ok(Exit::Refused);
         }
         Ok(Exit::Done)
@@ -33,10 +36,24 @@ impl Verify {
 
 /// Prints proofs as a table.
 pub fn print(app: &App, proofs: &[Proof]) {
-    let columns = [("", Align::Right), ("of", Align::Left), ("must hold", Align::Left), ("figures", Align::Left), ("", Align::Left)];
+    let columns = [
+        ("", Align::Right),
+        ("of", Align::Left),
+        ("must hold", Align::Left),
+        ("figures", Align::Left),
+        ("", Align::Left),
+    ];
     let rows: Vec<Vec<String>> = proofs
         .iter()
-        .map(|p| vec![p.guarantee.to_string(), p.scope.clone(), p.claim.clone(), p.figures.clone(), if p.holds { "holds" } else { "FAILS" }.into()])
+        .map(|p| {
+            vec![
+                p.guarantee.to_string(),
+                p.scope.clone(),
+                p.claim.clone(),
+                p.figures.clone(),
+                if p.holds { "holds" } else { "FAILS" }.into(),
+            ]
+        })
         .collect();
     app.output.table(&columns, &rows);
 }

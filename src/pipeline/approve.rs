@@ -24,6 +24,9 @@ pub enum ApproveError {
     /// Checks are breached and nobody has taken note.
     #[error("checks are breached: {}", .0.join(", "))]
     Breached(Vec<String>),
+    /// The configured rules are no longer those the run was computed with.
+    #[error("the rules of `{0}` have changed since run `{1}` was computed")]
+    RulesChanged(String, RunId),
     /// The content is not what was submitted.
     #[error("what was submitted has changed: {}", .0.join("; "))]
     Stale(Vec<String>),
@@ -45,10 +48,18 @@ impl From<sqlx::Error> for ApproveError {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn content_in_tx(context: &Context, connection: &mut PgConnection, run: &Run) -> Result<Value, StoreError> {
-    let snapshot = snapshots::find(&context.store, run.snapshot).await?.ok_or(StoreError::Corrupt("snapshot of a run"))?;
-    let orders: Option<Vec<u8>> =
-        sqlx::query_scalar("select orders_sha256 from run where id = $1").bind(run.id.get()).fetch_one(&mut *connection).await?;
+pub async fn content_in_tx(
+    context: &Context,
+    connection: &mut PgConnection,
+    run: &Run,
+) -> Result<Value, StoreError> {
+    let snapshot = snapshots::find(&context.store, run.snapshot)
+        .await?
+        .ok_or(StoreError::Corrupt("snapshot of a run"))?;
+    let orders: Option<Vec<u8>> = sqlx::query_scalar("select orders_sha256 from run where id = $1")
+        .bind(run.id.get())
+        .fetch_one(&mut *connection)
+        .await?;
     let rules = context.config.programme(&run.programme).map_or_else(String::new, |p| hex(&p.sha256));
     let mut content = serde_json::Map::from_iter([
         ("snapshot".to_owned(), json!(snapshot.sha256)),
@@ -59,7 +70,10 @@ pub async fn content_in_tx(context: &Context, connection: &mut PgConnection, run
         ("amount".to_owned(), json!(run.ordered)),
     ]);
     for total in runs::totals_in_tx(connection, run.id).await? {
-        content.insert(format!("{} at {}", total.state, total.provider), json!(format!("{} orders, {} MAD", total.orders, total.amount)));
+        content.insert(
+            format!("{} at {}", total.state, total.provider),
+            json!(format!("{} orders, {} MAD", total.orders, total.amount)),
+        );
     }
     for (reason, count, amount) in holds::by_reason_in_tx(connection, run.id).await? {
         content.insert(format!("held for {reason}"), json!(format!("{count} orders, {amount} MAD")));
@@ -76,7 +90,12 @@ pub fn content_hash(content: &Value) -> [u8; 32] {
 ///
 /// # Errors
 /// See [`Refusal`].
-pub async fn acknowledge(context: &Context, run: RunId, by: &str, why: &str) -> Result<Applied<u64>, Refusal> {
+pub async fn acknowledge(
+    context: &Context,
+    run: RunId,
+    by: &str,
+    why: &str,
+) -> Result<Applied<u64>, Refusal> {
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Preparer).await?;
     locked_run(&mut tx, run).await?;
@@ -102,21 +121,30 @@ pub async fn submit(context: &Context, id: RunId, by: &str) -> Result<Applied<St
         return Ok(Applied::Already(hash.clone()));
     }
     let state = next_state(&run, RunEvent::Submit)?;
-    let open = runs::checks_in_tx(&mut tx, id).await?.into_iter().filter(|c| c.breached && c.acknowledged_by.is_none());
-    let open: Vec<String> = open.map(|c| format!("{} ({}): {} over {}", c.code, c.scope, c.value, c.threshold)).collect();
+    if context.config.programme(&run.programme).is_none_or(|p| p.sha256.as_slice() != run.rules_sha256) {
+        return Err(ApproveError::RulesChanged(run.programme, id));
+    }
+    let open = runs::checks_in_tx(&mut tx, id)
+        .await?
+        .into_iter()
+        .filter(|c| c.breached && c.acknowledged_by.is_none());
+    let open: Vec<String> =
+        open.map(|c| format!("{} ({}): {} over {}", c.code, c.scope, c.value, c.threshold)).collect();
     if !open.is_empty() {
         return Err(ApproveError::Breached(open));
     }
     let content = content_in_tx(context, &mut tx, &run).await?;
     let hash = content_hash(&content);
-    sqlx::query("update run set state = $2, submitted_by = $3, content = $4, content_sha256 = $5 where id = $1")
-        .bind(id.get())
-        .bind(state.as_str())
-        .bind(by)
-        .bind(content)
-        .bind(hash.as_slice())
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "update run set state = $2, submitted_by = $3, content = $4, content_sha256 = $5 where id = $1",
+    )
+    .bind(id.get())
+    .bind(state.as_str())
+    .bind(by)
+    .bind(content)
+    .bind(hash.as_slice())
+    .execute(&mut *tx)
+    .await?;
     record(&mut tx, by, "run.submit", id, &hex(&hash), context.clock.now()).await?;
     tx.commit().await?;
     Ok(Applied::Now(hex(&hash)))
@@ -158,12 +186,21 @@ pub async fn approve(context: &Context, id: RunId, by: &str) -> Result<Applied<S
 
 /// The submitted hash, when the content is still that; otherwise the run goes back and what changed is told. The
 /// caller commits either way.
-pub(super) async fn still_as_submitted(context: &Context, tx: &mut PgConnection, run: &Run, by: &str) -> Result<String, ApproveError> {
-    let submitted: Option<Value> =
-        sqlx::query_scalar("select content from run where id = $1").bind(run.id.get()).fetch_one(&mut *tx).await?;
+pub(super) async fn still_as_submitted(
+    context: &Context,
+    tx: &mut PgConnection,
+    run: &Run,
+    by: &str,
+) -> Result<String, ApproveError> {
+    let submitted: Option<Value> = sqlx::query_scalar("select content from run where id = $1")
+        .bind(run.id.get())
+        .fetch_one(&mut *tx)
+        .await?;
     let submitted = submitted.ok_or(StoreError::Corrupt("content of a submitted run"))?;
     let current = content_in_tx(context, tx, run).await?;
-    if content_hash(&current) == content_hash(&submitted) && run.content_sha256.as_deref() == Some(&hex(&content_hash(&current))) {
+    if content_hash(&current) == content_hash(&submitted)
+        && run.content_sha256.as_deref() == Some(&hex(&content_hash(&current)))
+    {
         return Ok(hex(&content_hash(&current)));
     }
     let changes = differences(&submitted, &current);
@@ -178,7 +215,9 @@ pub(super) async fn still_as_submitted(context: &Context, tx: &mut PgConnection,
 }
 
 fn differences(submitted: &Value, current: &Value) -> Vec<String> {
-    let (Value::Object(before), Value::Object(now)) = (submitted, current) else { return vec!["everything".into()] };
+    let (Value::Object(before), Value::Object(now)) = (submitted, current) else {
+        return vec!["everything".into()];
+    };
     let text = |value: Option<&Value>| match value {
         None => "none".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -212,7 +251,10 @@ mod tests {
     fn differences_name_what_changed() {
         let before = json!({"orders": "aa", "held at x": "1 orders", "same": 1});
         let now = json!({"orders": "aa", "held at x": "2 orders", "planned at y": "3 orders", "same": 1});
-        assert_eq!(differences(&before, &now), ["held at x was 1 orders and is 2 orders", "planned at y was none and is 3 orders"]);
+        assert_eq!(
+            differences(&before, &now),
+            ["held at x was 1 orders and is 2 orders", "planned at y was none and is 3 orders"]
+        );
         assert_ne!(content_hash(&before), content_hash(&now));
     }
 }

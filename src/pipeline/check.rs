@@ -8,7 +8,13 @@ use crate::config::Checks;
 use crate::store::runs::{Check, ComparisonLine};
 
 /// Evaluates all checks of a run. Shares are rounded to four decimals for show, not for the comparison.
-pub(super) fn evaluate(limits: &Checks, comparison: &[ComparisonLine], inputs: &Inputs<'_>, orders: i64, held: i64) -> Vec<Check> {
+pub(super) fn evaluate(
+    limits: &Checks,
+    comparison: &[ComparisonLine],
+    inputs: &Inputs<'_>,
+    orders: i64,
+    held: i64,
+) -> Vec<Check> {
     let rows = inputs.snapshot.households + inputs.snapshot.rejected_households;
     let mut checks = vec![
         share("held", "all", held, orders, limits.held_share_max),
@@ -35,9 +41,14 @@ fn check_line(limits: &Checks, line: &ComparisonLine) -> Vec<Check> {
             share("total_change", "all", change, line.before_amount, limits.total_change_share_max),
         ];
     }
-    let large = u64::try_from(line.before_households.max(line.after_households)).unwrap_or(0) >= limits.scope_households_min;
+    let large = u64::try_from(line.before_households.max(line.after_households)).unwrap_or(0)
+        >= limits.scope_households_min;
     let scope = format!("{} {}", line.dimension, line.label);
-    if large { vec![share("total_change", &scope, change, line.before_amount, limits.scope_change_share_max)] } else { Vec::new() }
+    if large {
+        vec![share("total_change", &scope, change, line.before_amount, limits.scope_change_share_max)]
+    } else {
+        Vec::new()
+    }
 }
 
 /// A share of nothing is a breach as soon as there is something.
@@ -66,9 +77,13 @@ mod tests {
     #[test]
     fn a_share_breaches_above_its_threshold_only() {
         let max = Decimal::new(5, 2);
-        for (part, whole, value, breached) in
-            [(5, 100, "0.05", false), (6, 100, "0.06", true), (0, 0, "0", false), (3, 0, "3 of none before", true), (0, 9, "0", false)]
-        {
+        for (part, whole, value, breached) in [
+            (5, 100, "0.05", false),
+            (6, 100, "0.06", true),
+            (0, 0, "0", false),
+            (3, 0, "3 of none before", true),
+            (0, 9, "0", false),
+        ] {
             let check = share("x", "all", part, whole, max);
             assert_eq!((check.value.as_str(), check.breached), (value, breached), "{part} of {whole}");
         }

@@ -75,7 +75,9 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
         return Ok(Applied::Already(run.ordered));
     }
     let state = next_state(&run, RunEvent::Fund)?;
-    if [Some(&run.created_by), run.submitted_by.as_ref(), run.approved_by.as_ref()].contains(&Some(&by.to_owned())) {
+    if [Some(&run.created_by), run.submitted_by.as_ref(), run.approved_by.as_ref()]
+        .contains(&Some(&by.to_owned()))
+    {
         return Err(Refusal::SamePerson(by.to_owned()).into());
     }
     if let Err(error) = still_as_submitted(context, &mut tx, &run, by).await {
@@ -86,9 +88,16 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     }
     let now = context.clock.now();
     let year = run.period.year();
-    let envelope_key = AccountKey { programme: run.programme_id, year: Some(year), run: None, provider: None, kind: AccountKind::Envelope };
+    let envelope_key = AccountKey {
+        programme: run.programme_id,
+        year: Some(year),
+        run: None,
+        provider: None,
+        kind: AccountKind::Envelope,
+    };
     let envelope = context.config.programme(&run.programme).and_then(|p| p.rules.budget(year));
-    let envelope = envelope.ok_or_else(|| FundError::NoEnvelope { programme: run.programme.clone(), year })?;
+    let envelope =
+        envelope.ok_or_else(|| FundError::NoEnvelope { programme: run.programme.clone(), year })?;
     // The envelope's row is the lock: two runs of one programme are funded one after the other.
     sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.envelope'), $1)")
         .bind(i32::from(run.programme_id) * 4096 + year)
@@ -100,7 +109,12 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
         return Err(FundError::Exhausted { year, envelope, left, needed: run.ordered });
     }
     let transfer = Transfer { debit: reserved_key(&run), credit: envelope_key, amount: run.ordered };
-    ledger::post_in_tx(&mut tx, &[transfer], Occasion { why: "run funded", batch: None, message: None, at: now }).await?;
+    ledger::post_in_tx(
+        &mut tx,
+        &[transfer],
+        Occasion { why: "run funded", batch: None, message: None, at: now },
+    )
+    .await?;
     sqlx::query("update run set state = $2, funded_by = $3 where id = $1")
         .bind(id.get())
         .bind(state.as_str())
@@ -113,14 +127,25 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
 }
 
 const fn reserved_key(run: &Run) -> AccountKey {
-    AccountKey { programme: run.programme_id, year: Some(run.period.year()), run: Some(run.id), provider: None, kind: AccountKind::Reserved }
+    AccountKey {
+        programme: run.programme_id,
+        year: Some(run.period.year()),
+        run: Some(run.id),
+        provider: None,
+        kind: AccountKind::Reserved,
+    }
 }
 
 /// Releases a wave, or all: their batches may leave. Orders held now stay behind.
 ///
 /// # Errors
 /// See [`Refusal`].
-pub async fn release(context: &Context, id: RunId, wave: Option<i16>, by: &str) -> Result<Applied<u64>, Refusal> {
+pub async fn release(
+    context: &Context,
+    id: RunId,
+    wave: Option<i16>,
+    by: &str,
+) -> Result<Applied<u64>, Refusal> {
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Accountant).await?;
     let run = locked_run(&mut tx, id).await?;
@@ -134,13 +159,18 @@ pub async fn release(context: &Context, id: RunId, wave: Option<i16>, by: &str) 
     let moves = released_moves(&mut tx, id, &totals).await?;
     runs::move_totals_in_tx(&mut tx, id, &moves).await?;
     let wave = wave.map_or("all waves".to_owned(), |w| format!("wave {w}"));
-    record(&mut tx, by, "run.release", id, &format!("{wave}: {released} batches"), context.clock.now()).await?;
+    record(&mut tx, by, "run.release", id, &format!("{wave}: {released} batches"), context.clock.now())
+        .await?;
     tx.commit().await?;
     Ok(Applied::Now(released))
 }
 
 /// Orders that stand in released batches and still count as planned.
-async fn released_moves(tx: &mut PgConnection, run: RunId, totals: &[runs::RunTotal]) -> Result<Vec<TotalMove>, StoreError> {
+async fn released_moves(
+    tx: &mut PgConnection,
+    run: RunId,
+    totals: &[runs::RunTotal],
+) -> Result<Vec<TotalMove>, StoreError> {
     let ids = reference::provider_ids_in_tx(tx, &[]).await?;
     let mut moves = Vec::new();
     let mut waiting = std::collections::BTreeMap::<String, (i64, Centimes)>::new();
@@ -177,7 +207,11 @@ pub async fn pause(context: &Context, id: RunId, paused: bool, by: &str) -> Resu
     if run.paused == paused {
         return Ok(Applied::Already(()));
     }
-    sqlx::query("update run set paused = $2 where id = $1").bind(id.get()).bind(paused).execute(&mut *tx).await?;
+    sqlx::query("update run set paused = $2 where id = $1")
+        .bind(id.get())
+        .bind(paused)
+        .execute(&mut *tx)
+        .await?;
     let action = if paused { "run.pause" } else { "run.resume" };
     record(&mut tx, by, action, id, "", context.clock.now()).await?;
     tx.commit().await?;
@@ -190,7 +224,9 @@ pub async fn pause(context: &Context, id: RunId, paused: bool, by: &str) -> Resu
 /// See [`Refusal`].
 pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()>, Refusal> {
     let mut tx = context.store.begin().await?;
-    let operator = crate::store::operators::find_in_tx(&mut tx, by).await?.ok_or_else(|| Refusal::NoOperator(by.to_owned()))?;
+    let operator = crate::store::operators::find_in_tx(&mut tx, by)
+        .await?
+        .ok_or_else(|| Refusal::NoOperator(by.to_owned()))?;
     let run = locked_run(&mut tx, id).await?;
     if run.state == RunState::Cancelled {
         return Ok(Applied::Already(()));
@@ -204,8 +240,18 @@ pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()
         let key = |kind| AccountKey::of_run(run.programme_id, id, provider, kind);
         // A held order of a cancelled run stays held by its reason: only what could be paid is cancelled.
         if total.state == OrderState::Planned {
-            moves.push(TotalMove { provider, from: Some(total.state), to: OrderState::Cancelled, orders: total.orders, amount: total.amount });
-            transfers.push(Transfer { debit: key(AccountKind::Cancelled), credit: key(AccountKind::Planned), amount: total.amount });
+            moves.push(TotalMove {
+                provider,
+                from: Some(total.state),
+                to: OrderState::Cancelled,
+                orders: total.orders,
+                amount: total.amount,
+            });
+            transfers.push(Transfer {
+                debit: key(AccountKind::Cancelled),
+                credit: key(AccountKind::Planned),
+                amount: total.amount,
+            });
         }
     }
     if run.state == RunState::Funded {
@@ -213,7 +259,12 @@ pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()
         transfers.push(Transfer { debit: envelope, credit: reserved_key(&run), amount: run.ordered });
     }
     runs::move_totals_in_tx(&mut tx, id, &moves).await?;
-    ledger::post_in_tx(&mut tx, &transfers, Occasion { why: "run cancelled", batch: None, message: None, at: now }).await?;
+    ledger::post_in_tx(
+        &mut tx,
+        &transfers,
+        Occasion { why: "run cancelled", batch: None, message: None, at: now },
+    )
+    .await?;
     runs::set_state_in_tx(&mut tx, id, state).await?;
     record(&mut tx, &operator.name, "run.cancel", id, "", now).await?;
     tx.commit().await?;

@@ -44,8 +44,18 @@ impl<E: Into<crate::store::StoreError>> From<E> for HoldError {
 ///
 /// # Errors
 /// See [`HoldError`].
-pub async fn set(context: &Context, order: OrderId, held: bool, by: &str, why: &str) -> Result<Applied<()>, HoldError> {
-    let detail = orders::find(&context.store, None, Some(order)).await?.into_iter().next().ok_or(HoldError::NoOrder(order.get()))?;
+pub async fn set(
+    context: &Context,
+    order: OrderId,
+    held: bool,
+    by: &str,
+    why: &str,
+) -> Result<Applied<()>, HoldError> {
+    let detail = orders::find(&context.store, None, Some(order))
+        .await?
+        .into_iter()
+        .next()
+        .ok_or(HoldError::NoOrder(order.get()))?;
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Preparer).await?;
     let run = locked_run(&mut tx, order.run()).await?;
@@ -83,16 +93,31 @@ pub async fn set(context: &Context, order: OrderId, held: bool, by: &str, why: &
         move_one(&mut tx, &run, provider, held, detail.amount, now).await?;
     }
     let action = if held { "order.hold" } else { "order.release" };
-    let decision = Decision { actor: by, action, subject: &format!("order {}", order.get()), detail: why, at: now };
+    let decision =
+        Decision { actor: by, action, subject: &format!("order {}", order.get()), detail: why, at: now };
     audit::append_in_tx(&mut tx, decision).await?;
     tx.commit().await?;
     Ok(Applied::Now(()))
 }
 
-async fn move_one(tx: &mut sqlx::PgConnection, run: &runs::Run, provider: i16, held: bool, amount: Centimes, at: time::OffsetDateTime) -> Result<(), crate::store::StoreError> {
-    let (from, to) = if held { (OrderState::Planned, OrderState::Held) } else { (OrderState::Held, OrderState::Planned) };
-    runs::move_totals_in_tx(tx, run.id, &[TotalMove { provider, from: Some(from), to, orders: 1, amount }]).await?;
+async fn move_one(
+    tx: &mut sqlx::PgConnection,
+    run: &runs::Run,
+    provider: i16,
+    held: bool,
+    amount: Centimes,
+    at: time::OffsetDateTime,
+) -> Result<(), crate::store::StoreError> {
+    let (from, to) =
+        if held { (OrderState::Planned, OrderState::Held) } else { (OrderState::Held, OrderState::Planned) };
+    runs::move_totals_in_tx(tx, run.id, &[TotalMove { provider, from: Some(from), to, orders: 1, amount }])
+        .await?;
     let key = |state| AccountKey::of_run(run.programme_id, run.id, provider, AccountKind::of_state(state));
     let why = if held { "order held" } else { "order let go" };
-    ledger::post_in_tx(tx, &[Transfer { debit: key(to), credit: key(from), amount }], Occasion { why, batch: None, message: None, at }).await
+    ledger::post_in_tx(
+        tx,
+        &[Transfer { debit: key(to), credit: key(from), amount }],
+        Occasion { why, batch: None, message: None, at },
+    )
+    .await
 }

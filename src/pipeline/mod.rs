@@ -83,7 +83,9 @@ pub enum Refusal {
         needs: Role,
     },
     /// The person already acted on the other side.
-    #[error("operator `{0}` has acted on this run before: preparer, approver and accountant are three people")]
+    #[error(
+        "operator `{0}` has acted on this run before: preparer, approver and accountant are three people"
+    )]
     SamePerson(String),
     /// The run is not where this can be done.
     #[error("run `{run}` is {state}: this cannot follow")]
@@ -110,7 +112,11 @@ pub(crate) async fn locked_run(connection: &mut sqlx::PgConnection, id: RunId) -
 }
 
 /// Finds an active person with a role.
-pub(crate) async fn person(connection: &mut sqlx::PgConnection, name: &str, needs: Role) -> Result<Operator, Refusal> {
+pub(crate) async fn person(
+    connection: &mut sqlx::PgConnection,
+    name: &str,
+    needs: Role,
+) -> Result<Operator, Refusal> {
     let operator = operators::find_in_tx(connection, name)
         .await?
         .filter(|o| o.active)

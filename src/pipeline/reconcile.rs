@@ -67,7 +67,8 @@ impl Reconciliation {
     }
 }
 
-const BATCH_KINDS: [BreakKind; 3] = [BreakKind::BatchDiffers, BreakKind::MissingAtBank, BreakKind::StatementGap];
+const BATCH_KINDS: [BreakKind; 3] =
+    [BreakKind::BatchDiffers, BreakKind::MissingAtBank, BreakKind::StatementGap];
 
 /// Compares a run's orders, statuses and statement entries; opens a break for each difference and resolves those that
 /// later feedback explained.
@@ -77,7 +78,10 @@ const BATCH_KINDS: [BreakKind; 3] = [BreakKind::BatchDiffers, BreakKind::Missing
 pub async fn reconcile(context: &Context, id: RunId) -> Result<Reconciliation, Refusal> {
     let mut tx = context.store.begin().await?;
     let run = locked_run(&mut tx, id).await?;
-    if !matches!(run.state, RunState::Dispatching | RunState::Settling | RunState::Reconciled | RunState::Closed) {
+    if !matches!(
+        run.state,
+        RunState::Dispatching | RunState::Settling | RunState::Reconciled | RunState::Closed
+    ) {
         return Err(Refusal::WrongState { run: id, state: run.state });
     }
     let _stage = context.telemetry.stage("reconcile", None);
@@ -99,7 +103,8 @@ pub async fn reconcile(context: &Context, id: RunId) -> Result<Reconciliation, R
     if run.state == RunState::Settling && result.is_explained() {
         result.state = next_state(&run, RunEvent::Reconcile)?;
         runs::set_state_in_tx(&mut tx, id, result.state).await?;
-        record(&mut tx, "sarf", "run.reconcile", id, &format!("{} providers", result.providers.len()), now).await?;
+        record(&mut tx, "sarf", "run.reconcile", id, &format!("{} providers", result.providers.len()), now)
+            .await?;
     }
     tx.commit().await?;
     Ok(result)
@@ -118,13 +123,26 @@ fn differences(batch: &Batch) -> Vec<NewBreak> {
         let (kind, what) = if figures.debited_amount == 0 {
             (BreakKind::MissingAtBank, "no debit of it on any statement".to_owned())
         } else {
-            (BreakKind::BatchDiffers, format!("debited {}, due {}", Centimes::new(figures.debited_amount), Centimes::new(due)))
+            (
+                BreakKind::BatchDiffers,
+                format!("debited {}, due {}", Centimes::new(figures.debited_amount), Centimes::new(due)),
+            )
         };
         found.push(about(batch, kind, "debit", due - figures.debited_amount, what));
     }
     if figures.credited_amount != figures.returned_amount {
-        let what = format!("returns of {} are known, {} are booked", Centimes::new(figures.returned_amount), Centimes::new(figures.credited_amount));
-        found.push(about(batch, BreakKind::MissingAtBank, "returns", figures.returned_amount - figures.credited_amount, what));
+        let what = format!(
+            "returns of {} are known, {} are booked",
+            Centimes::new(figures.returned_amount),
+            Centimes::new(figures.credited_amount)
+        );
+        found.push(about(
+            batch,
+            BreakKind::MissingAtBank,
+            "returns",
+            figures.returned_amount - figures.credited_amount,
+            what,
+        ));
     }
     found
 }
@@ -146,7 +164,11 @@ fn about(batch: &Batch, kind: BreakKind, side: &str, amount: i64, detail: String
 }
 
 /// Statements whose opening balance is not the closing balance of the one before.
-async fn statement_gaps(tx: &mut sqlx::PgConnection, run: RunId, provider: i16) -> Result<Vec<NewBreak>, StoreError> {
+async fn statement_gaps(
+    tx: &mut sqlx::PgConnection,
+    run: RunId,
+    provider: i16,
+) -> Result<Vec<NewBreak>, StoreError> {
     let chain = feedback::statement_chain_in_tx(tx, provider).await?;
     let gaps = chain.windows(2).filter(|pair| pair[0].2 != pair[1].1).map(|pair| {
         let (before, after) = (&pair[0], &pair[1]);
@@ -160,16 +182,26 @@ async fn statement_gaps(tx: &mut sqlx::PgConnection, run: RunId, provider: i16) 
             message: Some(crate::domain::ids::MessageId::new(after.3)),
             entry: None,
             amount: Some(Centimes::new(after.1 - before.2)),
-            detail: format!("statement opens with {}, the one before closed with {}", Centimes::new(after.1), Centimes::new(before.2)),
+            detail: format!(
+                "statement opens with {}, the one before closed with {}",
+                Centimes::new(after.1),
+                Centimes::new(before.2)
+            ),
         }
     });
     Ok(gaps.collect())
 }
 
-async fn summary(tx: &mut sqlx::PgConnection, run: &runs::Run, left: &[&Batch]) -> Result<Reconciliation, StoreError> {
+async fn summary(
+    tx: &mut sqlx::PgConnection,
+    run: &runs::Run,
+    left: &[&Batch],
+) -> Result<Reconciliation, StoreError> {
     let mut lines: BTreeMap<&str, ProviderLine> = BTreeMap::new();
     for batch in left {
-        let line = lines.entry(&batch.provider).or_insert_with(|| ProviderLine { provider: batch.provider.clone(), ..ProviderLine::default() });
+        let line = lines
+            .entry(&batch.provider)
+            .or_insert_with(|| ProviderLine { provider: batch.provider.clone(), ..ProviderLine::default() });
         line.files += 1;
         line.orders += batch.orders;
         line.sent += batch.amount;
@@ -180,12 +212,18 @@ async fn summary(tx: &mut sqlx::PgConnection, run: &runs::Run, left: &[&Batch]) 
         line.difference = line.sent - line.rejected - line.debited;
     }
     let totals = runs::totals_in_tx(tx, run.id).await?;
-    let count = |states: &[OrderState]| totals.iter().filter(|t| states.contains(&t.state)).map(|t| t.orders).sum();
+    let count =
+        |states: &[OrderState]| totals.iter().filter(|t| states.contains(&t.state)).map(|t| t.orders).sum();
     Ok(Reconciliation {
         state: run.state,
         providers: lines.into_values().collect(),
         open_breaks: breaks::open_count_in_tx(tx, run.id).await?,
-        under_way: count(&[OrderState::Sent, OrderState::Accepted, OrderState::Unknown, OrderState::Released]),
+        under_way: count(&[
+            OrderState::Sent,
+            OrderState::Accepted,
+            OrderState::Unknown,
+            OrderState::Released,
+        ]),
         unreleased: count(&[OrderState::Planned]),
         held: count(&[OrderState::Held]),
     })
@@ -198,7 +236,9 @@ pub enum CloseError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Something is left, and nobody carries it forward.
-    #[error("run `{run}` has {breaks} open breaks, {under_way} orders under way and {unreleased} not released")]
+    #[error(
+        "run `{run}` has {breaks} open breaks, {under_way} orders under way and {unreleased} not released"
+    )]
     Unexplained {
         /// Which run.
         run: RunId,
@@ -228,7 +268,12 @@ impl From<sqlx::Error> for CloseError {
 ///
 /// # Errors
 /// See [`CloseError`].
-pub async fn close(context: &Context, id: RunId, by: &str, carry: Option<&str>) -> Result<super::Applied<()>, CloseError> {
+pub async fn close(
+    context: &Context,
+    id: RunId,
+    by: &str,
+    carry: Option<&str>,
+) -> Result<super::Applied<()>, CloseError> {
     let found = reconcile(context, id).await?;
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Accountant).await?;
@@ -238,7 +283,12 @@ pub async fn close(context: &Context, id: RunId, by: &str, carry: Option<&str>) 
     }
     let state = next_state(&run, RunEvent::Close)?;
     if !found.is_explained() && carry.is_none() {
-        return Err(CloseError::Unexplained { run: id, breaks: found.open_breaks, under_way: found.under_way, unreleased: found.unreleased });
+        return Err(CloseError::Unexplained {
+            run: id,
+            breaks: found.open_breaks,
+            under_way: found.under_way,
+            unreleased: found.unreleased,
+        });
     }
     let now = context.clock.now();
     let mut left = Vec::new();
@@ -249,11 +299,20 @@ pub async fn close(context: &Context, id: RunId, by: &str, carry: Option<&str>) 
         for total in runs::totals_in_tx(&mut tx, id).await? {
             use OrderState::{Accepted, Planned, Released, Sent, Unknown};
             if matches!(total.state, Planned | Released | Sent | Accepted | Unknown) {
-                left.push((format!("{} at {}", total.state, total.provider), total.orders, total.amount, why.to_owned()));
+                left.push((
+                    format!("{} at {}", total.state, total.provider),
+                    total.orders,
+                    total.amount,
+                    why.to_owned(),
+                ));
             }
         }
         if found.open_breaks > 0 {
-            let carried = sqlx::query("update break set carried = true where run_id = $1 and resolved_at is null").bind(id.get()).execute(&mut *tx).await?;
+            let carried =
+                sqlx::query("update break set carried = true where run_id = $1 and resolved_at is null")
+                    .bind(id.get())
+                    .execute(&mut *tx)
+                    .await?;
             left.push(("open breaks".into(), carried.rows_affected() as i64, Centimes::ZERO, why.to_owned()));
         }
     }
@@ -269,7 +328,12 @@ pub async fn close(context: &Context, id: RunId, by: &str, carry: Option<&str>) 
             .execute(&mut *tx)
             .await?;
     }
-    sqlx::query("update run set state = $2, closed_at = $3 where id = $1").bind(id.get()).bind(state.as_str()).bind(now).execute(&mut *tx).await?;
+    sqlx::query("update run set state = $2, closed_at = $3 where id = $1")
+        .bind(id.get())
+        .bind(state.as_str())
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
     record(&mut tx, by, "run.close", id, &format!("{} items carried forward", left.len()), now).await?;
     tx.commit().await?;
     Ok(super::Applied::Now(()))
@@ -285,7 +349,13 @@ pub async fn resolve_break(context: &Context, id: i64, by: &str, how: &str) -> R
     let now = context.clock.now();
     let done = breaks::resolve_in_tx(&mut tx, id, by, how, now).await?;
     if done {
-        let decision = crate::store::audit::Decision { actor: by, action: "break.resolve", subject: &format!("break {id}"), detail: how, at: now };
+        let decision = crate::store::audit::Decision {
+            actor: by,
+            action: "break.resolve",
+            subject: &format!("break {id}"),
+            detail: how,
+            at: now,
+        };
         crate::store::audit::append_in_tx(&mut tx, decision).await?;
     }
     tx.commit().await?;

@@ -42,7 +42,8 @@ pub struct Proof {
 /// When the database is gone.
 pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>, StoreError> {
     let all: Vec<Run> = runs::list(&context.store).await?;
-    let chosen: Vec<&Run> = all.iter().filter(|r| only.is_none_or(|id| id == r.id) && r.state != RunState::Draft).collect();
+    let chosen: Vec<&Run> =
+        all.iter().filter(|r| only.is_none_or(|id| id == r.id) && r.state != RunState::Draft).collect();
     let stage = context.telemetry.stage("verify", Some(chosen.iter().map(|r| r.orders as u64).sum()));
     let mut proofs = Vec::new();
     for run in chosen {
@@ -51,7 +52,9 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     rivals(context, only, &mut proofs).await?;
     books(context, &mut proofs).await?;
     let (records, fault) = audit::verify(&context.store).await?;
-    let figures = fault.as_ref().map_or_else(|| format!("{records} records"), |f| format!("{records} records, then: {f}"));
+    let figures = fault
+        .as_ref()
+        .map_or_else(|| format!("{records} records"), |f| format!("{records} records, then: {f}"));
     proofs.push(proof(5, "all", "the audit chain is whole", figures, fault.is_none()));
     Ok(proofs)
 }
@@ -60,7 +63,12 @@ fn proof(guarantee: u8, scope: &str, claim: &str, figures: String, holds: bool) 
     Proof { guarantee, scope: scope.into(), claim: claim.into(), figures, holds }
 }
 
-async fn verify_run(context: &Context, run: &Run, stage: &StageGuard, proofs: &mut Vec<Proof>) -> Result<(), StoreError> {
+async fn verify_run(
+    context: &Context,
+    run: &Run,
+    stage: &StageGuard,
+    proofs: &mut Vec<Proof>,
+) -> Result<(), StoreError> {
     let scope = format!("run {}", run.id);
     let mut connection = context.store.begin().await?;
     let batches = batches::of_run_in_tx(&mut connection, run.id).await?;
@@ -77,10 +85,23 @@ async fn verify_run(context: &Context, run: &Run, stage: &StageGuard, proofs: &m
 
 /// Guarantee 1: nothing leaves before approval and funding, nothing twice, and each file holds what its batch says.
 fn leaving(scope: &str, run: &Run, batches: &[Batch], counted: &[Counted], proofs: &mut Vec<Proof>) {
-    let left: Vec<&Batch> = batches.iter().filter(|b| !matches!(b.state, BatchState::Planned | BatchState::Released | BatchState::Empty)).collect();
-    let people: HashSet<&str> = [Some(run.created_by.as_str()), run.approved_by.as_deref(), run.funded_by.as_deref()].into_iter().flatten().collect();
+    let left: Vec<&Batch> = batches
+        .iter()
+        .filter(|b| !matches!(b.state, BatchState::Planned | BatchState::Released | BatchState::Empty))
+        .collect();
+    let people: HashSet<&str> =
+        [Some(run.created_by.as_str()), run.approved_by.as_deref(), run.funded_by.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect();
     let figures = format!("{} files, {} people", left.len(), people.len());
-    proofs.push(proof(1, scope, "no order leaves before its run is approved and funded by three people", figures, left.is_empty() || people.len() == 3));
+    proofs.push(proof(
+        1,
+        scope,
+        "no order leaves before its run is approved and funded by three people",
+        figures,
+        left.is_empty() || people.len() == 3,
+    ));
     let mut sums: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for group in counted.iter().filter(|c| c.state != OrderState::Held) {
         if let Some(batch) = group.batch {
@@ -89,13 +110,29 @@ fn leaving(scope: &str, run: &Run, batches: &[Batch], counted: &[Counted], proof
             sum.1 += group.amount;
         }
     }
-    let wrong = left.iter().filter(|b| sums.get(&b.id.get()).copied().unwrap_or((0, 0)) != (b.orders, b.amount.get())).count();
+    let wrong = left
+        .iter()
+        .filter(|b| sums.get(&b.id.get()).copied().unwrap_or((0, 0)) != (b.orders, b.amount.get()))
+        .count();
     let orders: i64 = left.iter().map(|b| b.orders).sum();
-    proofs.push(proof(1, scope, "each order that left is in exactly one file", format!("{orders} orders in {} files, {wrong} files differ", left.len()), wrong == 0));
-    let mut ranges: Vec<(i16, i64, i64)> = batches.iter().filter(|b| !b.listed).map(|b| (b.provider_id, b.first.get(), b.last.get())).collect();
+    proofs.push(proof(
+        1,
+        scope,
+        "each order that left is in exactly one file",
+        format!("{orders} orders in {} files, {wrong} files differ", left.len()),
+        wrong == 0,
+    ));
+    let mut ranges: Vec<(i16, i64, i64)> =
+        batches.iter().filter(|b| !b.listed).map(|b| (b.provider_id, b.first.get(), b.last.get())).collect();
     ranges.sort_unstable();
     let overlaps = ranges.windows(2).filter(|w| w[0].0 == w[1].0 && w[1].1 <= w[0].2).count();
-    proofs.push(proof(1, scope, "no two batches share an order", format!("{} ranges, {overlaps} overlaps", ranges.len()), overlaps == 0));
+    proofs.push(proof(
+        1,
+        scope,
+        "no two batches share an order",
+        format!("{} ranges, {overlaps} overlaps", ranges.len()),
+        overlaps == 0,
+    ));
 }
 
 /// Guarantee 2: entitled = offset + ordered; ordered = the sum of all states; each equals its control account.
@@ -110,8 +147,15 @@ fn money(
 ) {
     let sum = |pick: fn(&Counted) -> i64| counted.iter().map(pick).sum::<i64>();
     let (entitled, offset, ordered) = (sum(|c| c.entitled), sum(|c| c.offset), sum(|c| c.amount));
-    let figures = format!("{} = {} + {}", Centimes::new(entitled), Centimes::new(offset), Centimes::new(ordered));
-    proofs.push(proof(2, scope, "entitled = offset + ordered", figures, entitled == offset + ordered && ordered == run.ordered.get() && entitled == run.entitled.get()));
+    let figures =
+        format!("{} = {} + {}", Centimes::new(entitled), Centimes::new(offset), Centimes::new(ordered));
+    proofs.push(proof(
+        2,
+        scope,
+        "entitled = offset + ordered",
+        figures,
+        entitled == offset + ordered && ordered == run.ordered.get() && entitled == run.entitled.get(),
+    ));
     let mut states: BTreeMap<(i16, OrderState), (i64, i64)> = BTreeMap::new();
     let mut accounts: BTreeMap<(i16, AccountKind), i64> = BTreeMap::new();
     for group in counted {
@@ -122,55 +166,116 @@ fn money(
     }
     let kept: BTreeMap<(i16, OrderState), (i64, i64)> =
         totals.iter().map(|t| ((providers[&t.provider], t.state), (t.orders, t.amount.get()))).collect();
-    let by_state: BTreeMap<OrderState, i64> = states.iter().fold(BTreeMap::new(), |mut all, ((_, state), (_, amount))| {
-        *all.entry(*state).or_default() += amount;
-        all
-    });
-    let shown: Vec<String> = by_state.iter().map(|(state, amount)| format!("{state} {}", Centimes::new(*amount))).collect();
-    proofs.push(proof(2, scope, "ordered = sum of all states, as kept totals say", format!("{} = {}", Centimes::new(ordered), shown.join(" + ")), states == kept));
+    let by_state: BTreeMap<OrderState, i64> =
+        states.iter().fold(BTreeMap::new(), |mut all, ((_, state), (_, amount))| {
+            *all.entry(*state).or_default() += amount;
+            all
+        });
+    let shown: Vec<String> =
+        by_state.iter().map(|(state, amount)| format!("{state} {}", Centimes::new(*amount))).collect();
+    proofs.push(proof(
+        2,
+        scope,
+        "ordered = sum of all states, as kept totals say",
+        format!("{} = {}", Centimes::new(ordered), shown.join(" + ")),
+        states == kept,
+    ));
     let is_state = |kind: AccountKind| OrderState::ALL.iter().any(|s| AccountKind::of_state(*s) == kind);
-    let booked: BTreeMap<(i16, AccountKind), i64> =
-        balances.iter().filter(|(_, kind, b)| is_state(*kind) && !b.is_zero()).map(|(p, k, b)| ((*p, *k), b.get())).collect();
-    let differing = accounts.iter().filter(|(key, amount)| booked.get(key).copied().unwrap_or(0) != **amount).count()
-        + booked.keys().filter(|key| !accounts.contains_key(key)).count();
-    proofs.push(proof(2, scope, "each state equals its control account", format!("{} accounts, {differing} differ", booked.len()), differing == 0));
+    let booked: BTreeMap<(i16, AccountKind), i64> = balances
+        .iter()
+        .filter(|(_, kind, b)| is_state(*kind) && !b.is_zero())
+        .map(|(p, k, b)| ((*p, *k), b.get()))
+        .collect();
+    let differing =
+        accounts.iter().filter(|(key, amount)| booked.get(key).copied().unwrap_or(0) != **amount).count()
+            + booked.keys().filter(|key| !accounts.contains_key(key)).count();
+    proofs.push(proof(
+        2,
+        scope,
+        "each state equals its control account",
+        format!("{} accounts, {differing} differ", booked.len()),
+        differing == 0,
+    ));
     if matches!(run.state, RunState::Reconciled) {
-        let of = |wanted: AccountKind| balances.iter().filter(|(_, k, _)| *k == wanted).map(|(_, _, b)| b.get()).sum::<i64>();
+        let of = |wanted: AccountKind| {
+            balances.iter().filter(|(_, k, _)| *k == wanted).map(|(_, _, b)| b.get()).sum::<i64>()
+        };
         let (paid, settled) = (of(AccountKind::PaidOut), of(AccountKind::Settled));
-        proofs.push(proof(2, scope, "paid out by the banks = settled orders", format!("{} = {}", Centimes::new(paid), Centimes::new(settled)), paid == settled));
+        proofs.push(proof(
+            2,
+            scope,
+            "paid out by the banks = settled orders",
+            format!("{} = {}", Centimes::new(paid), Centimes::new(settled)),
+            paid == settled,
+        ));
     }
 }
 
 /// Guarantee 3: every household of the snapshot is an order, an exclusion or a rejection; every entry is accounted for.
-async fn rows(context: &Context, scope: &str, run: &Run, counted: &[Counted], proofs: &mut Vec<Proof>) -> Result<(), StoreError> {
+async fn rows(
+    context: &Context,
+    scope: &str,
+    run: &Run,
+    counted: &[Counted],
+    proofs: &mut Vec<Proof>,
+) -> Result<(), StoreError> {
     let store = &context.store;
-    let households = proofs::number(store, format!("select count(*) from {}", households::leaf(run.snapshot))).await?;
-    let exclusions = proofs::number(store, format!("select count(*) from {}", orders::exclusion_leaf(run.id))).await?;
+    let households =
+        proofs::number(store, format!("select count(*) from {}", households::leaf(run.snapshot))).await?;
+    let exclusions =
+        proofs::number(store, format!("select count(*) from {}", orders::exclusion_leaf(run.id))).await?;
     let snapshot = run.snapshot;
-    let rejected = proofs::number(store, format!("select count(*) from snapshot_rejection where snapshot_id = {snapshot} and part = 'households'")).await?;
-    let read = proofs::number(store, format!("select household_rows from snapshot where id = {snapshot}")).await?;
+    let rejected = proofs::number(
+        store,
+        format!(
+            "select count(*) from snapshot_rejection where snapshot_id = {snapshot} and part = 'households'"
+        ),
+    )
+    .await?;
+    let read =
+        proofs::number(store, format!("select household_rows from snapshot where id = {snapshot}")).await?;
     let orders: i64 = counted.iter().map(|c| c.orders).sum();
     let holds = orders + exclusions == households && households + rejected == read && orders == run.orders;
     let figures = format!("{read} rows = {orders} orders + {exclusions} exclusions + {rejected} rejections");
     // Only a regular run is made from all households of its snapshot.
     if run.kind == RunKind::Regular {
-        proofs.push(proof(3, scope, "every household row is an order, an exclusion or a rejection", figures, holds));
+        proofs.push(proof(
+            3,
+            scope,
+            "every household row is an order, an exclusion or a rejection",
+            figures,
+            holds,
+        ));
     }
     Ok(())
 }
 
 /// Guarantee 4: each file that left lies in the outbox with the bytes that were recorded.
-async fn files(context: &Context, scope: &str, batches: Vec<Batch>, proofs: &mut Vec<Proof>) -> Result<(), StoreError> {
+async fn files(
+    context: &Context,
+    scope: &str,
+    batches: Vec<Batch>,
+    proofs: &mut Vec<Proof>,
+) -> Result<(), StoreError> {
     let outbox = context.home.join("outbox");
     let expected: Vec<(PathBuf, String)> = batches
         .iter()
-        .filter_map(|b| Some((outbox.join(&b.provider).join(b.file_name.as_ref()?), hex(b.file_sha256.as_ref()?))))
+        .filter_map(|b| {
+            Some((outbox.join(&b.provider).join(b.file_name.as_ref()?), hex(b.file_sha256.as_ref()?)))
+        })
         .collect();
     let files = expected.len();
-    let found = tokio::task::spawn_blocking(move || hash_all(&expected)).await.expect("hashing does not panic");
+    let found =
+        tokio::task::spawn_blocking(move || hash_all(&expected)).await.expect("hashing does not panic");
     let (same, gone, differ) = found;
     let figures = format!("{files} files: {same} the same, {gone} picked up, {differ} differ");
-    proofs.push(proof(4, scope, "files in the outbox are the bytes that were recorded", figures, differ == 0));
+    proofs.push(proof(
+        4,
+        scope,
+        "files in the outbox are the bytes that were recorded",
+        figures,
+        differ == 0,
+    ));
     Ok(())
 }
 
@@ -179,8 +284,12 @@ fn hash_all(expected: &[(PathBuf, String)]) -> (usize, usize, usize) {
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let share = expected.len().div_ceil(workers).max(1);
     std::thread::scope(|scope| {
-        let tasks: Vec<_> = expected.chunks(share).map(|chunk| scope.spawn(move || hash_share(chunk))).collect();
-        tasks.into_iter().map(|t| t.join().expect("hashing does not panic")).fold((0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2))
+        let tasks: Vec<_> =
+            expected.chunks(share).map(|chunk| scope.spawn(move || hash_share(chunk))).collect();
+        tasks
+            .into_iter()
+            .map(|t| t.join().expect("hashing does not panic"))
+            .fold((0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2))
     })
 }
 
@@ -205,16 +314,32 @@ fn hash_share(expected: &[(PathBuf, String)]) -> (usize, usize, usize) {
 async fn rivals(context: &Context, only: Option<RunId>, proofs: &mut Vec<Proof>) -> Result<(), StoreError> {
     let mut twice = 0;
     let pairs = proofs::rival_runs(&context.store).await?;
-    let pairs: Vec<_> = pairs.into_iter().filter(|(a, b)| only.is_none_or(|id| [*a, *b].contains(&id.get()))).collect();
+    let pairs: Vec<_> =
+        pairs.into_iter().filter(|(a, b)| only.is_none_or(|id| [*a, *b].contains(&id.get()))).collect();
     for (a, b) in &pairs {
         let (a, b) = (orders::leaf(RunId::new(*a)), orders::leaf(RunId::new(*b)));
-        twice += proofs::number(&context.store, format!("select count(*) from {a} a join {b} b using (household_id, period, purpose_id, attempt)")).await?;
+        twice += proofs::number(
+            &context.store,
+            format!(
+                "select count(*) from {a} a join {b} b using (household_id, period, purpose_id, attempt)"
+            ),
+        )
+        .await?;
     }
     let indexes = "select count(*) from run r where r.state <> 'draft' and not exists (select from pg_class c join pg_index i on i.indexrelid = c.oid
                      where c.relname = 'payment_order_' || r.id || '_claim' and i.indisunique and i.indisvalid)";
     let unproven = proofs::number(&context.store, indexes.to_owned()).await?;
-    let figures = format!("{} pairs of runs compared, {twice} claims twice, {unproven} runs without their unique index", pairs.len());
-    proofs.push(proof(1, "all", "exactly one live order for each claim", figures, twice == 0 && unproven == 0));
+    let figures = format!(
+        "{} pairs of runs compared, {twice} claims twice, {unproven} runs without their unique index",
+        pairs.len()
+    );
+    proofs.push(proof(
+        1,
+        "all",
+        "exactly one live order for each claim",
+        figures,
+        twice == 0 && unproven == 0,
+    ));
     Ok(())
 }
 
@@ -223,21 +348,47 @@ async fn books(context: &Context, proofs: &mut Vec<Proof>) -> Result<(), StoreEr
     let store = &context.store;
     let sum = proofs::number(store, "select sum(balance)::bigint from ledger_account".into()).await?;
     let transfers = proofs::number(store, "select count(*) from ledger_transfer".into()).await?;
-    proofs.push(proof(2, "all", "the ledger sums to zero", format!("{transfers} transfers, sum {}", Centimes::new(sum)), sum == 0));
+    proofs.push(proof(
+        2,
+        "all",
+        "the ledger sums to zero",
+        format!("{transfers} transfers, sum {}", Centimes::new(sum)),
+        sum == 0,
+    ));
     let drifted = "select count(*) from ledger_account a
                     where balance <> coalesce((select sum(p.amount) from ledger_posting p where p.account_id = a.id), 0)";
     let drifted = proofs::number(store, drifted.into()).await?;
-    proofs.push(proof(2, "all", "each balance is the sum of its postings", format!("{drifted} accounts differ"), drifted == 0));
+    proofs.push(proof(
+        2,
+        "all",
+        "each balance is the sum of its postings",
+        format!("{drifted} accounts differ"),
+        drifted == 0,
+    ));
     let bank = "select count(*) from (select provider_id, sum(credits - debits) as moved from statement group by 1) s
                  full join (select provider_id, balance from ledger_account where kind = 'bank') a using (provider_id)
                  where coalesce(s.moved, 0) <> coalesce(a.balance, 0)";
     let bank = proofs::number(store, bank.into()).await?;
-    proofs.push(proof(2, "all", "each bank account moved as its statements say", format!("{bank} accounts differ"), bank == 0));
+    proofs.push(proof(
+        2,
+        "all",
+        "each bank account moved as its statements say",
+        format!("{bank} accounts differ"),
+        bank == 0,
+    ));
     let lost = "select count(*) from message where entries <> applied + already + noted + breaks";
     let lost = proofs::number(store, lost.into()).await?;
     let entries = proofs::number(store, "select sum(entries)::bigint from message".into()).await?;
-    let broken = proofs::number(store, "select count(*) from break where resolved_at is null and not carried".into()).await?;
+    let broken =
+        proofs::number(store, "select count(*) from break where resolved_at is null and not carried".into())
+            .await?;
     let figures = format!("{entries} entries, {broken} open breaks, {lost} messages do not add up");
-    proofs.push(proof(3, "all", "every feedback entry is matched or in a queue of breaks", figures, lost == 0));
+    proofs.push(proof(
+        3,
+        "all",
+        "every feedback entry is matched or in a queue of breaks",
+        figures,
+        lost == 0,
+    ));
     Ok(())
 }

@@ -42,10 +42,17 @@ pub async fn append_in_tx(connection: &mut PgConnection, decision: Decision<'_>)
     // One writer at a time, until its transaction ends: a chain has no forks.
     sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.audit'))").execute(&mut *connection).await?;
     let last: Option<(i64, Vec<u8>)> =
-        sqlx::query_as("select sequence, hash from audit order by sequence desc limit 1").fetch_optional(&mut *connection).await?;
+        sqlx::query_as("select sequence, hash from audit order by sequence desc limit 1")
+            .fetch_optional(&mut *connection)
+            .await?;
     let (sequence, previous) = last.map_or((1, vec![0; 32]), |(s, h)| (s + 1, h));
     let at = truncate_to_micros(decision.at);
-    let hash = hash_record(sequence, at, &[decision.actor, decision.action, decision.subject, decision.detail], &previous);
+    let hash = hash_record(
+        sequence,
+        at,
+        &[decision.actor, decision.action, decision.subject, decision.detail],
+        &previous,
+    );
     sqlx::query("insert into audit (sequence, at, actor, action, subject, detail, previous, hash) values ($1,$2,$3,$4,$5,$6,$7,$8)")
         .bind(sequence)
         .bind(at)

@@ -124,7 +124,9 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Batch, StoreError> {
 /// # Errors
 /// When the database is gone.
 pub async fn of_run_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Batch>, StoreError> {
-    let sql = format!("select {COLUMNS} from batch b join provider p on p.id = b.provider_id where b.run_id = $1 order by p.code, b.wave, b.sequence");
+    let sql = format!(
+        "select {COLUMNS} from batch b join provider p on p.id = b.provider_id where b.run_id = $1 order by p.code, b.wave, b.sequence"
+    );
     sqlx::query(AssertSqlSafe(sql)).bind(run.get()).fetch_all(connection).await?.iter().map(read).collect()
 }
 
@@ -132,9 +134,20 @@ pub async fn of_run_in_tx(connection: &mut PgConnection, run: RunId) -> Result<V
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn by_message_id_in_tx(connection: &mut PgConnection, message_id: &str) -> Result<Option<Batch>, StoreError> {
-    let sql = format!("select {COLUMNS} from batch b join provider p on p.id = b.provider_id where b.message_id = $1");
-    sqlx::query(AssertSqlSafe(sql)).bind(message_id).fetch_optional(connection).await?.as_ref().map(read).transpose()
+pub async fn by_message_id_in_tx(
+    connection: &mut PgConnection,
+    message_id: &str,
+) -> Result<Option<Batch>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS} from batch b join provider p on p.id = b.provider_id where b.message_id = $1"
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(message_id)
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// Writes the slices of a new run as planned batches.
@@ -172,7 +185,11 @@ pub async fn insert_planned_in_tx(
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn release_in_tx(connection: &mut PgConnection, run: RunId, wave: Option<i16>) -> Result<u64, StoreError> {
+pub async fn release_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    wave: Option<i16>,
+) -> Result<u64, StoreError> {
     let (low, high) = super::orders::bounds(run);
     // Few orders are held: they are looked up one by one, whatever the statistics of a young table say.
     sqlx::query("set local enable_seqscan = off").execute(&mut *connection).await?;
@@ -210,7 +227,12 @@ pub async fn release_in_tx(connection: &mut PgConnection, run: RunId, wave: Opti
 }
 
 /// Puts orders that were let go after their batch left into one listed batch for each provider.
-async fn release_late_in_tx(connection: &mut PgConnection, run: RunId, low: i64, high: i64) -> Result<u64, StoreError> {
+async fn release_late_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    low: i64,
+    high: i64,
+) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "with late as (
              select o.order_id, o.provider_id, o.amount from payment_order o
@@ -251,7 +273,11 @@ pub struct Intent<'a> {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn intend_in_tx(connection: &mut PgConnection, id: BatchId, intent: &Intent<'_>) -> Result<(), StoreError> {
+pub async fn intend_in_tx(
+    connection: &mut PgConnection,
+    id: BatchId,
+    intent: &Intent<'_>,
+) -> Result<(), StoreError> {
     sqlx::query(
         "update batch set state = 'dispatching', message_id = $2, file_name = $3, value_date = $4, created_at = $5
           where id = $1 and state = 'released'",
@@ -270,7 +296,13 @@ pub async fn intend_in_tx(connection: &mut PgConnection, id: BatchId, intent: &I
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn sent_in_tx(connection: &mut PgConnection, id: BatchId, sha256: &[u8; 32], bytes: u64, at: OffsetDateTime) -> Result<bool, StoreError> {
+pub async fn sent_in_tx(
+    connection: &mut PgConnection,
+    id: BatchId,
+    sha256: &[u8; 32],
+    bytes: u64,
+    at: OffsetDateTime,
+) -> Result<bool, StoreError> {
     let done = sqlx::query("update batch set state = 'sent', file_sha256 = $2, file_bytes = $3, sent_at = $4 where id = $1 and state = 'dispatching'")
         .bind(id.get())
         .bind(sha256.as_slice())
@@ -285,8 +317,16 @@ pub async fn sent_in_tx(connection: &mut PgConnection, id: BatchId, sha256: &[u8
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn set_state_in_tx(connection: &mut PgConnection, id: BatchId, state: BatchState) -> Result<(), StoreError> {
-    sqlx::query("update batch set state = $2 where id = $1").bind(id.get()).bind(state.as_str()).execute(connection).await?;
+pub async fn set_state_in_tx(
+    connection: &mut PgConnection,
+    id: BatchId,
+    state: BatchState,
+) -> Result<(), StoreError> {
+    sqlx::query("update batch set state = $2 where id = $1")
+        .bind(id.get())
+        .bind(state.as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -294,7 +334,11 @@ pub async fn set_state_in_tx(connection: &mut PgConnection, id: BatchId, state: 
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn add_in_tx(connection: &mut PgConnection, id: BatchId, change: BatchFigures) -> Result<(), StoreError> {
+pub async fn add_in_tx(
+    connection: &mut PgConnection,
+    id: BatchId,
+    change: BatchFigures,
+) -> Result<(), StoreError> {
     sqlx::query(
         "update batch set outcomes = outcomes + $2, outcomes_amount = outcomes_amount + $3, accepted = accepted + $4,
                 accepted_amount = accepted_amount + $5, rejected = rejected + $6, rejected_amount = rejected_amount + $7,

@@ -37,10 +37,15 @@ pub struct NewBreak {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn open_in_tx(connection: &mut PgConnection, breaks: &[NewBreak], at: OffsetDateTime) -> Result<u64, StoreError> {
+pub async fn open_in_tx(
+    connection: &mut PgConnection,
+    breaks: &[NewBreak],
+    at: OffsetDateTime,
+) -> Result<u64, StoreError> {
     let mut opened = 0;
     for chunk in breaks.chunks(1_000) {
-        let column = |pick: fn(&NewBreak) -> Option<i64>| chunk.iter().map(pick).collect::<Vec<Option<i64>>>();
+        let column =
+            |pick: fn(&NewBreak) -> Option<i64>| chunk.iter().map(pick).collect::<Vec<Option<i64>>>();
         let done = sqlx::query(
             "insert into break (kind, dedup_key, run_id, provider_id, batch_id, order_id, message_id, entry, amount, detail, opened_at)
              select k, d, r, p, b, o, m, e, a, t, $11
@@ -136,7 +141,9 @@ pub async fn list(store: &Store, run: Option<RunId>, open_only: bool) -> Result<
 /// # Errors
 /// When the database is gone.
 pub async fn open_by_kind(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
-    Ok(sqlx::query_as("select kind, count(*) from break where resolved_at is null group by 1 order by 1").fetch_all(store.pool()).await?)
+    Ok(sqlx::query_as("select kind, count(*) from break where resolved_at is null group by 1 order by 1")
+        .fetch_all(store.pool())
+        .await?)
 }
 
 /// Open breaks that concern a run: its own, and those of providers it uses that belong to no run.
@@ -157,7 +164,13 @@ pub async fn open_count_in_tx(connection: &mut PgConnection, run: RunId) -> Resu
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn resolve_in_tx(connection: &mut PgConnection, id: i64, by: &str, how: &str, at: OffsetDateTime) -> Result<bool, StoreError> {
+pub async fn resolve_in_tx(
+    connection: &mut PgConnection,
+    id: i64,
+    by: &str,
+    how: &str,
+    at: OffsetDateTime,
+) -> Result<bool, StoreError> {
     let done = sqlx::query("update break set resolved_by = $2, resolution = $3, resolved_at = $4 where id = $1 and resolved_at is null")
         .bind(id)
         .bind(by)
@@ -172,7 +185,13 @@ pub async fn resolve_in_tx(connection: &mut PgConnection, id: i64, by: &str, how
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn resolve_gone_in_tx(connection: &mut PgConnection, run: RunId, kinds: &[BreakKind], still: &[String], at: OffsetDateTime) -> Result<u64, StoreError> {
+pub async fn resolve_gone_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    kinds: &[BreakKind],
+    still: &[String],
+    at: OffsetDateTime,
+) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "update break set resolved_by = 'sarf', resolution = 'explained by later feedback', resolved_at = $4
           where run_id = $1 and kind = any($2) and resolved_at is null and dedup_key <> all($3)",

@@ -44,7 +44,10 @@ pub struct MessageCounts {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn insert_message_in_tx(connection: &mut PgConnection, new: NewMessage<'_>) -> Result<Option<MessageId>, StoreError> {
+pub async fn insert_message_in_tx(
+    connection: &mut PgConnection,
+    new: NewMessage<'_>,
+) -> Result<Option<MessageId>, StoreError> {
     let id: Option<i64> = sqlx::query_scalar(
         "insert into message (sha256, kind, message_ref, file_name, bytes, received_at, entries, applied, already, noted, breaks)
          values ($1, $2, '', $3, $4, $5, 0, 0, 0, 0, 0) on conflict (sha256) do nothing returning id",
@@ -91,7 +94,10 @@ pub async fn finish_message_in_tx(
 /// # Errors
 /// When the database is gone.
 pub async fn lock_provider_in_tx(connection: &mut PgConnection, provider: i16) -> Result<(), StoreError> {
-    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.provider'), $1)").bind(i32::from(provider)).execute(connection).await?;
+    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.provider'), $1)")
+        .bind(i32::from(provider))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -154,7 +160,13 @@ impl Steps {
 pub const OUTCOME_COLUMNS: &str = "order_id, step, message_id, reason";
 
 /// Appends a step to a buffer.
-pub fn push_outcome(buffer: &mut CopyBuffer, order: OrderId, step: Step, message: MessageId, reason: Option<&str>) {
+pub fn push_outcome(
+    buffer: &mut CopyBuffer,
+    order: OrderId,
+    step: Step,
+    message: MessageId,
+    reason: Option<&str>,
+) {
     buffer.row(4).i64(order.get()).i16(step as i16).i64(message.get()).text_or_null(reason);
 }
 
@@ -228,11 +240,17 @@ pub async fn facts_in_tx(
     }
     drop(rows);
     let mut notes = vec![
-        (format!("(select order_id, 0::bigint from order_hold where missed_batch is not null and {within})"), Note::Missed),
+        (
+            format!(
+                "(select order_id, 0::bigint from order_hold where missed_batch is not null and {within})"
+            ),
+            Note::Missed,
+        ),
         (format!("(select order_id, batch_id from batch_member where {within})"), Note::Listed),
     ];
     if with_outcomes {
-        notes.push((format!("(select order_id, step::bigint from outcome_{run} where {within})"), Note::Step));
+        notes
+            .push((format!("(select order_id, step::bigint from outcome_{run} where {within})"), Note::Step));
     }
     for (source, note) in notes {
         let mut rows = CopyOut::begin(connection, &source).await?;
@@ -335,7 +353,10 @@ pub struct NewStatement<'a> {
 ///
 /// # Errors
 /// With the constraint `statement_once` when it was read before.
-pub async fn insert_statement_in_tx(connection: &mut PgConnection, new: &NewStatement<'_>) -> Result<(), StoreError> {
+pub async fn insert_statement_in_tx(
+    connection: &mut PgConnection,
+    new: &NewStatement<'_>,
+) -> Result<(), StoreError> {
     sqlx::query(
         "insert into statement (message_id, number, provider_id, reference, sequence, opening, closing, credits, debits, entries, booked_from, booked_to)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
@@ -361,7 +382,11 @@ pub async fn insert_statement_in_tx(connection: &mut PgConnection, new: &NewStat
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn statement_known_in_tx(connection: &mut PgConnection, provider: i16, reference: &str) -> Result<bool, StoreError> {
+pub async fn statement_known_in_tx(
+    connection: &mut PgConnection,
+    provider: i16,
+    reference: &str,
+) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar("select exists (select from statement where provider_id = $1 and reference = $2)")
         .bind(provider)
         .bind(reference)
@@ -373,7 +398,10 @@ pub async fn statement_known_in_tx(connection: &mut PgConnection, provider: i16,
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn statement_chain_in_tx(connection: &mut PgConnection, provider: i16) -> Result<Vec<(String, i64, i64, i64)>, StoreError> {
+pub async fn statement_chain_in_tx(
+    connection: &mut PgConnection,
+    provider: i16,
+) -> Result<Vec<(String, i64, i64, i64)>, StoreError> {
     Ok(sqlx::query_as(
         "select reference, opening, closing, message_id from statement
           where provider_id = $1 and opening is not null and closing is not null

@@ -40,14 +40,25 @@ pub async fn of_order(store: &Store, order: OrderId) -> Result<Vec<Hold>, StoreE
             .bind(order.get())
             .fetch_all(store.pool())
             .await?;
-    Ok(rows.into_iter().map(|(reason, placed_by, released_by, released_why)| Hold { reason, placed_by, released_by, released_why }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(reason, placed_by, released_by, released_why)| Hold {
+            reason,
+            placed_by,
+            released_by,
+            released_why,
+        })
+        .collect())
 }
 
 /// Open holds of a run by reason: orders and their sum; an order with two reasons counts under each.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn by_reason_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<(String, i64, Centimes)>, StoreError> {
+pub async fn by_reason_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<(String, i64, Centimes)>, StoreError> {
     let (low, high) = super::orders::bounds(run);
     let rows: Vec<(String, i64, i64)> = sqlx::query_as(
         "select h.reason, count(*), coalesce(sum(o.amount), 0)::bigint from order_hold h join payment_order o using (order_id)
@@ -64,7 +75,13 @@ pub async fn by_reason_in_tx(connection: &mut PgConnection, run: RunId) -> Resul
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn place_in_tx(connection: &mut PgConnection, order: OrderId, detail: &str, by: &str, at: OffsetDateTime) -> Result<bool, StoreError> {
+pub async fn place_in_tx(
+    connection: &mut PgConnection,
+    order: OrderId,
+    detail: &str,
+    by: &str,
+    at: OffsetDateTime,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "insert into order_hold (order_id, reason, detail, placed_by, placed_at) values ($1, 'manual', $2, $3, $4)
          on conflict (order_id, reason) do update set released_by = null, released_at = null, released_why = null,
@@ -84,7 +101,13 @@ pub async fn place_in_tx(connection: &mut PgConnection, order: OrderId, detail: 
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn release_in_tx(connection: &mut PgConnection, order: OrderId, by: &str, why: &str, at: OffsetDateTime) -> Result<u64, StoreError> {
+pub async fn release_in_tx(
+    connection: &mut PgConnection,
+    order: OrderId,
+    by: &str,
+    why: &str,
+    at: OffsetDateTime,
+) -> Result<u64, StoreError> {
     let done = sqlx::query("update order_hold set released_by = $2, released_why = $3, released_at = $4 where order_id = $1 and released_at is null")
         .bind(order.get())
         .bind(by)
@@ -100,8 +123,10 @@ pub async fn release_in_tx(connection: &mut PgConnection, order: OrderId, by: &s
 /// # Errors
 /// When the database is gone.
 pub async fn is_held_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("select exists (select from order_hold where order_id = $1 and released_at is null)")
-        .bind(order.get())
-        .fetch_one(connection)
-        .await?)
+    Ok(sqlx::query_scalar(
+        "select exists (select from order_hold where order_id = $1 and released_at is null)",
+    )
+    .bind(order.get())
+    .fetch_one(connection)
+    .await?)
 }

@@ -2,9 +2,9 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::pgcopy::{CopyBuffer, CopyRow};
-use super::personal;
 use super::StoreError;
+use super::personal;
+use super::pgcopy::{CopyBuffer, CopyRow};
 use crate::domain::household::{Household, Means, PlaceId, Relation, Score};
 use crate::domain::ids::{Code, HouseholdId, SnapshotId};
 
@@ -25,7 +25,10 @@ pub const fn key(snapshot: SnapshotId, row: u32) -> i64 {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn create_leaf_in_tx(connection: &mut PgConnection, snapshot: SnapshotId) -> Result<(), StoreError> {
+pub async fn create_leaf_in_tx(
+    connection: &mut PgConnection,
+    snapshot: SnapshotId,
+) -> Result<(), StoreError> {
     let (leaf, low, high) = (leaf(snapshot), key(snapshot, 0), key(SnapshotId::new(snapshot.get() + 1), 0));
     let sql = format!(
         "create table {leaf} (like household including defaults including storage,
@@ -40,7 +43,10 @@ pub async fn create_leaf_in_tx(connection: &mut PgConnection, snapshot: Snapshot
 ///
 /// # Errors
 /// When a household stands in the leaf twice, or the database is gone.
-pub async fn attach_leaf_in_tx(connection: &mut PgConnection, snapshot: SnapshotId) -> Result<(), StoreError> {
+pub async fn attach_leaf_in_tx(
+    connection: &mut PgConnection,
+    snapshot: SnapshotId,
+) -> Result<(), StoreError> {
     let (leaf, low, high) = (leaf(snapshot), key(snapshot, 0), key(SnapshotId::new(snapshot.get() + 1), 0));
     for sql in [
         format!("create unique index {leaf}_household_id on {leaf} (household_id)"),
@@ -89,7 +95,10 @@ fn flags(household: &Household) -> i16 {
 ///
 /// # Errors
 /// When the row cannot be read back.
-pub fn read(row: &mut CopyRow, members: Vec<crate::domain::household::Member>) -> Result<Household, StoreError> {
+pub fn read(
+    row: &mut CopyRow,
+    members: Vec<crate::domain::household::Member>,
+) -> Result<Household, StoreError> {
     let key = row.i64()?;
     let id = HouseholdId::parse(row.raw()?).map_err(|_| StoreError::Corrupt("household id"))?;
     let place = PlaceId(row.i32()? as u16);
@@ -129,7 +138,11 @@ fn read_code(row: &mut CopyRow) -> Result<Option<Code>, StoreError> {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn diff(store: &super::Store, before: SnapshotId, after: SnapshotId) -> Result<Vec<(&'static str, i64)>, StoreError> {
+pub async fn diff(
+    store: &super::Store,
+    before: SnapshotId,
+    after: SnapshotId,
+) -> Result<Vec<(&'static str, i64)>, StoreError> {
     let sql = format!(
         "select count(*) filter (where b.household_id is null), count(*) filter (where a.household_id is null),
                 count(*) filter (where a.payee <> b.payee), count(*) filter (where a.means <> b.means or a.provider is distinct from b.provider),
@@ -139,7 +152,8 @@ pub async fn diff(store: &super::Store, before: SnapshotId, after: SnapshotId) -
         leaf(before),
         leaf(after)
     );
-    let row: (i64, i64, i64, i64, i64, i64, i64) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(store.pool()).await?;
+    let row: (i64, i64, i64, i64, i64, i64, i64) =
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_one(store.pool()).await?;
     Ok(vec![
         ("joined", row.0),
         ("left", row.1),

@@ -1,6 +1,7 @@
 //! The books: accounts and transfers. Balances follow transfers by trigger; nothing is ever changed or taken away.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -68,7 +69,11 @@ pub struct Occasion<'a> {
 ///
 /// # Panics
 /// On a negative amount: turn the transfer round instead.
-pub async fn post_in_tx(connection: &mut PgConnection, transfers: &[Transfer], occasion: Occasion<'_>) -> Result<(), StoreError> {
+pub async fn post_in_tx(
+    connection: &mut PgConnection,
+    transfers: &[Transfer],
+    occasion: Occasion<'_>,
+) -> Result<(), StoreError> {
     let mut transfers: Vec<&Transfer> = transfers.iter().filter(|t| !t.amount.is_zero()).collect();
     if transfers.is_empty() {
         return Ok(());
@@ -76,8 +81,8 @@ pub async fn post_in_tx(connection: &mut PgConnection, transfers: &[Transfer], o
     transfers.sort_by_key(|t| (t.debit, t.credit));
     let mut ids = HashMap::new();
     for key in transfers.iter().flat_map(|t| [t.debit, t.credit]) {
-        if !ids.contains_key(&key) {
-            ids.insert(key, account_in_tx(connection, key).await?);
+        if let Entry::Vacant(slot) = ids.entry(key) {
+            slot.insert(account_in_tx(connection, key).await?);
         }
     }
     let debits: Vec<i64> = transfers.iter().map(|t| ids[&t.debit].get()).collect();
@@ -105,7 +110,8 @@ async fn account_in_tx(connection: &mut PgConnection, key: AccountKey) -> Result
     let find = "select id from ledger_account where programme_id = $1 and budget_year is not distinct from $2
                 and run_id is not distinct from $3 and provider_id is not distinct from $4 and kind = $5";
     for attempt in 0..2 {
-        let found: Option<i64> = bind_key(sqlx::query_scalar(find), key).fetch_optional(&mut *connection).await?;
+        let found: Option<i64> =
+            bind_key(sqlx::query_scalar(find), key).fetch_optional(&mut *connection).await?;
         if let Some(id) = found {
             return Ok(AccountId::new(id));
         }
@@ -146,19 +152,28 @@ pub async fn balance_in_tx(connection: &mut PgConnection, key: AccountKey) -> Re
 type Scalar<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgres::PgArguments>;
 
 fn bind_key(query: Scalar<'_>, key: AccountKey) -> Scalar<'_> {
-    query.bind(key.programme).bind(key.year).bind(key.run.map(RunId::get)).bind(key.provider).bind(key.kind.as_str())
+    query
+        .bind(key.programme)
+        .bind(key.year)
+        .bind(key.run.map(RunId::get))
+        .bind(key.provider)
+        .bind(key.kind.as_str())
 }
 
 /// Balances of a run's accounts by provider and kind.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn run_balances_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<(i16, AccountKind, Centimes)>, StoreError> {
-    let rows: Vec<(Option<i16>, String, i64)> =
-        sqlx::query_as("select provider_id, kind, balance from ledger_account where run_id = $1 order by 1, 2")
-            .bind(run.get())
-            .fetch_all(connection)
-            .await?;
+pub async fn run_balances_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<(i16, AccountKind, Centimes)>, StoreError> {
+    let rows: Vec<(Option<i16>, String, i64)> = sqlx::query_as(
+        "select provider_id, kind, balance from ledger_account where run_id = $1 order by 1, 2",
+    )
+    .bind(run.get())
+    .fetch_all(connection)
+    .await?;
     rows.into_iter()
         .map(|(provider, kind, balance)| {
             let kind = AccountKind::parse(&kind).ok_or(StoreError::Corrupt("account kind"))?;

@@ -34,12 +34,13 @@ pub struct Operator {
 /// # Errors
 /// [`StoreError::Database`] with the constraint `operator_name_check` on a malformed name.
 pub async fn add(store: &Store, name: &str, role: Role, at: OffsetDateTime) -> Result<bool, StoreError> {
-    let done = sqlx::query("insert into operator (name, role, added_at) values ($1, $2, $3) on conflict do nothing")
-        .bind(name)
-        .bind(role.as_str())
-        .bind(at)
-        .execute(store.pool())
-        .await?;
+    let done =
+        sqlx::query("insert into operator (name, role, added_at) values ($1, $2, $3) on conflict do nothing")
+            .bind(name)
+            .bind(role.as_str())
+            .bind(at)
+            .execute(store.pool())
+            .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -49,7 +50,10 @@ pub async fn add(store: &Store, name: &str, role: Role, at: OffsetDateTime) -> R
 /// When the database is gone.
 pub async fn find_in_tx(connection: &mut PgConnection, name: &str) -> Result<Option<Operator>, StoreError> {
     let row: Option<(String, String, bool)> =
-        sqlx::query_as("select name, role, active from operator where name = $1").bind(name).fetch_optional(connection).await?;
+        sqlx::query_as("select name, role, active from operator where name = $1")
+            .bind(name)
+            .fetch_optional(connection)
+            .await?;
     row.map(read).transpose()
 }
 
@@ -59,7 +63,9 @@ pub async fn find_in_tx(connection: &mut PgConnection, name: &str) -> Result<Opt
 /// When the database is gone.
 pub async fn list(store: &Store) -> Result<Vec<Operator>, StoreError> {
     let rows: Vec<(String, String, bool)> =
-        sqlx::query_as("select name, role, active from operator order by name").fetch_all(store.pool()).await?;
+        sqlx::query_as("select name, role, active from operator order by name")
+            .fetch_all(store.pool())
+            .await?;
     rows.into_iter().map(read).collect()
 }
 

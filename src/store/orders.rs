@@ -220,14 +220,21 @@ pub fn state_joins(run: RunId) -> String {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn find(store: &Store, household: Option<&str>, order: Option<OrderId>) -> Result<Vec<OrderDetail>, StoreError> {
+pub async fn find(
+    store: &Store,
+    household: Option<&str>,
+    order: Option<OrderId>,
+) -> Result<Vec<OrderDetail>, StoreError> {
     let runs: Vec<i64> = match order {
         Some(id) => vec![id.run().get()],
         None => sqlx::query_scalar("select id from run order by id desc").fetch_all(store.pool()).await?,
     };
     let mut found = Vec::new();
     for run in runs.into_iter().map(RunId::new) {
-        let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null").bind(leaf(run)).fetch_one(store.pool()).await?;
+        let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null")
+            .bind(leaf(run))
+            .fetch_one(store.pool())
+            .await?;
         if exists {
             found.extend(find_in_run(store, run, household, order).await?);
         }
@@ -235,7 +242,12 @@ pub async fn find(store: &Store, household: Option<&str>, order: Option<OrderId>
     Ok(found)
 }
 
-async fn find_in_run(store: &Store, run: RunId, household: Option<&str>, order: Option<OrderId>) -> Result<Vec<OrderDetail>, StoreError> {
+async fn find_in_run(
+    store: &Store,
+    run: RunId,
+    household: Option<&str>,
+    order: Option<OrderId>,
+) -> Result<Vec<OrderDetail>, StoreError> {
     use sqlx::Row as _;
     // The joins of one order are written for one order: the set form would aggregate all outcomes of the run.
     let sql = format!(
@@ -253,7 +265,11 @@ async fn find_in_run(store: &Store, run: RunId, household: Option<&str>, order: 
           where ($1::text is null or o.household_id = $1) and ($2::bigint is null or o.order_id = $2)",
         leaf = leaf(run)
     );
-    let rows = sqlx::query(AssertSqlSafe(sql)).bind(household).bind(order.map(OrderId::get)).fetch_all(store.pool()).await?;
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(household)
+        .bind(order.map(OrderId::get))
+        .fetch_all(store.pool())
+        .await?;
     rows.iter()
         .map(|row| {
             Ok(OrderDetail {

@@ -28,7 +28,9 @@ pub fn encode_payee(payee: &Payee, out: &mut Vec<u8>) {
     out.push(IN_CLEAR);
     out.extend_from_slice(&payee.idcs.reveal().to_be_bytes());
     out.extend_from_slice(&payee.phone.map_or(0, Phone::national).to_be_bytes());
-    for text in [payee.name.as_str(), &payee.name_ar, payee.cin.as_ref().map_or("", Cin::reveal), &payee.account] {
+    for text in
+        [payee.name.as_str(), &payee.name_ar, payee.cin.as_ref().map_or("", Cin::reveal), &payee.account]
+    {
         put_text(text, out);
     }
 }
@@ -44,7 +46,16 @@ pub fn decode_payee(bytes: &[u8], relation: Relation, deceased: bool) -> Result<
     let (name, name_ar) = (reader.text()?.to_owned(), reader.text()?.to_owned());
     let (cin, account) = (reader.text()?, reader.text()?.to_owned());
     let cin = (!cin.is_empty()).then(|| Cin::parse(cin)).transpose().map_err(|_| FAULT)?;
-    Ok(Payee { idcs, name, name_ar, cin, relation, deceased, phone: (phone != 0).then(|| Phone::from_stored(phone)), account })
+    Ok(Payee {
+        idcs,
+        name,
+        name_ar,
+        cin,
+        relation,
+        deceased,
+        phone: (phone != 0).then(|| Phone::from_stored(phone)),
+        account,
+    })
 }
 
 /// Writes a household's members: 14 bytes each, 4 more for the dead.
@@ -184,7 +195,13 @@ mod tests {
             in_institution: false,
             deceased_on: None,
         };
-        let dead = Member { deceased_on: Some(date!(2026 - 10 - 31)), school_cycle: None, school_sector: None, sex: Sex::Male, ..member };
+        let dead = Member {
+            deceased_on: Some(date!(2026 - 10 - 31)),
+            school_cycle: None,
+            school_sector: None,
+            sex: Sex::Male,
+            ..member
+        };
         let (mut bytes, mut back) = (Vec::new(), Vec::new());
         for members in [vec![], vec![member], vec![dead, member, dead]] {
             encode_members(&members, &mut bytes);

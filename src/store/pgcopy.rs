@@ -177,7 +177,9 @@ impl<'c> CopyOut<'c> {
             // The trailer; read on, so that the connection is free again.
             return match self.stream.next().await {
                 None => Ok(None),
-                Some(more) => more.and(Err(sqlx::Error::Protocol("data after the COPY trailer".into()))).map_err(Into::into),
+                Some(more) => more
+                    .and(Err(sqlx::Error::Protocol("data after the COPY trailer".into())))
+                    .map_err(Into::into),
             };
         }
         Ok(Some(CopyRow { bytes, at: 2 }))
@@ -252,6 +254,8 @@ impl CopyRow {
     /// # Errors
     /// When the text is not UTF-8.
     pub fn text_or_null(&mut self) -> Result<Option<&str>, StoreError> {
-        self.value()?.map(|v| std::str::from_utf8(v).map_err(|_| StoreError::Corrupt("COPY text"))).transpose()
+        self.value()?
+            .map(|v| std::str::from_utf8(v).map_err(|_| StoreError::Corrupt("COPY text")))
+            .transpose()
     }
 }

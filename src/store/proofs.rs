@@ -35,7 +35,12 @@ pub struct Counted {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn recount(store: &Store, run: RunId, state: RunState, progress: impl Fn(u64)) -> Result<Vec<Counted>, StoreError> {
+pub async fn recount(
+    store: &Store,
+    run: RunId,
+    state: RunState,
+    progress: impl Fn(u64),
+) -> Result<Vec<Counted>, StoreError> {
     let source = format!("{} (order_id, provider_id, entitled, offset_amount, amount)", orders::leaf(run));
     let mut rows = CopyOut::open(store.pool(), &source).await?;
     let mut standing = Standing::open(store, run, state).await?;
@@ -60,15 +65,10 @@ pub async fn recount(store: &Store, run: RunId, state: RunState, progress: impl 
         }
     }
     progress(seen % 100_000);
-    let counted = |((provider, batch, state), [orders, amount, entitled, offset]): ((i16, Option<BatchId>, OrderState), [i64; 4])| Counted {
-        provider,
-        batch,
-        state,
-        orders,
-        amount,
-        entitled,
-        offset,
-    };
+    let counted = |((provider, batch, state), [orders, amount, entitled, offset]): (
+        (i16, Option<BatchId>, OrderState),
+        [i64; 4],
+    )| Counted { provider, batch, state, orders, amount, entitled, offset };
     Ok(groups.into_iter().map(counted).collect())
 }
 

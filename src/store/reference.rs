@@ -11,8 +11,14 @@ use super::StoreError;
 /// # Errors
 /// When the database is gone.
 pub async fn programme_id_in_tx(connection: &mut PgConnection, code: &str) -> Result<i16, StoreError> {
-    sqlx::query("insert into programme (code) values ($1) on conflict do nothing").bind(code).execute(&mut *connection).await?;
-    Ok(sqlx::query_scalar("select id from programme where code = $1").bind(code).fetch_one(connection).await?)
+    sqlx::query("insert into programme (code) values ($1) on conflict do nothing")
+        .bind(code)
+        .execute(&mut *connection)
+        .await?;
+    Ok(sqlx::query_scalar("select id from programme where code = $1")
+        .bind(code)
+        .fetch_one(connection)
+        .await?)
 }
 
 /// The number of a purpose, given on first sight.
@@ -20,7 +26,10 @@ pub async fn programme_id_in_tx(connection: &mut PgConnection, code: &str) -> Re
 /// # Errors
 /// When the database is gone.
 pub async fn purpose_id_in_tx(connection: &mut PgConnection, code: &str) -> Result<i16, StoreError> {
-    sqlx::query("insert into purpose (code) values ($1) on conflict do nothing").bind(code).execute(&mut *connection).await?;
+    sqlx::query("insert into purpose (code) values ($1) on conflict do nothing")
+        .bind(code)
+        .execute(&mut *connection)
+        .await?;
     Ok(sqlx::query_scalar("select id from purpose where code = $1").bind(code).fetch_one(connection).await?)
 }
 
@@ -28,11 +37,15 @@ pub async fn purpose_id_in_tx(connection: &mut PgConnection, code: &str) -> Resu
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn provider_ids_in_tx(connection: &mut PgConnection, codes: &[String]) -> Result<HashMap<String, i16>, StoreError> {
+pub async fn provider_ids_in_tx(
+    connection: &mut PgConnection,
+    codes: &[String],
+) -> Result<HashMap<String, i16>, StoreError> {
     sqlx::query("insert into provider (code) select unnest($1::text[]) on conflict do nothing")
         .bind(codes)
         .execute(&mut *connection)
         .await?;
-    let rows: Vec<(String, i16)> = sqlx::query_as("select code, id from provider").fetch_all(connection).await?;
+    let rows: Vec<(String, i16)> =
+        sqlx::query_as("select code, id from provider").fetch_all(connection).await?;
     Ok(rows.into_iter().collect())
 }

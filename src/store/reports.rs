@@ -23,5 +23,7 @@ pub async fn order_gauges(store: &Store) -> Result<Vec<(String, String, String, 
 /// # Errors
 /// When the database is gone.
 pub async fn hold_gauges(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
-    Ok(sqlx::query_as("select reason, count(*) from order_hold where released_at is null group by 1").fetch_all(store.pool()).await?)
+    Ok(sqlx::query_as("select reason, count(*) from order_hold where released_at is null group by 1")
+        .fetch_all(store.pool())
+        .await?)
 }

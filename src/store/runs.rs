@@ -63,16 +63,40 @@ type Row = (
     (String, Option<String>, Option<String>, Option<String>, Option<String>, bool),
 );
 
-const COLUMNS: &str = "r.id, r.programme_id, p.code, r.period, r.kind, r.state, r.snapshot_id, r.compared_with,
+const COLUMNS: &str =
+    "r.id, r.programme_id, p.code, r.period, r.kind, r.state, r.snapshot_id, r.compared_with,
     r.rules_sha256, r.households, r.orders, r.exclusions, r.entitled, r.ordered,
     r.created_by, r.submitted_by, r.approved_by, r.funded_by, encode(r.content_sha256, 'hex'), r.paused";
 
 fn decode(row: &sqlx::postgres::PgRow) -> Result<Row, sqlx::Error> {
     use sqlx::Row as _;
     Ok((
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?),
-        (row.try_get(8)?, row.try_get(9)?, row.try_get(10)?, row.try_get(11)?, row.try_get(12)?, row.try_get(13)?),
-        (row.try_get(14)?, row.try_get(15)?, row.try_get(16)?, row.try_get(17)?, row.try_get(18)?, row.try_get(19)?),
+        (
+            row.try_get(0)?,
+            row.try_get(1)?,
+            row.try_get(2)?,
+            row.try_get(3)?,
+            row.try_get(4)?,
+            row.try_get(5)?,
+            row.try_get(6)?,
+            row.try_get(7)?,
+        ),
+        (
+            row.try_get(8)?,
+            row.try_get(9)?,
+            row.try_get(10)?,
+            row.try_get(11)?,
+            row.try_get(12)?,
+            row.try_get(13)?,
+        ),
+        (
+            row.try_get(14)?,
+            row.try_get(15)?,
+            row.try_get(16)?,
+            row.try_get(17)?,
+            row.try_get(18)?,
+            row.try_get(19)?,
+        ),
     ))
 }
 
@@ -106,10 +130,22 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Run, StoreError> {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn find_in_tx(connection: &mut PgConnection, id: RunId, lock: bool) -> Result<Option<Run>, StoreError> {
+pub async fn find_in_tx(
+    connection: &mut PgConnection,
+    id: RunId,
+    lock: bool,
+) -> Result<Option<Run>, StoreError> {
     let lock = if lock { " for update of r" } else { "" };
-    let sql = format!("select {COLUMNS} from run r join programme p on p.id = r.programme_id where r.id = $1{lock}");
-    sqlx::query(AssertSqlSafe(sql)).bind(id.get()).fetch_optional(connection).await?.as_ref().map(read).transpose()
+    let sql = format!(
+        "select {COLUMNS} from run r join programme p on p.id = r.programme_id where r.id = $1{lock}"
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(id.get())
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// All runs, newest first.
@@ -117,7 +153,8 @@ pub async fn find_in_tx(connection: &mut PgConnection, id: RunId, lock: bool) ->
 /// # Errors
 /// When the database is gone.
 pub async fn list(store: &Store) -> Result<Vec<Run>, StoreError> {
-    let sql = format!("select {COLUMNS} from run r join programme p on p.id = r.programme_id order by r.id desc");
+    let sql =
+        format!("select {COLUMNS} from run r join programme p on p.id = r.programme_id order by r.id desc");
     sqlx::query(AssertSqlSafe(sql)).fetch_all(store.pool()).await?.iter().map(read).collect()
 }
 
@@ -150,7 +187,11 @@ pub async fn live_of_period_in_tx(
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn previous_regular_in_tx(connection: &mut PgConnection, programme_id: i16, period: Period) -> Result<Option<Run>, StoreError> {
+pub async fn previous_regular_in_tx(
+    connection: &mut PgConnection,
+    programme_id: i16,
+    period: Period,
+) -> Result<Option<Run>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from run r join programme p on p.id = r.programme_id
           where r.programme_id = $1 and r.period < $2 and r.kind = 'regular' and r.state <> 'cancelled'
@@ -210,8 +251,16 @@ pub async fn insert_in_tx(connection: &mut PgConnection, new: NewRun<'_>) -> Res
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn set_state_in_tx(connection: &mut PgConnection, id: RunId, state: RunState) -> Result<(), StoreError> {
-    sqlx::query("update run set state = $2 where id = $1").bind(id.get()).bind(state.as_str()).execute(connection).await?;
+pub async fn set_state_in_tx(
+    connection: &mut PgConnection,
+    id: RunId,
+    state: RunState,
+) -> Result<(), StoreError> {
+    sqlx::query("update run set state = $2 where id = $1")
+        .bind(id.get())
+        .bind(state.as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -234,7 +283,11 @@ pub struct TotalMove {
 ///
 /// # Errors
 /// With the constraint `run_total_orders_check` when more would leave a state than are in it.
-pub async fn move_totals_in_tx(connection: &mut PgConnection, run: RunId, moves: &[TotalMove]) -> Result<(), StoreError> {
+pub async fn move_totals_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    moves: &[TotalMove],
+) -> Result<(), StoreError> {
     for m in moves.iter().filter(|m| m.orders != 0) {
         if let Some(from) = m.from {
             sqlx::query("update run_total set orders = orders - $4, amount = amount - $5 where run_id = $1 and provider_id = $2 and state = $3")
@@ -324,7 +377,11 @@ pub struct ComparisonLine {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn insert_comparison_in_tx(connection: &mut PgConnection, run: RunId, lines: &[ComparisonLine]) -> Result<(), StoreError> {
+pub async fn insert_comparison_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    lines: &[ComparisonLine],
+) -> Result<(), StoreError> {
     for line in lines {
         sqlx::query("insert into run_comparison values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(run.get())
@@ -397,7 +454,11 @@ pub struct Check {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn insert_checks_in_tx(connection: &mut PgConnection, run: RunId, checks: &[Check]) -> Result<(), StoreError> {
+pub async fn insert_checks_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    checks: &[Check],
+) -> Result<(), StoreError> {
     for check in checks {
         sqlx::query("insert into run_check (run_id, code, scope, value, threshold, breached) values ($1, $2, $3, $4, $5, $6)")
             .bind(run.get())
@@ -417,7 +478,8 @@ pub async fn insert_checks_in_tx(connection: &mut PgConnection, run: RunId, chec
 /// # Errors
 /// When the database is gone.
 pub async fn checks_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Check>, StoreError> {
-    let rows: Vec<(String, String, String, String, bool, Option<String>, Option<String>)> = sqlx::query_as(
+    type Line = (String, String, String, String, bool, Option<String>, Option<String>);
+    let rows: Vec<Line> = sqlx::query_as(
         "select code, scope, value, threshold, breached, acknowledged_by, acknowledged_why from run_check
           where run_id = $1 order by breached desc, code, scope",
     )
@@ -426,7 +488,15 @@ pub async fn checks_in_tx(connection: &mut PgConnection, run: RunId) -> Result<V
     .await?;
     Ok(rows
         .into_iter()
-        .map(|r| Check { code: r.0, scope: r.1, value: r.2, threshold: r.3, breached: r.4, acknowledged_by: r.5, acknowledged_why: r.6 })
+        .map(|r| Check {
+            code: r.0,
+            scope: r.1,
+            value: r.2,
+            threshold: r.3,
+            breached: r.4,
+            acknowledged_by: r.5,
+            acknowledged_why: r.6,
+        })
         .collect())
 }
 
@@ -434,7 +504,13 @@ pub async fn checks_in_tx(connection: &mut PgConnection, run: RunId) -> Result<V
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn acknowledge_in_tx(connection: &mut PgConnection, run: RunId, by: &str, why: &str, at: OffsetDateTime) -> Result<u64, StoreError> {
+pub async fn acknowledge_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    by: &str,
+    why: &str,
+    at: OffsetDateTime,
+) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "update run_check set acknowledged_by = $2, acknowledged_why = $3, acknowledged_at = $4
           where run_id = $1 and breached and acknowledged_by is null",

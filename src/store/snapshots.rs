@@ -64,7 +64,8 @@ pub struct SnapshotCounts {
     pub members: u64,
 }
 
-const COLUMNS: &str = "id, encode(content_sha256, 'hex'), programme, period, source, imported_at, households, members,
+const COLUMNS: &str =
+    "id, encode(content_sha256, 'hex'), programme, period, source, imported_at, households, members,
                        rejected_households, rejected_members";
 type Row = (i64, String, String, i32, String, OffsetDateTime, i64, i64, i64, i64);
 
@@ -117,7 +118,10 @@ pub async fn list(store: &Store) -> Result<Vec<Snapshot>, StoreError> {
 ///
 /// # Errors
 /// With the constraint `snapshot_content_sha256_key` when the content is there already.
-pub async fn insert_in_tx(connection: &mut PgConnection, new: NewSnapshot<'_>) -> Result<SnapshotId, StoreError> {
+pub async fn insert_in_tx(
+    connection: &mut PgConnection,
+    new: NewSnapshot<'_>,
+) -> Result<SnapshotId, StoreError> {
     let id = sqlx::query_scalar(
         "insert into snapshot (content_sha256, programme, period, source, created_at, imported_at, household_rows,
                                member_rows, households, members, rejected_households, rejected_members)
@@ -217,7 +221,14 @@ pub async fn rejections(store: &Store, id: SnapshotId, limit: i64) -> Result<Vec
     .await?;
     Ok(rows
         .into_iter()
-        .map(|(part, row, household_id, field, value, reason)| Rejected { part, row, household_id, field, value, reason })
+        .map(|(part, row, household_id, field, value, reason)| Rejected {
+            part,
+            row,
+            household_id,
+            field,
+            value,
+            reason,
+        })
         .collect())
 }
 
@@ -225,7 +236,10 @@ pub async fn rejections(store: &Store, id: SnapshotId, limit: i64) -> Result<Vec
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn rejection_counts(store: &Store, id: SnapshotId) -> Result<Vec<(String, String, String, i64)>, StoreError> {
+pub async fn rejection_counts(
+    store: &Store,
+    id: SnapshotId,
+) -> Result<Vec<(String, String, String, i64)>, StoreError> {
     Ok(sqlx::query_as(
         "select part, field, reason, count(*) from snapshot_rejection where snapshot_id = $1 group by 1, 2, 3 order by 4 desc, 1, 2, 3",
     )

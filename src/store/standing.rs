@@ -20,7 +20,8 @@ struct ByOrder {
 
 impl ByOrder {
     async fn open(store: &Store, query: &str) -> Result<Self, StoreError> {
-        let mut cursor = Self { rows: CopyOut::open(store.pool(), &format!("({query})")).await?, ahead: None };
+        let mut cursor =
+            Self { rows: CopyOut::open(store.pool(), &format!("({query})")).await?, ahead: None };
         cursor.ahead = cursor.read().await?;
         Ok(cursor)
     }

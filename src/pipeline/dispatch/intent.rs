@@ -11,7 +11,12 @@ use crate::store::batches::{self, Batch, Intent};
 use crate::store::runs::Run;
 
 /// Commits one batch to leave, within the caller's transaction.
-pub(super) async fn commit_in_tx(context: &Context, tx: &mut PgConnection, run: &Run, batch: &Batch) -> Result<(), DispatchError> {
+pub(super) async fn commit_in_tx(
+    context: &Context,
+    tx: &mut PgConnection,
+    run: &Run,
+    batch: &Batch,
+) -> Result<(), DispatchError> {
     let provider = configured(context, &batch.provider)?;
     let now = context.clock.now();
     // The file carries whole seconds.

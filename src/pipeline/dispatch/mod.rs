@@ -26,11 +26,11 @@ use crate::domain::ledger::AccountKind;
 use crate::domain::order::OrderState;
 use crate::domain::run::{RunEvent, RunState};
 use crate::rails::bank_file::{Delivered, DeliveryError};
+use crate::store::StoreError;
 use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::runs::{self, Run, TotalMove};
-use crate::store::StoreError;
 
 /// Why dispatch stopped.
 #[derive(Debug, thiserror::Error)]
@@ -89,8 +89,10 @@ struct Done {
 /// See [`DispatchError`]; what was delivered before the fault stays delivered and recorded.
 pub async fn dispatch(context: &Context, id: RunId) -> Result<Dispatched, DispatchError> {
     let (run, batches) = intend(context, id).await?;
-    let (todo, rest): (Vec<Batch>, Vec<Batch>) = batches.into_iter().partition(|b| b.state == BatchState::Dispatching);
-    let already = rest.iter().filter(|b| !matches!(b.state, BatchState::Planned | BatchState::Empty)).count() as u64;
+    let (todo, rest): (Vec<Batch>, Vec<Batch>) =
+        batches.into_iter().partition(|b| b.state == BatchState::Dispatching);
+    let already =
+        rest.iter().filter(|b| !matches!(b.state, BatchState::Planned | BatchState::Empty)).count() as u64;
     let mut total = Dispatched { already, ..Dispatched::default() };
     if !todo.is_empty() {
         let orders: i64 = todo.iter().map(|b| b.orders).sum();
@@ -99,7 +101,13 @@ pub async fn dispatch(context: &Context, id: RunId) -> Result<Dispatched, Dispat
         let (sender, mut done) = mpsc::channel::<Done>(16);
         let mut tasks = tokio::task::JoinSet::new();
         for share in split_by_provider(todo, workers) {
-            tasks.spawn(write::write_share(context.clone(), run.clone(), share, sender.clone(), Arc::clone(&stage)));
+            tasks.spawn(write::write_share(
+                context.clone(),
+                run.clone(),
+                share,
+                sender.clone(),
+                Arc::clone(&stage),
+            ));
         }
         drop(sender);
         while let Some(done) = done.recv().await {
@@ -120,14 +128,18 @@ pub async fn dispatch(context: &Context, id: RunId) -> Result<Dispatched, Dispat
 async fn intend(context: &Context, id: RunId) -> Result<(Run, Vec<Batch>), DispatchError> {
     let mut tx = context.store.begin().await?;
     let run = locked_run(&mut tx, id).await?;
-    let leaving = matches!(run.state, RunState::Dispatching | RunState::Settling | RunState::Reconciled | RunState::Closed);
+    let leaving = matches!(
+        run.state,
+        RunState::Dispatching | RunState::Settling | RunState::Reconciled | RunState::Closed
+    );
     if !leaving {
         return Err(Refusal::WrongState { run: id, state: run.state }.into());
     }
     if run.paused {
         return Err(DispatchError::Paused(id));
     }
-    for batch in batches::of_run_in_tx(&mut tx, id).await?.iter().filter(|b| b.state == BatchState::Released) {
+    for batch in batches::of_run_in_tx(&mut tx, id).await?.iter().filter(|b| b.state == BatchState::Released)
+    {
         intent::commit_in_tx(context, &mut tx, &run, batch).await?;
     }
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
@@ -158,14 +170,46 @@ async fn record_sent(context: &Context, run: &Run, done: &Done) -> Result<(), Di
     let mut tx = context.store.begin().await?;
     if batches::sent_in_tx(&mut tx, batch.id, &done.delivered.sha256, done.delivered.bytes, now).await? {
         let key = |kind| AccountKey::of_run(run.programme_id, run.id, batch.provider_id, kind);
-        let transfer = Transfer { debit: key(AccountKind::InFlight), credit: key(AccountKind::Planned), amount: batch.amount };
-        ledger::post_in_tx(&mut tx, &[transfer], Occasion { why: "batch sent", batch: Some(batch.id), message: None, at: now }).await?;
-        let moved = TotalMove { provider: batch.provider_id, from: Some(OrderState::Released), to: OrderState::Sent, orders: batch.orders, amount: batch.amount };
+        let transfer = Transfer {
+            debit: key(AccountKind::InFlight),
+            credit: key(AccountKind::Planned),
+            amount: batch.amount,
+        };
+        ledger::post_in_tx(
+            &mut tx,
+            &[transfer],
+            Occasion { why: "batch sent", batch: Some(batch.id), message: None, at: now },
+        )
+        .await?;
+        let moved = TotalMove {
+            provider: batch.provider_id,
+            from: Some(OrderState::Released),
+            to: OrderState::Sent,
+            orders: batch.orders,
+            amount: batch.amount,
+        };
         runs::move_totals_in_tx(&mut tx, run.id, &[moved]).await?;
-        let detail = format!("{} orders {} amount {} sha256 {}", batch.file_name.as_deref().unwrap_or(""), batch.orders, batch.amount, super::hex(&done.delivered.sha256));
-        let decision = Decision { actor: "sarf", action: "batch.send", subject: &format!("batch {}", batch.id), detail: &detail, at: now };
+        let detail = format!(
+            "{} orders {} amount {} sha256 {}",
+            batch.file_name.as_deref().unwrap_or(""),
+            batch.orders,
+            batch.amount,
+            super::hex(&done.delivered.sha256)
+        );
+        let decision = Decision {
+            actor: "sarf",
+            action: "batch.send",
+            subject: &format!("batch {}", batch.id),
+            detail: &detail,
+            at: now,
+        };
         audit::append_in_tx(&mut tx, decision).await?;
-        context.telemetry.metrics.add_file(crate::telemetry::metrics::Direction::Out, "pain.001", &batch.provider, done.delivered.bytes);
+        context.telemetry.metrics.add_file(
+            crate::telemetry::metrics::Direction::Out,
+            "pain.001",
+            &batch.provider,
+            done.delivered.bytes,
+        );
     }
     tx.commit().await?;
     Ok(())

@@ -15,7 +15,9 @@ use crate::domain::money::Centimes;
 use crate::domain::order::{OrderKey, OrderNames};
 use crate::domain::period::Period;
 use crate::domain::provider::{AccountFormat, Provider};
-use crate::iso20022::pain001::{Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction};
+use crate::iso20022::pain001::{
+    Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction,
+};
 use crate::pipeline::Context;
 use crate::rails::bank_file::{BankFile, WrittenFile};
 use crate::store::batches::Batch;
@@ -47,7 +49,8 @@ pub(super) async fn write_share(
     Ok(())
 }
 
-const COLUMNS: &str = "o.order_id, o.provider_id, o.household_id, o.period, u.code, o.attempt, o.amount, o.payee";
+const COLUMNS: &str =
+    "o.order_id, o.provider_id, o.household_id, o.period, u.code, o.attempt, o.amount, o.payee";
 
 /// All orders of the share's providers between its first and last, less those that a batch left behind.
 fn range_source(run: &Run, batches: &[Batch]) -> String {
@@ -74,7 +77,14 @@ fn listed_source(run: &Run, batch: BatchId) -> String {
     )
 }
 
-async fn write_scan(context: &Context, run: &Run, batches: Vec<Batch>, source: String, done: mpsc::Sender<Done>, stage: &Arc<StageGuard>) -> Result<(), DispatchError> {
+async fn write_scan(
+    context: &Context,
+    run: &Run,
+    batches: Vec<Batch>,
+    source: String,
+    done: mpsc::Sender<Done>,
+    stage: &Arc<StageGuard>,
+) -> Result<(), DispatchError> {
     let mut rows = CopyOut::open(context.store.pool(), &source).await?;
     let (sender, receiver) = blocking::sync_channel::<Vec<CopyRow>>(4);
     let mut files = Files::new(context, run, batches, done, Arc::clone(stage))?;
@@ -145,7 +155,13 @@ struct Texts {
 }
 
 impl Files {
-    fn new(context: &Context, run: &Run, mut batches: Vec<Batch>, done: mpsc::Sender<Done>, stage: Arc<StageGuard>) -> Result<Self, DispatchError> {
+    fn new(
+        context: &Context,
+        run: &Run,
+        mut batches: Vec<Batch>,
+        done: mpsc::Sender<Done>,
+        stage: Arc<StageGuard>,
+    ) -> Result<Self, DispatchError> {
         batches.sort_by_key(|b| std::cmp::Reverse(b.first));
         let mut lanes: HashMap<i16, Lane> = HashMap::new();
         for batch in batches {
@@ -158,7 +174,8 @@ impl Files {
             });
             lane.waiting.push(batch);
         }
-        let programme = context.config.programme(&run.programme).ok_or(StoreError::Corrupt("programme of a run"))?;
+        let programme =
+            context.config.programme(&run.programme).ok_or(StoreError::Corrupt("programme of a run"))?;
         let settings = &context.config.settings;
         let read_back = settings.dispatch.read_back;
         let (sender, receiver) = blocking::sync_channel::<(Batch, WrittenFile)>(2);
@@ -203,7 +220,11 @@ impl Files {
                 _ => return Ok(()),
             }
             let batch = lane.waiting.pop().expect("just seen");
-            let header = Names { debtor_name: &self.debtor_name, debtor_id: &self.debtor_id, category_purpose: &self.category_purpose };
+            let header = Names {
+                debtor_name: &self.debtor_name,
+                debtor_id: &self.debtor_id,
+                category_purpose: &self.category_purpose,
+            };
             let file = begin(&self.outbox, lane, &batch, &header)?;
             lane.open = Some((batch, file));
         }
@@ -213,13 +234,23 @@ impl Files {
         let purpose = Code::parse(row.text()?).map_err(|_| StoreError::Corrupt("purpose"))?;
         let attempt = row.i16()? as u16;
         let amount = Centimes::new(row.i64()?);
-        let names = OrderNames::of(&OrderKey { programme: &self.programme, period, household, purpose: &purpose, attempt });
+        let names = OrderNames::of(&OrderKey {
+            programme: &self.programme,
+            period,
+            household,
+            purpose: &purpose,
+            attempt,
+        });
         let texts = &mut self.texts;
         texts.end_to_end.clear();
         names.write_end_to_end(&self.programme, period, order, &mut texts.end_to_end);
         texts.uetr.clear();
         names.write_uetr(&mut texts.uetr);
-        let payee = texts.payee.get_or_insert_with(|| OrderPayee { name: String::new(), account: String::new(), phone: None });
+        let payee = texts.payee.get_or_insert_with(|| OrderPayee {
+            name: String::new(),
+            account: String::new(),
+            phone: None,
+        });
         personal::decode_order_payee(row.raw()?, payee)?;
         let account = creditor_account(&lane.provider, payee, &mut texts.account);
         file.transaction(&Transaction {
@@ -237,7 +268,8 @@ impl Files {
     }
 
     fn finish(mut self) -> Result<(), DispatchError> {
-        let mut open: Vec<(Batch, BankFile)> = self.lanes.values_mut().filter_map(|lane| lane.open.take()).collect();
+        let mut open: Vec<(Batch, BankFile)> =
+            self.lanes.values_mut().filter_map(|lane| lane.open.take()).collect();
         open.sort_by_key(|(batch, _)| batch.id);
         for (batch, file) in open {
             hand_over(&mut self.finisher, batch, file.finish()?)?;
@@ -253,7 +285,8 @@ impl Files {
     }
 }
 
-type Finisher = Option<(blocking::SyncSender<(Batch, WrittenFile)>, std::thread::JoinHandle<Result<(), DispatchError>>)>;
+type Finisher =
+    Option<(blocking::SyncSender<(Batch, WrittenFile)>, std::thread::JoinHandle<Result<(), DispatchError>>)>;
 
 /// Sends a finished file on; when the delivering thread has ended, its error is the one to tell.
 fn hand_over(finisher: &mut Finisher, batch: Batch, file: WrittenFile) -> Result<(), DispatchError> {
@@ -271,7 +304,12 @@ struct Names<'a> {
     category_purpose: &'a str,
 }
 
-fn begin(outbox: &std::path::Path, lane: &Lane, batch: &Batch, names: &Names<'_>) -> Result<BankFile, DispatchError> {
+fn begin(
+    outbox: &std::path::Path,
+    lane: &Lane,
+    batch: &Batch,
+    names: &Names<'_>,
+) -> Result<BankFile, DispatchError> {
     let missing = || StoreError::Corrupt("intent of a batch");
     let message_id = batch.message_id.as_deref().ok_or_else(missing)?;
     let debtor_account = match lane.provider.account_format {
@@ -305,7 +343,11 @@ fn agent(provider: &Provider) -> Agent<'_> {
 }
 
 /// The account as the provider wants it written; a phone where the phone identifies.
-fn creditor_account<'a>(provider: &Provider, payee: &'a OrderPayee, text: &'a mut String) -> CreditorAccount<'a> {
+fn creditor_account<'a>(
+    provider: &Provider,
+    payee: &'a OrderPayee,
+    text: &'a mut String,
+) -> CreditorAccount<'a> {
     text.clear();
     if let Some(phone) = payee.phone {
         text.push_str(&phone.reveal());

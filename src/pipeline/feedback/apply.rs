@@ -88,18 +88,24 @@ impl<'a> Applier<'a> {
 
     /// Takes the next piece of the message.
     pub(super) async fn take(&mut self, parsed: Parsed) -> Result<(), StoreError> {
-        if self.statement.as_ref().is_some_and(|s| s.skipped) && !matches!(parsed, Parsed::StatementBegin { .. } | Parsed::End { .. }) {
+        if self.statement.as_ref().is_some_and(|s| s.skipped)
+            && !matches!(parsed, Parsed::StatementBegin { .. } | Parsed::End { .. })
+        {
             return Ok(());
         }
         match parsed {
             Parsed::Header(id) => self.header = id,
-            Parsed::Group { original, orders, sum, status, reason } => self.group(&original, orders, sum, status, &reason).await?,
+            Parsed::Group { original, orders, sum, status, reason } => {
+                self.group(&original, orders, sum, status, &reason).await?
+            }
             Parsed::StatementBegin { reference, account, sequence, from, to, booked } => {
                 let skipped = self.begin_statement(&reference, &account, booked).await?;
                 self.statement = Some(OpenStatement { reference, sequence, from, to, booked, skipped });
             }
             Parsed::Lines(lines) => self.lines(lines).await?,
-            Parsed::BatchDebit { entry, original, cash, booked } => self.batch_debit(entry, &original, cash, booked).await?,
+            Parsed::BatchDebit { entry, original, cash, booked } => {
+                self.batch_debit(entry, &original, cash, booked).await?
+            }
             Parsed::Problem { kind, entry, cash, detail } => {
                 self.counts.entries += 1;
                 self.suspend(cash);
@@ -116,7 +122,13 @@ impl<'a> Applier<'a> {
     /// Ends the message: books what was noted and commits.
     pub(super) async fn finish(mut self, kind: &'static str) -> Result<Imported, StoreError> {
         self.book().await?;
-        let imported = Imported { message: Some(self.message), already: false, kind, counts: self.counts, warnings: self.warnings };
+        let imported = Imported {
+            message: Some(self.message),
+            already: false,
+            kind,
+            counts: self.counts,
+            warnings: self.warnings,
+        };
         self.tx.commit().await?;
         Ok(imported)
     }
@@ -127,7 +139,6 @@ impl<'a> Applier<'a> {
             return Ok(false);
         }
         feedback::lock_provider_in_tx(&mut self.tx, provider).await?;
-        self.provider = self.provider.or(Some(provider));
         // Only batches of providers that were not locked before can have changed, and none of those was touched.
         for known in self.runs.values_mut() {
             let fresh = batches::of_run_in_tx(&mut self.tx, known.run.id).await?;
@@ -160,7 +171,9 @@ impl<'a> Applier<'a> {
 
     /// The batch of a message id of ours, its provider locked.
     async fn batch_of(&mut self, original: &str) -> Result<Option<(RunId, usize)>, StoreError> {
-        let Some(batch) = batches::by_message_id_in_tx(&mut self.tx, original.trim()).await? else { return Ok(None) };
+        let Some(batch) = batches::by_message_id_in_tx(&mut self.tx, original.trim()).await? else {
+            return Ok(None);
+        };
         self.lock(batch.provider_id).await?;
         self.know_run(batch.run).await?;
         Ok(self.runs[&batch.run].batches.iter().position(|b| b.id == batch.id).map(|at| (batch.run, at)))
@@ -174,13 +187,23 @@ impl<'a> Applier<'a> {
         status: Option<StatusCode>,
         reason: &str,
     ) -> Result<(), StoreError> {
+        // What follows speaks of this file's provider, or, where the file is not ours, of whoever each order is with.
+        self.provider = None;
         let Some((run, at)) = self.batch_of(original).await? else {
             self.counts.entries += 1;
-            self.open_break(BreakKind::UnknownReference, 0, None, sum, "the file reported on is not one of ours".into());
+            self.open_break(
+                BreakKind::UnknownReference,
+                0,
+                None,
+                sum,
+                "the file reported on is not one of ours".into(),
+            );
             return Ok(());
         };
         let batch = self.runs[&run].batches[at].clone();
-        let differs = orders.is_some_and(|n| n as i64 != batch.orders) || sum.is_some_and(|s| s != batch.amount);
+        self.provider = Some(batch.provider_id);
+        let differs =
+            orders.is_some_and(|n| n as i64 != batch.orders) || sum.is_some_and(|s| s != batch.amount);
         if differs {
             self.counts.entries += 1;
             let detail = "orders or control sum of the original are not what was sent".to_owned();
@@ -195,7 +218,15 @@ impl<'a> Applier<'a> {
             _ => 0,
         };
         let reason = Some(reason).filter(|r| !r.is_empty());
-        feedback::insert_batch_event_in_tx(&mut self.tx, batch.id, step, self.message, status.as_str(), reason).await?;
+        feedback::insert_batch_event_in_tx(
+            &mut self.tx,
+            batch.id,
+            step,
+            self.message,
+            status.as_str(),
+            reason,
+        )
+        .await?;
         match step {
             0 => self.counts.noted += 1,
             1 => self.accept_batch(run, at),
@@ -210,9 +241,18 @@ impl<'a> Applier<'a> {
         match batch.state {
             BatchState::Sent => {
                 batch.state = BatchState::Accepted;
-                let flow = Flow { run, provider: batch.provider_id, from: OrderState::Sent, to: OrderState::Accepted };
+                let flow = Flow {
+                    run,
+                    provider: batch.provider_id,
+                    from: OrderState::Sent,
+                    to: OrderState::Accepted,
+                };
                 let figures = batch.figures;
-                self.moves.add(flow, batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
+                self.moves.add(
+                    flow,
+                    batch.orders - figures.outcomes,
+                    batch.amount.get() - figures.outcomes_amount,
+                );
                 self.counts.applied += 1;
             }
             BatchState::Accepted | BatchState::Settled => self.counts.already += 1,
@@ -227,15 +267,18 @@ impl<'a> Applier<'a> {
         let Some(known) = self.runs.get_mut(&run) else { return };
         let batch = &mut known.batches[at];
         let figures = batch.figures;
-        let moved_on = figures.outcomes - figures.accepted - figures.rejected > 0 || figures.debited_amount > 0;
+        let moved_on =
+            figures.outcomes - figures.accepted - figures.rejected > 0 || figures.debited_amount > 0;
         if batch.state == BatchState::Rejected {
             self.counts.already += 1;
         } else if moved_on || !matches!(batch.state, BatchState::Sent | BatchState::Accepted) {
             let detail = "the whole file rejected, after some of it was paid".to_owned();
             self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail);
         } else {
-            let from = if batch.state == BatchState::Accepted { OrderState::Accepted } else { OrderState::Sent };
-            let (silent, silent_amount) = (batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
+            let from =
+                if batch.state == BatchState::Accepted { OrderState::Accepted } else { OrderState::Sent };
+            let (silent, silent_amount) =
+                (batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
             let flow = |from| Flow { run, provider: batch.provider_id, from, to: OrderState::Rejected };
             self.moves.add(flow(from), silent, silent_amount);
             self.moves.add(flow(OrderState::Accepted), figures.accepted, figures.accepted_amount);
@@ -246,32 +289,54 @@ impl<'a> Applier<'a> {
         }
     }
 
-    async fn begin_statement(&mut self, reference: &str, account: &str, booked: bool) -> Result<bool, StoreError> {
+    async fn begin_statement(
+        &mut self,
+        reference: &str,
+        account: &str,
+        booked: bool,
+    ) -> Result<bool, StoreError> {
         self.statements += 1;
         if self.provider_codes.is_empty() {
             self.provider_codes = reference::provider_ids_in_tx(&mut self.tx, &[]).await?;
         }
         let ours = Rib::parse(account).ok().and_then(|rib| {
             let providers = self.context.config.router.providers().iter();
-            providers.into_iter().find(|p| p.debtor_account == rib).and_then(|p| self.provider_codes.get(p.code.as_str()).copied())
+            providers
+                .into_iter()
+                .find(|p| p.debtor_account == rib)
+                .and_then(|p| self.provider_codes.get(p.code.as_str()).copied())
         });
         let Some(provider) = ours else {
             self.counts.entries += 1;
-            self.open_break(BreakKind::UnknownReference, 0, None, None, "the account is not one of ours".into());
+            self.open_break(
+                BreakKind::UnknownReference,
+                0,
+                None,
+                None,
+                "the account is not one of ours".into(),
+            );
             return Ok(true);
         };
         self.provider = Some(provider);
         self.lock(provider).await?;
         if booked && feedback::statement_known_in_tx(&mut self.tx, provider, reference).await? {
             self.counts.entries += 1;
-            let detail = "a statement of this reference was read before; its entries are passed over".to_owned();
+            let detail =
+                "a statement of this reference was read before; its entries are passed over".to_owned();
             self.open_break(BreakKind::StatementRepeated, 0, None, None, detail);
             return Ok(true);
         }
         Ok(false)
     }
 
-    async fn end_statement(&mut self, opening: Option<Centimes>, closing: Option<Centimes>, credits: Centimes, debits: Centimes, entries: u64) -> Result<(), StoreError> {
+    async fn end_statement(
+        &mut self,
+        opening: Option<Centimes>,
+        closing: Option<Centimes>,
+        credits: Centimes,
+        debits: Centimes,
+        entries: u64,
+    ) -> Result<(), StoreError> {
         let (Some(open), Some(provider)) = (self.statement.take(), self.provider) else { return Ok(()) };
         if !open.booked {
             return Ok(());
@@ -293,12 +358,26 @@ impl<'a> Applier<'a> {
         feedback::insert_statement_in_tx(&mut self.tx, &statement).await
     }
 
-    async fn batch_debit(&mut self, entry: u64, original: &str, cash: Cash, booked: bool) -> Result<(), StoreError> {
+    async fn batch_debit(
+        &mut self,
+        entry: u64,
+        original: &str,
+        cash: Cash,
+        booked: bool,
+    ) -> Result<(), StoreError> {
         self.counts.entries += 1;
         let found = self.batch_of(original).await?;
-        let Some((run, at)) = found.filter(|(run, at)| Some(self.runs[run].batches[*at].provider_id) == self.provider) else {
+        let Some((run, at)) =
+            found.filter(|(run, at)| Some(self.runs[run].batches[*at].provider_id) == self.provider)
+        else {
             self.suspend(booked.then_some(cash));
-            self.open_break(BreakKind::UnknownReference, entry, None, Some(cash.amount), "the debit names no file of ours".into());
+            self.open_break(
+                BreakKind::UnknownReference,
+                entry,
+                None,
+                Some(cash.amount),
+                "the debit names no file of ours".into(),
+            );
             return Ok(());
         };
         if !booked {
@@ -308,7 +387,11 @@ impl<'a> Applier<'a> {
         let batch = &mut self.runs.get_mut(&run).expect("just found").batches[at];
         let left = matches!(batch.state, BatchState::Sent | BatchState::Accepted);
         if !left || cash.credit {
-            let kind = if batch.state == BatchState::Settled { BreakKind::BookedTwice } else { BreakKind::StatusConflict };
+            let kind = if batch.state == BatchState::Settled {
+                BreakKind::BookedTwice
+            } else {
+                BreakKind::StatusConflict
+            };
             let detail = format!("a debit for a file that is {}", batch.state);
             self.suspend(Some(cash));
             self.open_break(kind, entry, Some((run, None)), Some(cash.amount), detail);
@@ -328,7 +411,14 @@ impl<'a> Applier<'a> {
         }
     }
 
-    fn open_break(&mut self, kind: BreakKind, entry: u64, about: Option<(RunId, Option<OrderId>)>, amount: Option<Centimes>, detail: String) {
+    fn open_break(
+        &mut self,
+        kind: BreakKind,
+        entry: u64,
+        about: Option<(RunId, Option<OrderId>)>,
+        amount: Option<Centimes>,
+        detail: String,
+    ) {
         self.counts.breaks += 1;
         self.breaks.push(NewBreak {
             kind,
@@ -358,7 +448,8 @@ impl<'a> Applier<'a> {
             ids.sort_unstable();
             ids.dedup();
             let mut found = self.facts(run, &ids).await?;
-            let strangers: BTreeSet<i16> = found.iter().map(|f| f.provider).filter(|p| !self.locked.contains(p)).collect();
+            let strangers: BTreeSet<i16> =
+                found.iter().map(|f| f.provider).filter(|p| !self.locked.contains(p)).collect();
             if self.provider.is_none() && !strangers.is_empty() {
                 for provider in strangers {
                     self.lock(provider).await?;
@@ -390,20 +481,40 @@ impl<'a> Applier<'a> {
         let confirmed = found.filter(|(reference, facts)| {
             let known = &self.runs[&facts.order.run()];
             self.purposes.get(&facts.purpose).is_some_and(|purpose| {
-                let key = OrderKey { programme: &known.programme, period: facts.period, household: facts.household, purpose, attempt: facts.attempt };
+                let key = OrderKey {
+                    programme: &known.programme,
+                    period: facts.period,
+                    household: facts.household,
+                    purpose,
+                    attempt: facts.attempt,
+                };
                 OrderNames::of(&key).confirms(reference)
             })
         });
-        let Some((_, facts)) = confirmed.filter(|(_, f)| self.provider.is_none_or(|p| p == f.provider)) else {
+        let Some((_, facts)) = confirmed.filter(|(_, f)| self.provider.is_none_or(|p| p == f.provider))
+        else {
             self.suspend(line.cash);
-            self.open_break(BreakKind::UnknownReference, line.entry, None, line.amount, "the reference names no order of ours at this provider".into());
+            self.open_break(
+                BreakKind::UnknownReference,
+                line.entry,
+                None,
+                line.amount,
+                "the reference names no order of ours at this provider".into(),
+            );
             return;
         };
         let run = facts.order.run();
         let about = Some((run, Some(facts.order)));
-        let Some(batch) = self.runs.get_mut(&run).and_then(|known| batch_of(&mut known.batches, facts)) else {
+        let Some(batch) = self.runs.get_mut(&run).and_then(|known| batch_of(&mut known.batches, facts))
+        else {
             self.suspend(line.cash);
-            self.open_break(BreakKind::NeverSent, line.entry, about, line.amount, "the order has not left".into());
+            self.open_break(
+                BreakKind::NeverSent,
+                line.entry,
+                about,
+                line.amount,
+                "the order has not left".into(),
+            );
             return;
         };
         if line.amount.is_some_and(|amount| amount != facts.amount) {
@@ -420,16 +531,29 @@ impl<'a> Applier<'a> {
         let step = step_of(event, line.booked);
         let effect = state.after(event);
         // The account statement may confirm what a status or notification said before.
-        let confirms = effect == Effect::Already && line.booked && !facts.steps.has(step) && line.cash.is_some();
+        let confirms =
+            effect == Effect::Already && line.booked && !facts.steps.has(step) && line.cash.is_some();
         match effect {
             Effect::Conflict => {
                 self.suspend(line.cash);
-                self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, format!("{event:?} of an order that is {state}"));
+                self.open_break(
+                    BreakKind::StatusConflict,
+                    line.entry,
+                    about,
+                    line.amount,
+                    format!("{event:?} of an order that is {state}"),
+                );
             }
             Effect::Already if !confirms => match line.cash {
                 Some(cash) if facts.steps.has(step) => {
                     self.suspend(Some(cash));
-                    self.open_break(BreakKind::BookedTwice, line.entry, about, line.amount, format!("{event:?} of an order that is {state}"));
+                    self.open_break(
+                        BreakKind::BookedTwice,
+                        line.entry,
+                        about,
+                        line.amount,
+                        format!("{event:?} of an order that is {state}"),
+                    );
                 }
                 _ => self.counts.already += 1,
             },
@@ -438,14 +562,28 @@ impl<'a> Applier<'a> {
                 facts.steps = facts.steps.with(step);
                 enter(&mut batch.figures, before, facts);
                 if let Some(cash) = line.cash {
-                    let figure = if cash.credit { &mut batch.figures.credited_amount } else { &mut batch.figures.debited_amount };
+                    let figure = if cash.credit {
+                        &mut batch.figures.credited_amount
+                    } else {
+                        &mut batch.figures.debited_amount
+                    };
                     *figure += cash.amount.get();
                     self.moves.cash(Some(run), facts.provider, cash);
                 }
                 if let Effect::Moves(to) = effect {
-                    self.moves.add(Flow { run, provider: facts.provider, from: state, to }, 1, facts.amount.get());
+                    self.moves.add(
+                        Flow { run, provider: facts.provider, from: state, to },
+                        1,
+                        facts.amount.get(),
+                    );
                 }
-                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, line.reason.as_deref());
+                feedback::push_outcome(
+                    &mut self.outcomes,
+                    facts.order,
+                    step,
+                    self.message,
+                    line.reason.as_deref(),
+                );
                 self.counts.applied += 1;
             }
         }
@@ -476,10 +614,22 @@ const fn step_of(event: OrderEvent, booked: bool) -> Step {
 
 /// The batch that an order left in.
 fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<&'b mut Batch> {
-    let left = |b: &Batch| matches!(b.state, BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected);
+    let left = |b: &Batch| {
+        matches!(
+            b.state,
+            BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected
+        )
+    };
     batches.iter_mut().find(|b| match facts.listed_in {
         Some(id) => b.id == id && left(b),
-        None => !facts.missed && !b.listed && b.provider_id == facts.provider && b.first <= facts.order && facts.order <= b.last && left(b),
+        None => {
+            !facts.missed
+                && !b.listed
+                && b.provider_id == facts.provider
+                && b.first <= facts.order
+                && facts.order <= b.last
+                && left(b)
+        }
     })
 }
 

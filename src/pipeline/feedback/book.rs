@@ -82,10 +82,27 @@ impl Applier<'_> {
         self.move_totals().await?;
         self.post().await?;
         breaks::open_in_tx(&mut self.tx, &self.breaks, self.now).await?;
-        feedback::finish_message_in_tx(&mut self.tx, self.message, &self.header, self.provider, self.counts, &self.warnings).await?;
+        feedback::finish_message_in_tx(
+            &mut self.tx,
+            self.message,
+            &self.header,
+            self.provider,
+            self.counts,
+            &self.warnings,
+        )
+        .await?;
         let c = self.counts;
-        let detail = format!("entries {} applied {} already {} noted {} breaks {}", c.entries, c.applied, c.already, c.noted, c.breaks);
-        let decision = Decision { actor: "sarf", action: "feedback.import", subject: &format!("message {}", self.message), detail: &detail, at: self.now };
+        let detail = format!(
+            "entries {} applied {} already {} noted {} breaks {}",
+            c.entries, c.applied, c.already, c.noted, c.breaks
+        );
+        let decision = Decision {
+            actor: "sarf",
+            action: "feedback.import",
+            subject: &format!("message {}", self.message),
+            detail: &detail,
+            at: self.now,
+        };
         audit::append_in_tx(&mut self.tx, decision).await
     }
 
@@ -103,7 +120,8 @@ impl Applier<'_> {
                 .collect();
             runs::move_totals_in_tx(&mut self.tx, *id, &moves).await?;
             if known.run.state == RunState::Reconciled && !moves.is_empty() {
-                let state = known.run.state.after(RunEvent::Reopen).expect("a reconciled run can be reopened");
+                let state =
+                    known.run.state.after(RunEvent::Reopen).expect("a reconciled run can be reopened");
                 runs::set_state_in_tx(&mut self.tx, *id, state).await?;
             }
         }
@@ -114,7 +132,8 @@ impl Applier<'_> {
         let mut transfers = Vec::new();
         for (flow, (_, amount)) in &self.moves.flows {
             let programme = self.runs[&flow.run].run.programme_id;
-            let key = |state| AccountKey::of_run(programme, flow.run, flow.provider, AccountKind::of_state(state));
+            let key =
+                |state| AccountKey::of_run(programme, flow.run, flow.provider, AccountKind::of_state(state));
             let (debit, credit) = (key(flow.to), key(flow.from));
             if debit != credit {
                 transfers.push(Transfer { debit, credit, amount: Centimes::new(*amount) });
@@ -123,7 +142,9 @@ impl Applier<'_> {
         for ((run, provider, credit), amount) in &self.moves.cash {
             let bank = AccountKey::of_provider(*provider, AccountKind::Bank);
             let other = match run {
-                Some(id) => AccountKey::of_run(self.runs[id].run.programme_id, *id, *provider, AccountKind::PaidOut),
+                Some(id) => {
+                    AccountKey::of_run(self.runs[id].run.programme_id, *id, *provider, AccountKind::PaidOut)
+                }
                 None => AccountKey::of_provider(*provider, AccountKind::Suspense),
             };
             let (debit, credit) = if *credit { (bank, other) } else { (other, bank) };

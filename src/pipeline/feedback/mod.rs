@@ -74,7 +74,10 @@ pub struct Imported {
 }
 
 /// Imports messages: each by itself, those of one folder in the order given, folders side by side.
-pub async fn import(context: &Context, paths: Vec<PathBuf>) -> Vec<(PathBuf, Result<Imported, FeedbackError>)> {
+pub async fn import(
+    context: &Context,
+    paths: Vec<PathBuf>,
+) -> Vec<(PathBuf, Result<Imported, FeedbackError>)> {
     let mut lanes: BTreeMap<PathBuf, Vec<(usize, PathBuf)>> = BTreeMap::new();
     for (at, path) in paths.into_iter().enumerate() {
         let lane = lane_of(&path);
@@ -86,7 +89,9 @@ pub async fn import(context: &Context, paths: Vec<PathBuf>) -> Vec<(PathBuf, Res
     let mut tasks = tokio::task::JoinSet::new();
     // Longest lane first, so that the last worker is not left with it.
     let mut lanes: Vec<_> = lanes.into_values().collect();
-    lanes.sort_by_key(|lane| std::cmp::Reverse(lane.iter().map(|(_, p)| p.metadata().map_or(0, |m| m.len())).sum::<u64>()));
+    lanes.sort_by_key(|lane| {
+        std::cmp::Reverse(lane.iter().map(|(_, p)| p.metadata().map_or(0, |m| m.len())).sum::<u64>())
+    });
     for lane in lanes {
         let (context, stage, slots) = (context.clone(), Arc::clone(&stage), Arc::clone(&slots));
         tasks.spawn(async move {
@@ -112,7 +117,11 @@ fn lane_of(path: &Path) -> PathBuf {
     path.parent().unwrap_or(path).to_owned()
 }
 
-async fn import_one(context: &Context, path: &Path, stage: &Arc<crate::telemetry::StageGuard>) -> Result<Imported, FeedbackError> {
+async fn import_one(
+    context: &Context,
+    path: &Path,
+    stage: &Arc<crate::telemetry::StageGuard>,
+) -> Result<Imported, FeedbackError> {
     let owned = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || open(&owned)).await.expect("hashing does not panic");
     let (sha256, bytes, kind) = opened?;
@@ -131,7 +140,11 @@ async fn import_one(context: &Context, path: &Path, stage: &Arc<crate::telemetry
     };
     feedback::prefer_indexes_in_tx(&mut tx).await?;
     let settings = &context.config.settings.feedback;
-    let limits = Limits { total_bytes: settings.message_bytes_max, depth: usize::from(settings.depth_max), ..Limits::default() };
+    let limits = Limits {
+        total_bytes: settings.message_bytes_max,
+        depth: usize::from(settings.depth_max),
+        ..Limits::default()
+    };
     let (sender, mut receiver) = mpsc::channel(3);
     let source = path.to_owned();
     let reader = tokio::task::spawn_blocking(move || parse::parse(&source, kind, limits, &sender));
@@ -160,7 +173,12 @@ async fn import_one(context: &Context, path: &Path, stage: &Arc<crate::telemetry
     let imported = applier.finish(name).await?;
     let metrics = &context.telemetry.metrics;
     let counts = imported.counts;
-    for (result, n) in [("applied", counts.applied), ("already", counts.already), ("noted", counts.noted), ("break", counts.breaks)] {
+    for (result, n) in [
+        ("applied", counts.applied),
+        ("already", counts.already),
+        ("noted", counts.noted),
+        ("break", counts.breaks),
+    ] {
         metrics.add_feedback(name, result, n);
     }
     metrics.add_file(crate::telemetry::metrics::Direction::In, name, "", bytes);

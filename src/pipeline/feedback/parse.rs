@@ -51,19 +51,55 @@ pub(super) struct Cash {
 pub(super) enum Parsed {
     Header(String),
     /// The status of a whole file of ours, or of its payment information.
-    Group { original: String, orders: Option<u64>, sum: Option<Centimes>, status: Option<StatusCode>, reason: String },
-    StatementBegin { reference: String, account: String, sequence: Option<u64>, from: Option<Date>, to: Option<Date>, booked: bool },
+    Group {
+        original: String,
+        orders: Option<u64>,
+        sum: Option<Centimes>,
+        status: Option<StatusCode>,
+        reason: String,
+    },
+    StatementBegin {
+        reference: String,
+        account: String,
+        sequence: Option<u64>,
+        from: Option<Date>,
+        to: Option<Date>,
+        booked: bool,
+    },
     Lines(Vec<Line>),
     /// A debit for a whole file of ours.
-    BatchDebit { entry: u64, original: String, cash: Cash, booked: bool },
+    BatchDebit {
+        entry: u64,
+        original: String,
+        cash: Cash,
+        booked: bool,
+    },
     /// Something that cannot be matched.
-    Problem { kind: BreakKind, entry: u64, cash: Option<Cash>, detail: String },
-    StatementEnd { opening: Option<Centimes>, closing: Option<Centimes>, credits: Centimes, debits: Centimes, entries: u64 },
-    End { warnings: Vec<String> },
+    Problem {
+        kind: BreakKind,
+        entry: u64,
+        cash: Option<Cash>,
+        detail: String,
+    },
+    StatementEnd {
+        opening: Option<Centimes>,
+        closing: Option<Centimes>,
+        credits: Centimes,
+        debits: Centimes,
+        entries: u64,
+    },
+    End {
+        warnings: Vec<String>,
+    },
 }
 
 /// Reads the message at `path` to its end. Stops early, without a fault, when nobody listens.
-pub(super) fn parse(path: &Path, kind: MessageKind, limits: Limits, sender: &mpsc::Sender<Parsed>) -> Result<(), ParseError> {
+pub(super) fn parse(
+    path: &Path,
+    kind: MessageKind,
+    limits: Limits,
+    sender: &mpsc::Sender<Parsed>,
+) -> Result<(), ParseError> {
     let file = File::open(path).map_err(ParseError::Read)?;
     let reader = BufReader::with_capacity(1 << 18, file);
     let mut out = Out { sender, lines: Vec::new(), gone: false };
@@ -113,7 +149,10 @@ impl Out<'_> {
     }
 }
 
-fn parse_pain002<R: std::io::BufRead>(mut reader: Pain002Reader<R>, out: &mut Out<'_>) -> Result<(), XmlError> {
+fn parse_pain002<R: std::io::BufRead>(
+    mut reader: Pain002Reader<R>,
+    out: &mut Out<'_>,
+) -> Result<(), XmlError> {
     let mut entry = 0;
     while !out.gone {
         let Some(item) = reader.next()? else { break };
@@ -144,7 +183,12 @@ fn parse_pain002<R: std::io::BufRead>(mut reader: Pain002Reader<R>, out: &mut Ou
             }
             Pain002Item::Faulty { fault, .. } => {
                 entry += 1;
-                out.send(Parsed::Problem { kind: BreakKind::FaultyEntry, entry, cash: None, detail: fault.to_string() });
+                out.send(Parsed::Problem {
+                    kind: BreakKind::FaultyEntry,
+                    entry,
+                    cash: None,
+                    detail: fault.to_string(),
+                });
             }
         }
     }
@@ -154,8 +198,17 @@ fn parse_pain002<R: std::io::BufRead>(mut reader: Pain002Reader<R>, out: &mut Ou
 }
 
 fn status_line(entry: u64, t: &TransactionStatus) -> Line {
-    let reference = EndToEndRef::parse(&t.original_end_to_end_id).or_else(|| EndToEndRef::parse(&t.original_instr_id));
-    Line { entry, reference, event: event_of(t.status), booked: false, reason: code(&t.reason.code), amount: t.amount, cash: None }
+    let reference =
+        EndToEndRef::parse(&t.original_end_to_end_id).or_else(|| EndToEndRef::parse(&t.original_instr_id));
+    Line {
+        entry,
+        reference,
+        event: event_of(t.status),
+        booked: false,
+        reason: code(&t.reason.code),
+        amount: t.amount,
+        cash: None,
+    }
 }
 
 /// What a status says of an order; nothing for those that only tell of progress.
@@ -206,7 +259,11 @@ fn parse_camt<R: std::io::BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_>)
             CamtItem::Header(header) => out.send(Parsed::Header(header.msg_id.clone())),
             CamtItem::StatementBegin(s) => {
                 let entry = state.entry;
-                state = CamtState { entry, statement_booked: s.kind == CamtKind::Statement, ..CamtState::default() };
+                state = CamtState {
+                    entry,
+                    statement_booked: s.kind == CamtKind::Statement,
+                    ..CamtState::default()
+                };
                 let account = match &s.account {
                     AccountId::Iban(id) | AccountId::Other(id) => id.clone(),
                     AccountId::None => String::new(),
@@ -229,7 +286,9 @@ fn parse_camt<R: std::io::BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_>)
                     _ => {}
                 }
             }
-            CamtItem::FaultyBalance { fault, .. } => problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string()),
+            CamtItem::FaultyBalance { fault, .. } => {
+                problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string())
+            }
             CamtItem::Summary(_) => {}
             CamtItem::Entry(entry) => state.begin(entry),
             CamtItem::FaultyEntry { fault, .. } => {
@@ -237,12 +296,24 @@ fn parse_camt<R: std::io::BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_>)
                 problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string());
             }
             CamtItem::Detail(detail) => state.detail(detail, out),
-            CamtItem::FaultyDetail { fault, .. } => problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string()),
+            CamtItem::FaultyDetail { fault, .. } => {
+                problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string())
+            }
             CamtItem::EntryEnd(_) => state.end(out),
             CamtItem::Mismatch(m) => {
                 use crate::iso20022::camt_check::Checked;
-                let kind = if m.what == Checked::ClosingBalance { BreakKind::BalanceDiffers } else { BreakKind::TotalsDiffer };
-                problem(out, kind, state.entry, None, format!("{:?}: stated {}, counted {}", m.what, m.stated, m.counted));
+                let kind = if m.what == Checked::ClosingBalance {
+                    BreakKind::BalanceDiffers
+                } else {
+                    BreakKind::TotalsDiffer
+                };
+                problem(
+                    out,
+                    kind,
+                    state.entry,
+                    None,
+                    format!("{:?}: stated {}, counted {}", m.what, m.stated, m.counted),
+                );
             }
             CamtItem::StatementEnd(end) => out.send(Parsed::StatementEnd {
                 opening: state.opening,
@@ -268,7 +339,10 @@ impl CamtState {
         self.credit = entry.credit;
         // Only what is booked has happened.
         self.booked = entry.status == EntryStatus::Book;
-        self.batch = entry.batch.as_ref().map(|b| if b.msg_id.is_empty() { b.pmt_inf_id.clone() } else { b.msg_id.clone() });
+        self.batch = entry
+            .batch
+            .as_ref()
+            .map(|b| if b.msg_id.is_empty() { b.pmt_inf_id.clone() } else { b.msg_id.clone() });
         self.batch = self.batch.take().filter(|id| !id.is_empty() && !entry.credit);
         self.lines = 0;
         self.cash = Centimes::ZERO;
@@ -280,7 +354,8 @@ impl CamtState {
 
     fn detail(&mut self, detail: &Detail, out: &mut Out<'_>) {
         self.lines += 1;
-        let reference = EndToEndRef::parse(&detail.end_to_end_id).or_else(|| EndToEndRef::parse(&detail.instr_id));
+        let reference =
+            EndToEndRef::parse(&detail.end_to_end_id).or_else(|| EndToEndRef::parse(&detail.instr_id));
         let named = if detail.msg_id.is_empty() { &detail.pmt_inf_id } else { &detail.msg_id };
         let credit = detail.credit.unwrap_or(self.credit);
         if reference.is_none() && !credit && self.batch.is_none() && self.lines == 1 && !named.is_empty() {
@@ -317,11 +392,15 @@ impl CamtState {
             return;
         }
         let rest = self.amount - self.cash;
-        let (rest, credit) = if rest.get() < 0 { (Centimes::ZERO - rest, !self.credit) } else { (rest, self.credit) };
+        let (rest, credit) =
+            if rest.get() < 0 { (Centimes::ZERO - rest, !self.credit) } else { (rest, self.credit) };
         let (kind, detail) = if self.lines == 0 {
             (BreakKind::UnknownReference, "entry names no order and no file of ours".to_owned())
         } else {
-            (BreakKind::TotalsDiffer, format!("details of the entry come to {}, the entry to {}", self.cash, self.amount))
+            (
+                BreakKind::TotalsDiffer,
+                format!("details of the entry come to {}, the entry to {}", self.cash, self.amount),
+            )
         };
         problem(out, kind, self.entry, Some(Cash { amount: rest, credit }), detail);
     }

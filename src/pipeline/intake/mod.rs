@@ -22,11 +22,11 @@ use crate::domain::household::{Household, Means, Place};
 use crate::domain::ids::SnapshotId;
 use crate::domain::rib::Rib;
 use crate::snapshot::{Chunk, ReadOptions, Rejection, SnapshotError, SnapshotReader};
+use crate::store::StoreError;
 use crate::store::audit::{self, Decision};
 use crate::store::households::{self, Scratch};
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::snapshots::{self, NewSnapshot, SnapshotCounts};
-use crate::store::StoreError;
 use sharing::{Share, SharedThing, Sharing};
 
 /// Why a snapshot was refused.
@@ -82,14 +82,22 @@ pub struct Imported {
 /// # Errors
 /// See [`IntakeError`]; the database is then as it was.
 pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported>, IntakeError> {
-    let options = ReadOptions { check_digit: context.config.settings.registry.idcs_check_digit, ..ReadOptions::default() };
+    let options = ReadOptions {
+        check_digit: context.config.settings.registry.idcs_check_digit,
+        ..ReadOptions::default()
+    };
     let reader = SnapshotReader::open(folder, &options)?;
     let manifest = reader.manifest().clone();
     let programme = context.config.programme(manifest.programme.as_str());
-    let programme = programme.ok_or_else(|| IntakeError::UnknownProgramme(manifest.programme.to_string()))?.rules.code();
+    let programme =
+        programme.ok_or_else(|| IntakeError::UnknownProgramme(manifest.programme.to_string()))?.rules.code();
     let sha256 = manifest.content_sha256();
     if let Some(id) = snapshots::find_by_hash(&context.store, &sha256).await? {
-        return Ok(Applied::Already(Imported { id, counts: SnapshotCounts::default(), warnings: Vec::new() }));
+        return Ok(Applied::Already(Imported {
+            id,
+            counts: SnapshotCounts::default(),
+            warnings: Vec::new(),
+        }));
     }
     let scratch = context.home.join("tmp");
     let opened = std::fs::create_dir_all(&scratch).and_then(|()| Sharing::begin(&scratch));
@@ -115,7 +123,8 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     let (sender, mut parcels) = mpsc::channel(4);
     let telemetry = context.telemetry.clone();
     let worker = std::thread::spawn(move || {
-        let told = Encoder { snapshot: id, sharing, telemetry, scratch: Scratch::default() }.run(reader, &sender, stage);
+        let told = Encoder { snapshot: id, sharing, telemetry, scratch: Scratch::default() }
+            .run(reader, &sender, stage);
         told.map_err(|e| e.at(&scratch))
     });
     let finished = receive(&mut tx, id, &mut parcels).await;
@@ -126,8 +135,19 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     let finished = finished?.expect("a reader that did not fail tells its totals");
 
     snapshots::finish_in_tx(&mut tx, id, finished.counts, &finished.places).await?;
-    let detail = format!("sha256 {} households {} members {}", hex(&sha256), finished.counts.households, finished.counts.members);
-    let decision = Decision { actor: "sarf", action: "snapshot.import", subject: &format!("snapshot {id}"), detail: &detail, at: now };
+    let detail = format!(
+        "sha256 {} households {} members {}",
+        hex(&sha256),
+        finished.counts.households,
+        finished.counts.members
+    );
+    let decision = Decision {
+        actor: "sarf",
+        action: "snapshot.import",
+        subject: &format!("snapshot {id}"),
+        detail: &detail,
+        at: now,
+    };
     audit::append_in_tx(&mut tx, decision).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Applied::Now(Imported { id, counts: finished.counts, warnings: finished.warnings }))
@@ -140,7 +160,8 @@ async fn receive(
     parcels: &mut mpsc::Receiver<Sent>,
 ) -> Result<Option<Finished>, StoreError> {
     let (leaf, mut finished) = (format!("{} ({})", households::leaf(id), households::COLUMNS), None);
-    let rejection = "snapshot_rejection (snapshot_id, part, row_number, household_id, field, value_masked, reason)";
+    let rejection =
+        "snapshot_rejection (snapshot_id, part, row_number, household_id, field, value_masked, reason)";
     while let Some(sent) = parcels.recv().await {
         match sent {
             Sent::Parcel(mut parcel) => {
@@ -266,7 +287,10 @@ impl Encoder {
 }
 
 fn new_parcel() -> Parcel {
-    Parcel { households: CopyBuffer::with_capacity(COPY_BYTES + COPY_BYTES / 2), rejections: CopyBuffer::default() }
+    Parcel {
+        households: CopyBuffer::with_capacity(COPY_BYTES + COPY_BYTES / 2),
+        rejections: CopyBuffer::default(),
+    }
 }
 
 fn push_share(buffer: &mut CopyBuffer, snapshot: SnapshotId, share: Share) {

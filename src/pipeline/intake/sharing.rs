@@ -101,13 +101,15 @@ impl Sharing {
 fn nameless(folder: &Path, number: usize) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let path = folder.join(format!("sharing-{}-{number}.spool", std::process::id()));
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::SharedThing::{Account, Person, Phone};
     use super::*;
 
     #[test]
@@ -116,22 +118,24 @@ mod tests {
         let mut sharing = Sharing::begin(&folder).unwrap();
         let biggest = (1u128 << VALUE_BITS) - 1;
         for (thing, value, row) in [
-            (SharedThing::Account, 7, 1),
-            (SharedThing::Account, 7, 9),
-            (SharedThing::Phone, 7, 2),
-            (SharedThing::Account, 8, 3),
-            (SharedThing::Person, biggest, 4),
-            (SharedThing::Person, biggest, 4),
-            (SharedThing::Person, biggest - 1, 5),
-            (SharedThing::Person, biggest - 1, 6),
-            (SharedThing::Person, biggest - 1, u32::MAX),
+            (Account, 7, 1),
+            (Account, 7, 9),
+            (Phone, 7, 2),
+            (Account, 8, 3),
+            (Person, biggest, 4),
+            (Person, biggest, 4),
+            (Person, biggest - 1, 5),
+            (Person, biggest - 1, 6),
+            (Person, biggest - 1, u32::MAX),
         ] {
             sharing.note(thing, value, row).unwrap();
         }
         let mut seen = Vec::new();
         sharing.finish(|s| seen.push((s.row, s.thing, s.households))).unwrap();
         seen.sort();
-        use SharedThing::{Account, Person};
-        assert_eq!(seen, [(1, Account, 2), (5, Person, 3), (6, Person, 3), (9, Account, 2), (u32::MAX, Person, 3)]);
+        assert_eq!(
+            seen,
+            [(1, Account, 2), (5, Person, 3), (6, Person, 3), (9, Account, 2), (u32::MAX, Person, 3)]
+        );
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::domain::household::Place;
 use crate::domain::money::Centimes;
+use crate::store::StoreError;
 use crate::store::orders::EarlierOrder;
 use crate::store::personal::{self, OrderPayee};
 use crate::store::runs::ComparisonLine;
-use crate::store::StoreError;
 
 /// An order of this run, as it is compared.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,8 @@ impl Comparison {
         names.sort();
         names.dedup();
         let number = |p: &Place| names.binary_search(&p.region).map_or(0, |n| n as u16);
-        let (regions_before, regions_now) = (before.iter().map(number).collect(), now.iter().map(number).collect());
+        let (regions_before, regions_now) =
+            (before.iter().map(number).collect(), now.iter().map(number).collect());
         Self {
             regions_before,
             regions_now,
@@ -65,11 +66,18 @@ impl Comparison {
         if let (Some(before), Some(now)) = (before, now) {
             amount_changed = before.amount != now.amount;
             personal::decode_order_payee(&before.payee, &mut self.scratch)?;
-            account_changed = self.scratch.account != now.payee.account || self.scratch.phone != now.payee.phone;
+            account_changed =
+                self.scratch.account != now.payee.account || self.scratch.phone != now.payee.phone;
         }
-        let region_before = before.map(|b| self.regions_before.get(usize::from(b.place)).copied().unwrap_or(0));
+        let region_before =
+            before.map(|b| self.regions_before.get(usize::from(b.place)).copied().unwrap_or(0));
         let region_now = now.map(|n| self.regions_now.get(usize::from(n.place)).copied().unwrap_or(0));
-        let figures = Figures { before: before.map(|b| b.amount), now: now.map(|n| n.amount), amount_changed, account_changed };
+        let figures = Figures {
+            before: before.map(|b| b.amount),
+            now: now.map(|n| n.amount),
+            amount_changed,
+            account_changed,
+        };
         figures.enter(&mut self.all);
         for (region, part) in figures.split(region_before, region_now) {
             part.enter(&mut self.by_region[usize::from(region)]);
@@ -125,7 +133,11 @@ impl Figures {
     }
 
     /// A household that moved leaves one group and joins the other.
-    fn split<K: PartialEq + Copy>(self, before: Option<K>, now: Option<K>) -> impl Iterator<Item = (K, Self)> {
+    fn split<K: PartialEq + Copy>(
+        self,
+        before: Option<K>,
+        now: Option<K>,
+    ) -> impl Iterator<Item = (K, Self)> {
         let whole = before == now;
         let gone = before.filter(|_| !whole).map(|k| (k, Self { now: None, ..self }));
         let come = now.map(|k| (k, if whole { self } else { Self { before: None, ..self } }));
@@ -145,26 +157,47 @@ mod tests {
         let before = |amount, provider, place, account: &str| {
             let mut bytes = Vec::new();
             personal::encode_order_payee(&payee(account), &mut bytes);
-            EarlierOrder { household: HouseholdId::parse(b"H").unwrap(), amount: Centimes::new(amount), provider, place, payee: bytes }
+            EarlierOrder {
+                household: HouseholdId::parse(b"H").unwrap(),
+                amount: Centimes::new(amount),
+                provider,
+                place,
+                payee: bytes,
+            }
         };
-        let mut comparison = Comparison::new(&[place("N"), place("S")], &[place("S"), place("N")], [(1, "p1".into())].into());
+        let mut comparison =
+            Comparison::new(&[place("N"), place("S")], &[place("S"), place("N")], [(1, "p1".into())].into());
         let (same, other) = (payee("1"), payee("2"));
-        let now = |amount, provider, place, payee| Now { amount: Centimes::new(amount), provider, place, payee };
+        let now =
+            |amount, provider, place, payee| Now { amount: Centimes::new(amount), provider, place, payee };
         comparison.add(Some(&before(10, 1, 0, "1")), Some(now(10, 1, 1, &same))).unwrap();
         comparison.add(Some(&before(10, 1, 0, "1")), Some(now(12, 2, 0, &other))).unwrap();
         comparison.add(Some(&before(5, 1, 1, "1")), None).unwrap();
         comparison.add(None, Some(now(7, 1, 0, &same))).unwrap();
         let lines = comparison.finish();
         let row = |l: &ComparisonLine| {
-            (l.label.clone(), l.before_households, l.before_amount, l.after_households, l.after_amount, l.joined, l.left, l.amount_changed, l.account_changed)
+            (
+                l.label.clone(),
+                l.before_households,
+                l.before_amount,
+                l.after_households,
+                l.after_amount,
+                l.joined,
+                l.left,
+                l.amount_changed,
+                l.account_changed,
+            )
         };
         let rows: Vec<_> = lines.iter().map(row).collect();
-        assert_eq!(rows, [
-            ("all".into(), 3, 25, 3, 29, 1, 1, 1, 1),
-            ("N".into(), 2, 20, 1, 10, 0, 1, 1, 1),
-            ("S".into(), 1, 5, 2, 19, 2, 1, 1, 1),
-            ("p1".into(), 3, 25, 2, 17, 1, 2, 1, 1),
-            ("none".into(), 0, 0, 1, 12, 1, 0, 1, 1),
-        ]);
+        assert_eq!(
+            rows,
+            [
+                ("all".into(), 3, 25, 3, 29, 1, 1, 1, 1),
+                ("N".into(), 2, 20, 1, 10, 0, 1, 1, 1),
+                ("S".into(), 1, 5, 2, 19, 2, 1, 1, 1),
+                ("p1".into(), 3, 25, 2, 17, 1, 2, 1, 1),
+                ("none".into(), 0, 0, 1, 12, 1, 0, 1, 1),
+            ]
+        );
     }
 }

@@ -93,7 +93,8 @@ impl<'a> Computation<'a> {
         let store = &inputs.context.store;
         let assessor = Assessor::new(&inputs.programme.rules, inputs.period)?;
         let source = format!("{} ({})", households::leaf(inputs.snapshot.id), households::COLUMNS);
-        let (low, high) = (households::key(inputs.snapshot.id, 0), households::key(inputs.snapshot.id, u32::MAX));
+        let (low, high) =
+            (households::key(inputs.snapshot.id, 0), households::key(inputs.snapshot.id, u32::MAX));
         let mut barring = Vec::new();
         for run in inputs.barring {
             let same = run.programme == inputs.snapshot.programme;
@@ -118,7 +119,11 @@ impl<'a> Computation<'a> {
     }
 
     /// Reads every household once and sends its order or exclusion on.
-    pub async fn run(mut self, sender: mpsc::Sender<Parcel>, stage: &StageGuard) -> Result<Computed, OrderError> {
+    pub async fn run(
+        mut self,
+        sender: mpsc::Sender<Parcel>,
+        stage: &StageGuard,
+    ) -> Result<Computed, OrderError> {
         let (mut assessment, mut members) = (Assessment::default(), Vec::<Member>::new());
         let (mut before, mut count, mut told) = (None::<HouseholdId>, 0u64, 0u64);
         let mut reasons: Vec<HoldReason> = Vec::new();
@@ -132,12 +137,15 @@ impl<'a> Computation<'a> {
             reasons.clear();
             let limits = &self.inputs.context.config.settings.holds;
             self.shares
-                .take(households::key(self.inputs.snapshot.id, household.row), |kind, n| reasons.extend(shared_reason(limits, kind, n)))
+                .take(households::key(self.inputs.snapshot.id, household.row), |kind, n| {
+                    reasons.extend(shared_reason(limits, kind, n))
+                })
                 .await?;
             let barred = self.barred(household.id).await?;
             let comparison = &mut self.comparison;
             let mut fault = Ok(());
-            let earlier = self.previous.take(household.id, |gone| fault = comparison.add(Some(&gone), None)).await?;
+            let earlier =
+                self.previous.take(household.id, |gone| fault = comparison.add(Some(&gone), None)).await?;
             fault?;
             let outcome = self.assessor.assess(&household, &mut assessment);
             let excluded = match (barred, outcome) {
@@ -156,7 +164,9 @@ impl<'a> Computation<'a> {
                 self.comparison.add(earlier.as_ref(), now)?;
             }
             members = household.members;
-            if self.maker.parcel.orders.row_bytes().len() > COPY_BYTES || self.maker.parcel.exclusions.rows() > 20_000 {
+            if self.maker.parcel.orders.row_bytes().len() > COPY_BYTES
+                || self.maker.parcel.exclusions.rows() > 20_000
+            {
                 stage.add(count - told);
                 told = count;
                 if sender.send(self.maker.seal()).await.is_err() {
@@ -233,7 +243,13 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn order(&mut self, household: &Household, amount: Centimes, assessment: &Assessment, reasons: &mut Vec<HoldReason>) {
+    fn order(
+        &mut self,
+        household: &Household,
+        amount: Centimes,
+        assessment: &Assessment,
+        reasons: &mut Vec<HoldReason>,
+    ) {
         self.orders += 1;
         let id = OrderId::compose(self.inputs.run, self.orders);
         let route = self.router.route(household, amount);
@@ -302,7 +318,12 @@ impl<'a> Maker<'a> {
     fn exclude(&mut self, household: &Household, reason: &str) {
         self.exclusions += 1;
         let buffer: &mut CopyBuffer = &mut self.parcel.exclusions;
-        buffer.row(4).i64(self.inputs.run.get()).i32(household.row as i32).text(household.id.as_str()).text(reason);
+        buffer
+            .row(4)
+            .i64(self.inputs.run.get())
+            .i32(household.row as i32)
+            .text(household.id.as_str())
+            .text(reason);
     }
 
     fn seal(&mut self) -> Parcel {

@@ -3,8 +3,8 @@
 use crate::domain::ids::HouseholdId;
 use crate::store::orders::{self, EarlierOrder};
 use crate::store::pgcopy::CopyOut;
-use crate::store::{Store, StoreError};
 use crate::store::runs::Run;
+use crate::store::{Store, StoreError};
 
 /// The orders of another run, one ahead.
 pub struct EarlierOrders {

@@ -90,10 +90,18 @@ struct Parcel {
 ///
 /// # Errors
 /// See [`OrderError`]; the database is then as it was.
-pub async fn create(context: &Context, snapshot: SnapshotId, kind: RunKind, by: &str) -> Result<Applied<RunId>, OrderError> {
-    let snapshot = snapshots::find(&context.store, snapshot).await?.ok_or(OrderError::NoSnapshot(snapshot))?;
-    let programme =
-        context.config.programme(&snapshot.programme).ok_or_else(|| OrderError::UnknownProgramme(snapshot.programme.clone()))?;
+pub async fn create(
+    context: &Context,
+    snapshot: SnapshotId,
+    kind: RunKind,
+    by: &str,
+) -> Result<Applied<RunId>, OrderError> {
+    let snapshot =
+        snapshots::find(&context.store, snapshot).await?.ok_or(OrderError::NoSnapshot(snapshot))?;
+    let programme = context
+        .config
+        .programme(&snapshot.programme)
+        .ok_or_else(|| OrderError::UnknownProgramme(snapshot.programme.clone()))?;
     let period = snapshot.period;
     if !programme.rules.pays_in(period) {
         return Err(OrderError::NotPaying { programme: snapshot.programme, period });
@@ -112,7 +120,15 @@ pub async fn create(context: &Context, snapshot: SnapshotId, kind: RunKind, by: 
     }
     refuse_paid_arrears(&mut tx, programme, period).await?;
     let now = context.clock.now();
-    let new = NewRun { programme_id, period, kind, snapshot: snapshot.id, rules_sha256: &programme.sha256, created_by: by, created_at: now };
+    let new = NewRun {
+        programme_id,
+        period,
+        kind,
+        snapshot: snapshot.id,
+        rules_sha256: &programme.sha256,
+        created_by: by,
+        created_at: now,
+    };
     let run = runs::insert_in_tx(&mut tx, new).await?;
     orders::create_leaves_in_tx(&mut tx, run).await?;
     let purpose = reference::purpose_id_in_tx(&mut tx, programme.rules.purpose().as_str()).await?;
@@ -121,11 +137,23 @@ pub async fn create(context: &Context, snapshot: SnapshotId, kind: RunKind, by: 
     let previous = runs::previous_regular_in_tx(&mut tx, programme_id, period).await?;
     let barring = barring_runs(&mut tx, programme, period, run).await?;
 
-    let inputs = Inputs { context, run, period, purpose, snapshot: &snapshot, programme, providers: &providers, previous: previous.as_ref(), barring: &barring, now };
+    let inputs = Inputs {
+        context,
+        run,
+        period,
+        purpose,
+        snapshot: &snapshot,
+        programme,
+        providers: &providers,
+        previous: previous.as_ref(),
+        barring: &barring,
+        now,
+    };
     let stage = context.telemetry.stage("order", Some(snapshot.households as u64));
     let (sender, mut parcels) = mpsc::channel::<Parcel>(3);
     let computation = Computation::open(&inputs).await?;
-    let (computed, received) = tokio::join!(computation.run(sender, &stage), receive(&mut tx, run, &mut parcels));
+    let (computed, received) =
+        tokio::join!(computation.run(sender, &stage), receive(&mut tx, run, &mut parcels));
     received?;
     let computed = computed?;
     orders::attach_leaves_in_tx(&mut tx, run).await?;
@@ -147,7 +175,11 @@ async fn receive(tx: &mut Tx, run: RunId, parcels: &mut mpsc::Receiver<Parcel>) 
 }
 
 /// The regular run of the period, when this very command made it before.
-async fn existing_regular(tx: &mut PgConnection, snapshot: &snapshots::Snapshot, kind: RunKind) -> Result<Option<RunId>, OrderError> {
+async fn existing_regular(
+    tx: &mut PgConnection,
+    snapshot: &snapshots::Snapshot,
+    kind: RunKind,
+) -> Result<Option<RunId>, OrderError> {
     if kind != RunKind::Regular {
         return Ok(None);
     }
@@ -156,11 +188,17 @@ async fn existing_regular(tx: &mut PgConnection, snapshot: &snapshots::Snapshot,
     match live.into_iter().find(|r| r.kind == RunKind::Regular) {
         None => Ok(None),
         Some(run) if run.snapshot == snapshot.id => Ok(Some(run.id)),
-        Some(run) => Err(OrderError::RunExists { period: snapshot.period, run: run.id, snapshot: run.snapshot }),
+        Some(run) => {
+            Err(OrderError::RunExists { period: snapshot.period, run: run.id, snapshot: run.snapshot })
+        }
     }
 }
 
-async fn refuse_paid_arrears(tx: &mut PgConnection, programme: &crate::config::ConfiguredProgramme, period: Period) -> Result<(), OrderError> {
+async fn refuse_paid_arrears(
+    tx: &mut PgConnection,
+    programme: &crate::config::ConfiguredProgramme,
+    period: Period,
+) -> Result<(), OrderError> {
     for month in programme.rules.months_due(period).into_iter().filter(|m| *m != period) {
         let code = [programme.rules.code().to_string()];
         if !runs::live_of_period_in_tx(tx, &code, month, RunId::new(0)).await?.is_empty() {
@@ -171,14 +209,27 @@ async fn refuse_paid_arrears(tx: &mut PgConnection, programme: &crate::config::C
 }
 
 /// Runs whose orders bar a household from this one: the same claim, or a benefit that may not be drawn together.
-async fn barring_runs(tx: &mut PgConnection, programme: &crate::config::ConfiguredProgramme, period: Period, run: RunId) -> Result<Vec<Run>, StoreError> {
-    let codes: Vec<String> =
-        std::iter::once(programme.rules.code()).chain(programme.rules.not_with()).map(ToString::to_string).collect();
+async fn barring_runs(
+    tx: &mut PgConnection,
+    programme: &crate::config::ConfiguredProgramme,
+    period: Period,
+    run: RunId,
+) -> Result<Vec<Run>, StoreError> {
+    let codes: Vec<String> = std::iter::once(programme.rules.code())
+        .chain(programme.rules.not_with())
+        .map(ToString::to_string)
+        .collect();
     runs::live_of_period_in_tx(tx, &codes, period, run).await
 }
 
 /// Writes what follows from the orders: planned batches, kept totals, postings, comparison, checks, audit.
-async fn book(context: &Context, tx: &mut PgConnection, inputs: &Inputs<'_>, programme_id: i16, computed: Computed) -> Result<(), StoreError> {
+async fn book(
+    context: &Context,
+    tx: &mut PgConnection,
+    inputs: &Inputs<'_>,
+    programme_id: i16,
+    computed: Computed,
+) -> Result<(), StoreError> {
     let run = inputs.run;
     let names: HashMap<i16, &str> = inputs.providers.iter().map(|(code, id)| (*id, code.as_str())).collect();
     batches::insert_planned_in_tx(tx, run, &computed.slices).await?;
@@ -188,13 +239,27 @@ async fn book(context: &Context, tx: &mut PgConnection, inputs: &Inputs<'_>, pro
         moves.push(TotalMove { provider, from: None, to: state, orders: count, amount });
         transfers.push(Transfer {
             debit: AccountKey::of_run(programme_id, run, provider, AccountKind::of_state(state)),
-            credit: AccountKey { provider: None, ..AccountKey::of_run(programme_id, run, 0, AccountKind::Entitled) },
+            credit: AccountKey {
+                provider: None,
+                ..AccountKey::of_run(programme_id, run, 0, AccountKind::Entitled)
+            },
             amount,
         });
-        tracing::debug!(run = run.get(), provider = names.get(&provider), state = state.as_str(), orders = count, "orders made");
+        tracing::debug!(
+            run = run.get(),
+            provider = names.get(&provider),
+            state = state.as_str(),
+            orders = count,
+            "orders made"
+        );
     }
     runs::move_totals_in_tx(tx, run, &moves).await?;
-    ledger::post_in_tx(tx, &transfers, Occasion { why: "orders computed", batch: None, message: None, at: inputs.now }).await?;
+    ledger::post_in_tx(
+        tx,
+        &transfers,
+        Occasion { why: "orders computed", batch: None, message: None, at: inputs.now },
+    )
+    .await?;
     sqlx::query(
         "update run set state = $2, orders_sha256 = $3, households = $4, orders = $5, exclusions = $6, entitled = $7,
                 ordered = $7, compared_with = $8 where id = $1",
@@ -213,10 +278,31 @@ async fn book(context: &Context, tx: &mut PgConnection, inputs: &Inputs<'_>, pro
         runs::insert_comparison_in_tx(tx, run, &computed.comparison).await?;
     }
     let held: i64 = computed.totals.iter().filter(|((_, held), _)| *held).map(|(_, (count, _))| count).sum();
-    let checks = check::evaluate(&context.config.settings.checks, &computed.comparison, inputs, computed.orders as i64, held);
+    let checks = check::evaluate(
+        &context.config.settings.checks,
+        &computed.comparison,
+        inputs,
+        computed.orders as i64,
+        held,
+    );
     runs::insert_checks_in_tx(tx, run, &checks).await?;
-    let detail = format!("orders {} amount {} sha256 {}", computed.orders, computed.entitled, hex(&computed.orders_sha256));
-    audit::append_in_tx(tx, Decision { actor: "sarf", action: "run.compute", subject: &format!("run {run}"), detail: &detail, at: inputs.now }).await
+    let detail = format!(
+        "orders {} amount {} sha256 {}",
+        computed.orders,
+        computed.entitled,
+        hex(&computed.orders_sha256)
+    );
+    audit::append_in_tx(
+        tx,
+        Decision {
+            actor: "sarf",
+            action: "run.compute",
+            subject: &format!("run {run}"),
+            detail: &detail,
+            at: inputs.now,
+        },
+    )
+    .await
 }
 
 /// Totals by provider number and whether held: orders and their sum.

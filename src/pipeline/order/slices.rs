@@ -17,7 +17,13 @@ pub struct Slicer {
 impl Slicer {
     /// Waves of at most `daily_capacity` orders, files of at most `orders_per_file`.
     pub fn new(daily_capacity: u32, orders_per_file: u32) -> Self {
-        Self { daily_capacity, orders_per_file: orders_per_file.max(1), wave: 1, in_wave: 0, slices: Vec::new() }
+        Self {
+            daily_capacity,
+            orders_per_file: orders_per_file.max(1),
+            wave: 1,
+            in_wave: 0,
+            slices: Vec::new(),
+        }
     }
 
     /// Takes the next order and tells its wave.
@@ -35,7 +41,14 @@ impl Slicer {
             }
             last => {
                 let sequence = last.filter(|s| s.wave == self.wave).map_or(1, |s| s.sequence + 1);
-                self.slices.push(Slice { wave: self.wave, sequence, first: order, last: order, orders: 1, amount });
+                self.slices.push(Slice {
+                    wave: self.wave,
+                    sequence,
+                    first: order,
+                    last: order,
+                    orders: 1,
+                    amount,
+                });
             }
         }
         self.wave
@@ -56,7 +69,20 @@ mod tests {
         let mut slicer = Slicer::new(5, 2);
         let waves: Vec<i16> = (1..=8).map(|n| slicer.push(OrderId::new(n * 10), Centimes::new(n))).collect();
         assert_eq!(waves, [1, 1, 1, 1, 1, 2, 2, 2]);
-        let cut: Vec<_> = slicer.finish().iter().map(|s| (s.wave, s.sequence, s.first.get(), s.last.get(), s.orders, s.amount.get())).collect();
-        assert_eq!(cut, [(1, 1, 10, 20, 2, 3), (1, 2, 30, 40, 2, 7), (1, 3, 50, 50, 1, 5), (2, 1, 60, 70, 2, 13), (2, 2, 80, 80, 1, 8)]);
+        let cut: Vec<_> = slicer
+            .finish()
+            .iter()
+            .map(|s| (s.wave, s.sequence, s.first.get(), s.last.get(), s.orders, s.amount.get()))
+            .collect();
+        assert_eq!(
+            cut,
+            [
+                (1, 1, 10, 20, 2, 3),
+                (1, 2, 30, 40, 2, 7),
+                (1, 3, 50, 50, 1, 5),
+                (2, 1, 60, 70, 2, 13),
+                (2, 2, 80, 80, 1, 8)
+            ]
+        );
     }
 }

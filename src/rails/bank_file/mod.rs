@@ -63,13 +63,19 @@ impl BankFile {
     ///
     /// # Errors
     /// See [`DeliveryError`].
-    pub fn begin(outbox: &Path, provider: &str, name: &str, header: &Header<'_>) -> Result<Self, DeliveryError> {
+    pub fn begin(
+        outbox: &Path,
+        provider: &str,
+        name: &str,
+        header: &Header<'_>,
+    ) -> Result<Self, DeliveryError> {
         let folder = outbox.join(provider);
         fs::create_dir_all(&folder).map_err(|e| DeliveryError::Disk(folder.clone(), e))?;
         let part = part_path(&folder, name);
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&part);
         let file = file.map_err(|e| DeliveryError::Disk(part, e))?;
-        let writer = Pain001Writer::begin(HashingWriter::new(file), header).map_err(|e| DeliveryError::Content(name.into(), e))?;
+        let writer = Pain001Writer::begin(HashingWriter::new(file), header)
+            .map_err(|e| DeliveryError::Content(name.into(), e))?;
         Ok(Self { writer, folder, name: name.into() })
     }
 
@@ -86,7 +92,8 @@ impl BankFile {
     /// # Errors
     /// See [`DeliveryError`].
     pub fn finish(self) -> Result<WrittenFile, DeliveryError> {
-        let (hashing, totals) = self.writer.finish().map_err(|e| DeliveryError::Content(self.name.clone(), e))?;
+        let (hashing, totals) =
+            self.writer.finish().map_err(|e| DeliveryError::Content(self.name.clone(), e))?;
         let (file, sha256, bytes) = hashing.finish();
         Ok(WrittenFile { file, folder: self.folder, name: self.name, sha256, bytes, totals })
     }
@@ -100,7 +107,10 @@ impl WrittenFile {
     /// See [`DeliveryError`].
     pub fn deliver(self, read_back: bool) -> Result<Delivered, DeliveryError> {
         let (part, path) = (part_path(&self.folder, &self.name), self.folder.join(&self.name));
-        let disk = |path: &Path| { let path = path.to_owned(); move |e| DeliveryError::Disk(path, e) };
+        let disk = |path: &Path| {
+            let path = path.to_owned();
+            move |e| DeliveryError::Disk(path, e)
+        };
         if read_back {
             let (sha256, totals) = read_totals(&part).map_err(disk(&part))?;
             if (sha256, totals) != (self.sha256, self.totals) {
@@ -114,8 +124,11 @@ impl WrittenFile {
         self.file.sync_all().map_err(disk(&part))?;
         drop(self.file);
         let sum = format!("{}  {}\n", crate::domain::hex(&self.sha256), self.name);
-        let (sum_name, sum_part) = (format!("{}.sha256", self.name), part_path(&self.folder, &format!("{}.sha256", self.name)));
-        File::create(&sum_part).and_then(|mut f| f.write_all(sum.as_bytes()).and_then(|()| f.sync_all())).map_err(disk(&sum_part))?;
+        let (sum_name, sum_part) =
+            (format!("{}.sha256", self.name), part_path(&self.folder, &format!("{}.sha256", self.name)));
+        File::create(&sum_part)
+            .and_then(|mut f| f.write_all(sum.as_bytes()).and_then(|()| f.sync_all()))
+            .map_err(disk(&sum_part))?;
         fs::rename(&sum_part, self.folder.join(sum_name)).map_err(disk(&sum_part))?;
         fs::rename(&part, &path).map_err(disk(&part))?;
         File::open(&self.folder).and_then(|f| f.sync_all()).map_err(disk(&self.folder))?;
@@ -134,12 +147,16 @@ fn read_totals(path: &Path) -> io::Result<([u8; 32], Totals)> {
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
     let (mut hash, mut totals, mut line) = (Sha256::new(), Totals::default(), Vec::new());
     // Each transaction stands on a line of its own.
-    while { line.clear(); reader.read_until(b'\n', &mut line)? > 0 } {
+    while {
+        line.clear();
+        reader.read_until(b'\n', &mut line)? > 0
+    } {
         hash.update(&line);
         let Some(at) = memchr::memmem::find(&line, OPEN) else { continue };
         let amount = &line[at + OPEN.len()..];
         let end = memchr::memchr(b'<', amount).unwrap_or(amount.len());
-        let amount = Centimes::parse_bytes(&amount[..end]).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        let amount = Centimes::parse_bytes(&amount[..end])
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         totals.orders += 1;
         totals.sum = totals.sum.checked_add(amount).ok_or(io::ErrorKind::InvalidData)?;
     }

@@ -89,7 +89,11 @@ pub async fn ensure_database(options: &PgConnectOptions, name: &str) -> Result<(
 ///
 /// # Errors
 /// The server cannot be reached, or the role may not drop and create databases.
-pub async fn recreate_database(options: &PgConnectOptions, name: &str, template: Option<&str>) -> Result<(), ClusterError> {
+pub async fn recreate_database(
+    options: &PgConnectOptions,
+    name: &str,
+    template: Option<&str>,
+) -> Result<(), ClusterError> {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let mut connection = PgConnection::connect_with(options).await?;
     let from = template.map_or_else(|| "template0".to_owned(), quote);
