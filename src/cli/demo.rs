@@ -147,7 +147,7 @@ impl Demo {
                 format::count(answers.returned)
             ),
         );
-        let results = feedback::import(context, answers.files).await;
+        let results = feedback::import(context, answers.files).await?;
         let mut entries = 0;
         for (path, result) in results {
             entries += result.with_context(|| path.display().to_string())?.counts.entries;

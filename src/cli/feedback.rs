@@ -1,5 +1,6 @@
 //! `sarf feedback import`.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -17,17 +18,50 @@ pub enum Feedback {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Import what arrives in a folder, until interrupted
+    Watch {
+        /// The folder, and those below it
+        folder: PathBuf,
+        /// How often to look, in seconds
+        #[arg(long, default_value_t = 5)]
+        every: u64,
+    },
 }
 
 impl Feedback {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
-        let Self::Import { paths } = self;
+        let paths = match self {
+            Self::Import { paths } => paths,
+            Self::Watch { folder, every } => return watch(app, &folder, every).await,
+        };
         let mut files = Vec::new();
         for path in &paths {
             collect(path, &mut files)?;
         }
-        let results = feedback::import(&app.context, files).await;
+        let results = feedback::import(&app.context, files).await?;
         print(app, &results)
+    }
+}
+
+/// Looks for new files again and again. A file is taken once its size stands still from one look to the next.
+async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
+    let (mut sizes, mut done) = (HashMap::new(), HashSet::new());
+    app.output.note(&format!("watching {}; Ctrl-C ends it", folder.display()));
+    loop {
+        let mut found = Vec::new();
+        collect(folder, &mut found)?;
+        let mut ready = Vec::new();
+        for path in found {
+            let size = path.metadata().map_or(0, |m| m.len());
+            if sizes.insert(path.clone(), size) == Some(size) && done.insert((path.clone(), size)) {
+                ready.push(path);
+            }
+        }
+        if !ready.is_empty() {
+            let results = feedback::import(&app.context, ready).await?;
+            print(app, &results)?;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(every)).await;
     }
 }
 

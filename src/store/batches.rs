@@ -1,9 +1,11 @@
 //! Batches: planned as slices of a run, fixed at release, sent, and moved by what comes back.
 
+use std::collections::HashMap;
+
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::{Date, OffsetDateTime};
 
-use super::StoreError;
+use super::{Store, StoreError};
 use crate::domain::batch::{BatchState, Slice};
 use crate::domain::ids::{BatchId, OrderId, RunId};
 use crate::domain::money::Centimes;
@@ -148,6 +150,18 @@ pub async fn by_message_id_in_tx(
         .as_ref()
         .map(read)
         .transpose()
+}
+
+/// Provider codes by the message ids of all files that left.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn providers_by_message_id(store: &Store) -> Result<HashMap<String, String>, StoreError> {
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("select b.message_id, p.code from batch b join provider p on p.id = b.provider_id where b.message_id is not null")
+            .fetch_all(store.pool())
+            .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Writes the slices of a new run as planned batches.

@@ -21,7 +21,7 @@ pub mod snapshots;
 pub mod standing;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions as _, PgPool, Postgres, Transaction};
 
 /// A transaction that its holder owns.
 pub type Tx = Transaction<'static, Postgres>;
@@ -62,7 +62,12 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<Self, StoreError> {
-        let options = options.options([("timezone", "UTC"), ("synchronize_seqscans", "off"), ("jit", "off")]);
+        // Long statements are what this program is made of; its own stages tell how long they take.
+        let options = options.disable_statement_logging().options([
+            ("timezone", "UTC"),
+            ("synchronize_seqscans", "off"),
+            ("jit", "off"),
+        ]);
         let pool = PgPoolOptions::new().max_connections(connections_max).connect_with(options).await?;
         Ok(Self { pool })
     }

@@ -14,6 +14,7 @@
 
 mod apply;
 mod book;
+mod lanes;
 mod parse;
 
 use std::collections::BTreeMap;
@@ -73,16 +74,20 @@ pub struct Imported {
     pub warnings: Vec<String>,
 }
 
-/// Imports messages: each by itself, those of one folder in the order given, folders side by side.
+/// Imports messages: each by itself, those of one provider in the order given, providers side by side.
+///
+/// # Errors
+/// When the database is gone before anything was read; what is wrong with a message is told beside its path.
 pub async fn import(
     context: &Context,
     paths: Vec<PathBuf>,
-) -> Vec<(PathBuf, Result<Imported, FeedbackError>)> {
-    let mut lanes: BTreeMap<PathBuf, Vec<(usize, PathBuf)>> = BTreeMap::new();
+) -> Result<Vec<(PathBuf, Result<Imported, FeedbackError>)>, StoreError> {
+    let lanes = lanes::Lanes::open(context).await?;
+    let mut by_lane: BTreeMap<lanes::Lane, Vec<(usize, PathBuf)>> = BTreeMap::new();
     for (at, path) in paths.into_iter().enumerate() {
-        let lane = lane_of(&path);
-        lanes.entry(lane).or_default().push((at, path));
+        by_lane.entry(lanes.of(&path)).or_default().push((at, path));
     }
+    let lanes = by_lane;
     let stage = Arc::new(context.telemetry.stage("feedback", None));
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let slots = Arc::new(tokio::sync::Semaphore::new(workers));
@@ -109,12 +114,7 @@ pub async fn import(
         results.extend(joined.expect("import tasks do not panic"));
     }
     results.sort_by_key(|(at, ..)| *at);
-    results.into_iter().map(|(_, path, result)| (path, result)).collect()
-}
-
-/// Files that most likely come from one provider: those of one folder, or those that speak of one file of ours.
-fn lane_of(path: &Path) -> PathBuf {
-    path.parent().unwrap_or(path).to_owned()
+    Ok(results.into_iter().map(|(_, path, result)| (path, result)).collect())
 }
 
 async fn import_one(
