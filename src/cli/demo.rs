@@ -119,7 +119,7 @@ impl Demo {
         steps.done(
             "amounts worked out, orders made",
             &format!(
-                "{} orders over {} MAD, {} excluded",
+                "{} orders over {}, {} excluded",
                 format::count(made.orders as u64),
                 format::amount(made.ordered),
                 format::count(made.exclusions as u64)
@@ -181,7 +181,7 @@ impl Demo {
         let batches = fund::release(context, id, None, ACCOUNTANT).await?.into_inner();
         steps.done(
             &format!("{ACCOUNTANT} funds and releases"),
-            &format!("{} MAD reserved, {batches} batches", format::amount(amount)),
+            &format!("{} reserved, {batches} batches", format::amount(amount)),
         );
         Ok(())
     }

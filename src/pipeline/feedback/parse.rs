@@ -179,7 +179,16 @@ fn parse_pain002<R: std::io::BufRead>(
             }
             Pain002Item::Transaction(t) => {
                 entry += 1;
-                out.line(status_line(entry, t));
+                if foreign(&t.currency) {
+                    out.send(Parsed::Problem {
+                        kind: BreakKind::FaultyEntry,
+                        entry,
+                        cash: None,
+                        detail: FOREIGN.into(),
+                    });
+                } else {
+                    out.line(status_line(entry, t));
+                }
             }
             Pain002Item::Faulty { fault, .. } => {
                 entry += 1;
@@ -195,6 +204,12 @@ fn parse_pain002<R: std::io::BufRead>(
     let warnings = warnings(reader.warnings(), reader.warnings_dropped());
     out.send(Parsed::End { warnings });
     Ok(())
+}
+
+const FOREIGN: &str = "the currency is not MAD";
+
+fn foreign(currency: &str) -> bool {
+    !currency.is_empty() && currency != "MAD"
 }
 
 fn status_line(entry: u64, t: &TransactionStatus) -> Line {
@@ -246,6 +261,8 @@ struct CamtState {
     amount: Centimes,
     credit: bool,
     booked: bool,
+    /// Of another currency: its details are passed over.
+    foreign: bool,
     batch: Option<String>,
     lines: u64,
     cash: Centimes,
@@ -290,7 +307,12 @@ fn parse_camt<R: std::io::BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_>)
                 problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string())
             }
             CamtItem::Summary(_) => {}
-            CamtItem::Entry(entry) => state.begin(entry),
+            CamtItem::Entry(entry) => {
+                state.begin(entry);
+                if state.foreign {
+                    problem(out, BreakKind::FaultyEntry, state.entry, None, FOREIGN.into());
+                }
+            }
             CamtItem::FaultyEntry { fault, .. } => {
                 state.entry += 1;
                 problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string());
@@ -346,13 +368,19 @@ impl CamtState {
         self.batch = self.batch.take().filter(|id| !id.is_empty() && !entry.credit);
         self.lines = 0;
         self.cash = Centimes::ZERO;
-        if self.booked && self.statement_booked {
+        self.foreign = foreign(&entry.currency);
+        if self.foreign {
+            self.batch = None;
+        } else if self.booked && self.statement_booked {
             let sum = if entry.credit { &mut self.credits } else { &mut self.debits };
             *sum += entry.amount;
         }
     }
 
     fn detail(&mut self, detail: &Detail, out: &mut Out<'_>) {
+        if self.foreign {
+            return;
+        }
         self.lines += 1;
         let reference =
             EndToEndRef::parse(&detail.end_to_end_id).or_else(|| EndToEndRef::parse(&detail.instr_id));
@@ -382,6 +410,9 @@ impl CamtState {
 
     /// Whatever of the entry no detail stands for must be explained too.
     fn end(&mut self, out: &mut Out<'_>) {
+        if self.foreign {
+            return;
+        }
         let cash = |amount| Cash { amount, credit: self.credit };
         if let Some(original) = self.batch.take() {
             let booked = self.booked && self.statement_booked;
