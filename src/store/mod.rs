@@ -5,6 +5,7 @@ pub mod audit;
 pub mod batches;
 pub mod breaks;
 pub mod cluster;
+pub mod extracts;
 pub mod feedback;
 pub mod holds;
 pub mod households;

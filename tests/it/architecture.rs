@@ -1,0 +1,210 @@
+//! The arrows between modules, as the sources have them: one that runs back fails here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Who may use whom.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    (
+        "cli",
+        &[
+            "http",
+            "pipeline",
+            "rails",
+            "snapshot",
+            "store",
+            "config",
+            "telemetry",
+            "clock",
+            "domain",
+            "iso20022",
+        ],
+    ),
+    ("http", &["telemetry"]),
+    ("pipeline", &["store", "rails", "iso20022", "snapshot", "config", "telemetry", "clock", "domain"]),
+    ("rails", &["iso20022", "domain"]),
+    ("store", &["domain"]),
+    ("snapshot", &["domain"]),
+    ("iso20022", &["domain"]),
+    ("config", &["domain"]),
+    ("telemetry", &["domain"]),
+    ("clock", &[]),
+    ("domain", &[]),
+];
+
+/// What the core must not know: the world outside.
+const OUTSIDE: &[&str] =
+    &["tokio", "sqlx", "std::env", "std::fs", "std::net", "SystemTime", "now_utc", "rand_chacha"];
+
+const LINES_MAX: usize = 600;
+
+struct Source {
+    path: PathBuf,
+    module: String,
+    /// Without comments, texts and tests.
+    code: String,
+    lines: usize,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a source folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let relative = path.strip_prefix(&root).expect("below src").to_owned();
+                let text = fs::read_to_string(&path).expect("a source");
+                let first = relative.iter().next().expect("a name").to_string_lossy();
+                let module = first.trim_end_matches(".rs").to_owned();
+                let stem = relative.file_stem().expect("a name").to_string_lossy().into_owned();
+                let is_test = stem == "testing" || stem == "tests" || stem.ends_with("_tests");
+                let code = if is_test { String::new() } else { plain(&text) };
+                found.push(Source { lines: text.lines().count(), path: relative, module, code });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Drops comments, texts and what stands after the first `#[cfg(test)]` that begins a block at the file's end.
+fn plain(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let mut code = String::new();
+    for line in text.lines() {
+        let line = line.split("//").next().unwrap_or_default();
+        for (at, piece) in line.split('"').enumerate() {
+            code.push_str(if at % 2 == 0 { piece } else { "\"\"" });
+        }
+        code.push('\n');
+    }
+    code
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Modules named by `crate::x` or `crate::{x, …}`.
+fn used(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        if code[..at].ends_with(is_name) || code[..at].ends_with('$') {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let inner: String = group
+                .chars()
+                .take_while(|c| {
+                    depth += i32::from(*c == '{') - i32::from(*c == '}');
+                    depth >= 0
+                })
+                .collect();
+            found.extend(
+                inner.split(',').map(|p| p.trim().chars().take_while(|c| is_name(*c)).collect::<String>()),
+            );
+        } else {
+            found.insert(rest.chars().take_while(|c| is_name(*c)).collect());
+        }
+    }
+    found.remove("");
+    found
+}
+
+/// Whether a word stands in the code by itself.
+fn has_word(code: &str, word: &str) -> bool {
+    code.match_indices(word)
+        .any(|(at, _)| !code[..at].ends_with(is_name) && !code[at + word.len()..].starts_with(is_name))
+}
+
+#[test]
+fn arrows_do_not_run_back() {
+    let arrows: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    for source in sources().iter().filter(|s| s.module != "lib") {
+        let Some(allowed) = arrows.get(source.module.as_str()) else {
+            faults.push(format!("{}: module `{}` has no line here", source.path.display(), source.module));
+            continue;
+        };
+        let program = source.code.contains("sarf::").then(|| used(&source.code.replace("sarf::", "crate::")));
+        for target in used(&source.code).into_iter().chain(program.unwrap_or_default()) {
+            seen.insert((source.module.clone(), target.clone()));
+            if target != source.module && !allowed.contains(&target.as_str()) {
+                faults.push(format!("{}: {} → {target}", source.path.display(), source.module));
+            }
+        }
+    }
+    faults.sort();
+    faults.dedup();
+    assert_eq!(faults, Vec::<String>::new());
+    // Were nothing read, nothing could fail.
+    for (from, to) in [
+        ("main", "cli"),
+        ("cli", "pipeline"),
+        ("pipeline", "store"),
+        ("store", "domain"),
+        ("rails", "iso20022"),
+    ] {
+        assert!(seen.contains(&(from.to_owned(), to.to_owned())), "{from} → {to} was not seen");
+    }
+}
+
+#[test]
+fn the_core_does_not_know_the_world() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|s| s.module == "domain") {
+        faults.extend(
+            OUTSIDE
+                .iter()
+                .filter(|w| has_word(&source.code, w))
+                .map(|w| format!("{}: {w}", source.path.display())),
+        );
+    }
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn no_floats_near_money() {
+    let near =
+        |s: &&Source| ["domain", "iso20022", "store", "pipeline", "rails"].contains(&s.module.as_str());
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(near) {
+        faults.extend(
+            ["f32", "f64"]
+                .iter()
+                .filter(|w| has_word(&source.code, w))
+                .map(|w| format!("{}: {w}", source.path.display())),
+        );
+    }
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let faults: Vec<String> = sources()
+        .iter()
+        .filter(|s| s.lines > LINES_MAX)
+        .map(|s| format!("{}: {} lines", s.path.display(), s.lines))
+        .collect();
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn the_reader_of_sources_sees_what_it_should() {
+    let check = |code: &str, expected: &[&str]| {
+        assert_eq!(used(&plain(code)), expected.iter().map(|e| (*e).to_owned()).collect(), "{code}");
+    };
+    check("use crate::store::runs;", &["store"]);
+    check("use crate::{cli::ui, store::{runs, Store}, domain};", &["Store", "cli", "domain", "store"]);
+    check("let x = crate::pipeline::hex(y); // crate::cli", &["pipeline"]);
+    check("let x = \"crate::cli\"; mycrate::http::x()", &[]);
+    check("use crate::domain;\n#[cfg(test)]\nmod tests {\nuse crate::cli;\n}", &["domain"]);
+}

@@ -1,0 +1,111 @@
+//! Temporary homes, the configuration in the tree, and the bank files in an outbox.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sarf::domain::money::Centimes;
+
+/// A folder that is removed when the test passes, and kept and named when it fails. Its path is short, since a
+/// PostgreSQL socket may lie in it.
+pub struct TempHome(PathBuf);
+
+impl TempHome {
+    pub fn new(what: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("sarf-it-{}-{what}{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempHome {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("left for a look: {}", self.0.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// The configuration in the tree.
+pub fn config_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
+}
+
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder to copy").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+/// A bank file as it lies in the outbox.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub path: PathBuf,
+    pub provider: String,
+    pub message_id: String,
+    pub debtor_account: String,
+    pub control_sum: Centimes,
+    /// End-to-end id, UETR, amount.
+    pub orders: Vec<(String, String, Centimes)>,
+}
+
+/// All bank files of an outbox, by name.
+pub fn sent_files(outbox: &Path) -> Vec<Sent> {
+    let mut files = Vec::new();
+    for provider in fs::read_dir(outbox).expect("an outbox").flatten() {
+        for entry in fs::read_dir(provider.path()).expect("a provider's folder").flatten() {
+            if entry.path().extension().is_some_and(|e| e == "xml") {
+                files.push(read_sent(&entry.path(), &provider.file_name().to_string_lossy()));
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+fn read_sent(path: &Path, provider: &str) -> Sent {
+    let text = fs::read_to_string(path).expect("a bank file");
+    let (head, body) = text.split_once("<CdtTrfTxInf>").expect("a bank file has orders");
+    let money = |text: &str| text.parse::<Centimes>().expect("an amount");
+    let debtor = within(head, "<DbtrAcct>", "</DbtrAcct>");
+    let orders = body.split("<CdtTrfTxInf>").map(|order| {
+        let amount = within(order, "<InstdAmt Ccy=\"MAD\">", "</InstdAmt>");
+        (
+            within(order, "<EndToEndId>", "</").to_owned(),
+            within(order, "<UETR>", "</").to_owned(),
+            money(amount),
+        )
+    });
+    Sent {
+        path: path.to_owned(),
+        provider: provider.to_owned(),
+        message_id: within(head, "<MsgId>", "</MsgId>").to_owned(),
+        debtor_account: debtor
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>()
+            .trim_start_matches("64")
+            .to_owned(),
+        control_sum: money(within(head, "<CtrlSum>", "</CtrlSum>")),
+        orders: orders.collect(),
+    }
+}
+
+fn within<'a>(text: &'a str, open: &str, close: &str) -> &'a str {
+    let rest = text.split_once(open).unwrap_or_else(|| panic!("no {open}")).1;
+    rest.split_once(close).unwrap_or_else(|| panic!("no {close}")).0
+}

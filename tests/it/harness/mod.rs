@@ -1,0 +1,16 @@
+//! What scenarios stand on: one PostgreSQL for the whole process, a database and a home for each test ([`Bed`]), the
+//! real program ([`Program`]), hand-made snapshots ([`Registry`]).
+//!
+//! Guarantee: nothing is left running and, where tests pass, nothing on the disk.
+//! Limit: without PostgreSQL on the machine scenarios say so and pass.
+
+mod bed;
+mod cluster;
+mod files;
+mod program;
+mod registry;
+
+pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, RATES, period};
+pub use files::{Sent, TempHome, config_folder, copy_folder, sent_files};
+pub use program::{Program, Ran};
+pub use registry::{Registry, rib};

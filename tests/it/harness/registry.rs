@@ -1,0 +1,129 @@
+//! A hand-made snapshot: sound households, one by one, whose fields a test then spoils.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use sarf::domain::ids::{Code, Idcs};
+use sarf::domain::rib::Rib;
+use sarf::snapshot::{
+    FORMAT, HOUSEHOLD_COLUMNS, Kind, MANIFEST_FILE, MEMBER_COLUMNS, Manifest, Part, Sha256Hex,
+};
+use sha2::{Digest as _, Sha256};
+use time::macros::datetime;
+
+use super::period;
+
+type Row = BTreeMap<&'static str, String>;
+
+/// A sound RIB at a bank.
+pub fn rib(bank: &str, account: u32) -> String {
+    Rib::compose(bank, "810", &format!("{account:016}")).expect("a RIB").reveal().to_owned()
+}
+
+#[derive(Default)]
+pub struct Registry {
+    households: Vec<Row>,
+    members: Vec<Row>,
+}
+
+impl Registry {
+    /// Adds a sound household with one adult and one small child, paid to a bank account; its number.
+    pub fn household(&mut self) -> usize {
+        let number = self.households.len();
+        let n = u32::try_from(number).expect("few households") + 1;
+        let person = |part: u32| Idcs::from_stem(200_000_000 + n * 10 + part).reveal().to_string();
+        let id = format!("H{n:06}");
+        let fields = [
+            ("household_id", id.clone()),
+            ("region", "Souss-Massa".into()),
+            ("province", "Tiznit".into()),
+            ("commune", "Tafraout".into()),
+            ("rsu_score", "5.5".into()),
+            ("head_idcs", person(1)),
+            ("head_resident", "true".into()),
+            ("payee_idcs", person(1)),
+            (
+                "payee_name",
+                format!("Payee {}", "ABCDEFGHIJKLMNOPQRSTUVWXYZ".chars().nth(number % 26).expect("a letter")),
+            ),
+            ("payee_relation", "husband".into()),
+            ("payee_deceased", "false".into()),
+            ("phone", format!("+2126{:08}", 10_000_000 + n)),
+            ("means", "bank_account".into()),
+            ("account", rib("007", n)),
+        ];
+        self.households.push(fields.into());
+        for (part, born) in [(1, "1985-03-02"), (2, "2023-05-06")] {
+            let fields = [
+                ("household_id", id.clone()),
+                ("idcs", person(part)),
+                ("birth_date", born.into()),
+                ("sex", "female".into()),
+                ("in_school", "false".into()),
+                ("father_orphan", "false".into()),
+                ("severe_disability", "false".into()),
+                ("in_institution", "false".into()),
+            ];
+            self.members.push(fields.into());
+        }
+        number
+    }
+
+    /// Changes fields of a household.
+    pub fn set(&mut self, household: usize, fields: &[(&'static str, &str)]) {
+        for (column, value) in fields {
+            assert!(HOUSEHOLD_COLUMNS.contains(column), "{column}");
+            self.households[household].insert(column, (*value).to_owned());
+        }
+    }
+
+    pub fn get(&self, household: usize, column: &str) -> String {
+        self.households[household].get(column).cloned().unwrap_or_default()
+    }
+
+    /// Changes fields of a household's adult (0) or child (1).
+    pub fn set_member(&mut self, household: usize, member: usize, fields: &[(&'static str, &str)]) {
+        for (column, value) in fields {
+            assert!(MEMBER_COLUMNS.contains(column), "{column}");
+            self.members[household * 2 + member].insert(column, (*value).to_owned());
+        }
+    }
+
+    pub fn member(&self, household: usize, member: usize, column: &str) -> String {
+        self.members[household * 2 + member].get(column).cloned().unwrap_or_default()
+    }
+
+    /// Writes the snapshot as it is, with a manifest that is true of it.
+    pub fn write(&self, folder: &Path) {
+        fs::create_dir_all(folder).expect("a folder");
+        let parts = vec![
+            part(folder, Kind::Households, &HOUSEHOLD_COLUMNS, &self.households),
+            part(folder, Kind::Members, &MEMBER_COLUMNS, &self.members),
+        ];
+        let manifest = Manifest {
+            format: FORMAT.to_owned(),
+            programme: Code::parse("dss").expect("a code"),
+            period: period(),
+            source: "a test".to_owned(),
+            created_at: datetime!(2026-11-20 08:00 UTC),
+            parts,
+            control_totals: None,
+        };
+        let text = serde_json::to_string_pretty(&manifest).expect("a manifest");
+        fs::write(folder.join(MANIFEST_FILE), text).expect("the manifest is written");
+    }
+}
+
+fn part(folder: &Path, kind: Kind, columns: &[&'static str], rows: &[Row]) -> Part {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(columns).expect("a header");
+    for row in rows {
+        let fields = columns.iter().map(|c| row.get(c).map_or("", String::as_str));
+        writer.write_record(fields).expect("a row");
+    }
+    let bytes = writer.into_inner().expect("memory does not fail");
+    let file = format!("{kind}.csv");
+    fs::write(folder.join(&file), &bytes).expect("the part is written");
+    Part { file, kind, rows: rows.len() as u64, sha256: Sha256Hex(Sha256::digest(&bytes).into()) }
+}
