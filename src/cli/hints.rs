@@ -10,6 +10,7 @@ use crate::pipeline::hold::HoldError;
 use crate::pipeline::intake::IntakeError;
 use crate::pipeline::order::OrderError;
 use crate::pipeline::reconcile::CloseError;
+use crate::pipeline::report::ReportError;
 use crate::pipeline::{Refusal, feedback::FeedbackError};
 use crate::rails::bank_file::DeliveryError;
 use crate::snapshot::SnapshotError;
@@ -95,6 +96,16 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             DispatchError::Delivery(_) => {
                 Some("start the command again: what was delivered stays, the rest is written anew".into())
             }
+        };
+    }
+    if let Some(e) = error.downcast_ref::<ReportError>() {
+        return match e {
+            ReportError::Refused(e) => of_refusal(e),
+            ReportError::Store(e) => of_store(e),
+            ReportError::Unaccounted { .. } | ReportError::Differs { .. } => {
+                Some("find out which guarantee is broken: sarf verify".into())
+            }
+            _ => Some("see that the folder can be written and the disk has room, then start again".into()),
         };
     }
     if let Some(e) = error.downcast_ref::<Refusal>() {

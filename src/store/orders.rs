@@ -199,23 +199,6 @@ pub const STATE_SQL: &str = "case
     when b.state in ('released', 'dispatching') then 'released'
     else 'planned' end";
 
-/// Joins for [`STATE_SQL`] over a set of orders `o` of one run `r`.
-pub fn state_joins(run: RunId) -> String {
-    let (low, high) = bounds(run);
-    format!(
-        "left join (select order_id from order_hold where released_at is null and order_id >= {low} and order_id < {high}
-                     group by order_id) h on h.order_id = o.order_id
-         left join (select order_id, max(step) as step from outcome_{run} group by order_id) x on x.order_id = o.order_id
-         left join (select order_id, max(missed_batch) as missed from order_hold
-                     where missed_batch is not null and order_id >= {low} and order_id < {high} group by order_id) m
-                on m.order_id = o.order_id
-         left join batch_member bm on bm.order_id = o.order_id
-         left join batch b on b.run_id = {run} and case when m.order_id is null
-                then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                else b.id = bm.batch_id end"
-    )
-}
-
 /// Finds orders of a household, or one order by its number, newest first.
 ///
 /// # Errors
@@ -249,7 +232,6 @@ async fn find_in_run(
     order: Option<OrderId>,
 ) -> Result<Vec<OrderDetail>, StoreError> {
     use sqlx::Row as _;
-    // The joins of one order are written for one order: the set form would aggregate all outcomes of the run.
     let sql = format!(
         "select o.order_id, o.household_id, o.period, u.code, o.attempt, p.code, v.code, o.wave, o.entitled, o.offset_amount,
                 o.amount, {STATE_SQL}, o.components
