@@ -12,6 +12,8 @@ import urllib.error
 import urllib.request
 
 START_SECONDS_MAX = 20
+# How the bank says that it refuses a whole file: an answer like any other.
+FILE_REFUSED = 422
 
 
 class BankError(Exception):
@@ -60,6 +62,8 @@ class Bank:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
+            if is_file and error.code == FILE_REFUSED:
+                return json.load(error)
             said = error.read().decode(errors="replace")
             raise BankError(f"{method} {path}: {error.code} {said[:400]}") from None
 
