@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use super::app::App;
 use super::ui::{Align, Exit, format};
+use crate::iso20022::values::MessageKind;
 use crate::pipeline::feedback::{self, FeedbackError, Imported};
 
 /// Feedback.
@@ -94,7 +95,9 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
         }
         text
     };
-    let failed = results.iter().any(|(_, r)| r.is_err());
+    // Banks send other messages too; those are told of, not refused.
+    let unread = |e: &FeedbackError| matches!(e, FeedbackError::Kind(kind) if *kind != MessageKind::Unknown);
+    let failed = results.iter().any(|(_, r)| r.as_ref().is_err_and(|e| !unread(e)));
     let broken = results.iter().any(|(_, r)| r.as_ref().is_ok_and(|i| i.counts.breaks > 0));
     if app.output.is_json() {
         let lines: Vec<serde_json::Value> = results
@@ -145,7 +148,7 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
                     String::new(),
                     String::new(),
                     String::new(),
-                    format!("REFUSED: {}", chain(error)),
+                    if unread(error) { chain(error) } else { format!("REFUSED: {}", chain(error)) },
                 ],
             })
             .collect();

@@ -16,13 +16,13 @@ use sarf::config::Config;
 use sarf::domain::ids::{RunId, SnapshotId};
 use sarf::domain::run::RunKind;
 use sarf::pipeline::{Context, dispatch, feedback, hex, intake, order};
+use sarf::store::Store;
 use sarf::store::cluster::{self, ClusterError, Server};
-use sarf::store::{Store, orders};
 use sarf::telemetry::Telemetry;
 use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;
 
-use crate::harness::{Program, TempHome, config_folder, copy_folder, sent_files};
+use crate::harness::{Program, TempHome, config_folder, copy_folder, sent_files, standing_sql};
 
 const KILLS: usize = 5;
 
@@ -127,7 +127,9 @@ impl Scene {
         cluster::recreate_database(&options.database("postgres"), "calm", Some("sarf"))
             .await
             .expect("a copy");
-        let context = self.context("calm", self.calm.path()).await;
+        // Both would write the same files; only one of them may write where they are read from.
+        let home = if matches!(stage, Stage::Dispatch) { self.calm.path() } else { self.home.path() };
+        let context = self.context("calm", home).await;
         self.undisturbed(&context, stage).await;
         let expected = picture(&context).await;
         context.store.pool().close().await;
@@ -260,8 +262,7 @@ async fn picture(context: &Context) -> Vec<String> {
         .expect("runs")
     {
         let run = RunId::new(run);
-        let (state, joins, leaf) = (orders::STATE_SQL, orders::state_joins(run), orders::leaf(run));
-        lines.extend(rows(format!("select o.household_id || ' ' || {state} from {leaf} o join run r on r.id = {run} {joins} order by 1")).await);
+        lines.extend(rows(standing_sql(run)).await);
     }
     lines.extend(files(
         context,

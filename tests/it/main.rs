@@ -3,7 +3,13 @@
 #![allow(missing_docs, reason = "tests are read, not called")]
 
 mod architecture;
+mod cli;
 mod crash;
 mod feedback_any_order;
+mod feedback_faults;
+mod four_eyes;
 mod harness;
+mod holds;
+mod intake;
+mod ledger;
 mod month;

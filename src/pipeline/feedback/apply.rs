@@ -22,6 +22,10 @@ use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, Run};
 use crate::store::{StoreError, Tx, reference};
 
+/// Reasons that refuse a second delivery of a file or an order (ISO external codes). They say nothing of the first,
+/// which may be paid: what is rejected for one of them must never be paid again for it.
+const SECOND_DELIVERY: [&str; 7] = ["DUPL", "AM05", "DU01", "DU02", "DU03", "DU04", "DU05"];
+
 /// A run as this message has met it.
 pub(super) struct KnownRun {
     pub run: Run,
@@ -211,7 +215,9 @@ impl<'a> Applier<'a> {
         }
         let Some(status) = status else { return Ok(()) };
         self.counts.entries += 1;
+        let second = event_of(status) == Some(OrderEvent::Reject) && SECOND_DELIVERY.contains(&reason);
         let step = match event_of(status) {
+            _ if second => 0,
             // A settled file is settled once the account statement agrees; until then it is accepted.
             Some(OrderEvent::Accept | OrderEvent::Settle) => 1,
             Some(OrderEvent::Reject) => 4,
@@ -228,6 +234,10 @@ impl<'a> Applier<'a> {
         )
         .await?;
         match step {
+            0 if second => {
+                let detail = "refused as a second delivery; what was delivered first stands".to_owned();
+                self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail);
+            }
             0 => self.counts.noted += 1,
             1 => self.accept_batch(run, at),
             _ => self.reject_batch(run, at),
@@ -527,6 +537,12 @@ impl<'a> Applier<'a> {
             self.counts.noted += 1;
             return;
         };
+        if event == OrderEvent::Reject && line.reason.as_deref().is_some_and(|r| SECOND_DELIVERY.contains(&r))
+        {
+            let detail = "refused as a second delivery; what was delivered first stands".to_owned();
+            self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
+            return;
+        }
         let state = current(batch.state, facts);
         let step = step_of(event, line.booked);
         let effect = state.after(event);
@@ -543,6 +559,22 @@ impl<'a> Applier<'a> {
                     line.amount,
                     format!("{event:?} of an order that is {state}"),
                 );
+            }
+            // The whole file was rejected before; this tells the order's own reason.
+            Effect::Already
+                if event == OrderEvent::Reject && state == OrderState::Rejected && !facts.steps.has(step) =>
+            {
+                let before = facts.steps.state();
+                facts.steps = facts.steps.with(step);
+                explain_rejection(&mut batch.figures, before, facts.amount.get());
+                feedback::push_outcome(
+                    &mut self.outcomes,
+                    facts.order,
+                    step,
+                    self.message,
+                    line.reason.as_deref(),
+                );
+                self.counts.applied += 1;
             }
             Effect::Already if !confirms => match line.cash {
                 Some(cash) if facts.steps.has(step) => {
@@ -631,6 +663,21 @@ fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<&'b mut 
                 && left(b)
         }
     })
+}
+
+/// An order of a wholly rejected file gets an outcome of its own; it is among the file's rejected ones already.
+fn explain_rejection(figures: &mut BatchFigures, before: Option<OrderState>, amount: i64) {
+    match before {
+        None => {
+            figures.outcomes += 1;
+            figures.outcomes_amount += amount;
+        }
+        Some(OrderState::Accepted) => {
+            figures.accepted -= 1;
+            figures.accepted_amount -= amount;
+        }
+        _ => {}
+    }
 }
 
 /// Keeps the batch's figures as an order goes from its own state `before` to that of its steps.

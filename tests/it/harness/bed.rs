@@ -38,6 +38,25 @@ pub fn period() -> Period {
     "2026-11".parse().expect("a period")
 }
 
+/// Household and state of every order of a run, in sets: another way than the engine's own, which walks the rows.
+pub fn standing_sql(run: RunId) -> String {
+    let ((low, high), leaf, state) = (orders::bounds(run), orders::leaf(run), orders::STATE_SQL);
+    format!(
+        "select o.household_id || ' ' || {state} from {leaf} o join run r on r.id = {run}
+           left join (select order_id from order_hold where released_at is null and order_id >= {low} and order_id < {high}
+                       group by order_id) h on h.order_id = o.order_id
+           left join (select order_id, max(step) as step from outcome_{run} group by order_id) x on x.order_id = o.order_id
+           left join (select order_id, max(missed_batch) as missed from order_hold
+                       where missed_batch is not null and order_id >= {low} and order_id < {high} group by order_id) m
+                  on m.order_id = o.order_id
+           left join batch_member bm on bm.order_id = o.order_id
+           left join batch b on b.run_id = {run} and case when m.order_id is null
+                  then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
+                  else b.id = bm.batch_id end
+          order by 1"
+    )
+}
+
 pub struct Bed {
     pub context: Context,
     home: Arc<TempHome>,
@@ -157,9 +176,9 @@ impl Bed {
         run
     }
 
-    /// Takes a computed run on to a state.
+    /// Takes a run on to a state.
     pub async fn take_to(&self, run: RunId, state: RunState) {
-        let context = &self.context;
+        let (context, from) = (&self.context, self.state(run).await);
         for step in [
             RunState::Submitted,
             RunState::Approved,
@@ -167,8 +186,8 @@ impl Bed {
             RunState::Dispatching,
             RunState::Settling,
         ] {
-            if step > state {
-                return;
+            if step <= from || step > state {
+                continue;
             }
             match step {
                 RunState::Submitted => {
@@ -178,7 +197,7 @@ impl Bed {
                 RunState::Approved => drop(approve::approve(context, run, APPROVER).await.expect("approved")),
                 RunState::Funded => drop(fund::fund(context, run, ACCOUNTANT).await.expect("funded")),
                 RunState::Dispatching => {
-                    drop(fund::release(context, run, None, ACCOUNTANT).await.expect("released"))
+                    assert!(fund::release(context, run, None, ACCOUNTANT).await.expect("released").is_now());
                 }
                 _ => drop(dispatch::dispatch(context, run).await.expect("dispatched")),
             }
@@ -249,8 +268,7 @@ impl Bed {
 
     /// Where every order stands: household and state.
     pub async fn order_states(&self, run: RunId) -> Vec<String> {
-        let (state, joins, leaf) = (orders::STATE_SQL, orders::state_joins(run), orders::leaf(run));
-        self.rows(&format!("select o.household_id || ' ' || {state} from {leaf} o join run r on r.id = {run} {joins} order by 1")).await
+        self.rows(&standing_sql(run)).await
     }
 
     /// Kinds of open breaks, with how many.

@@ -15,6 +15,7 @@ use sarf::store::Store;
 use sarf::store::cluster::{self, ClusterError};
 use sarf::store::operators::{self, Role};
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{ACCOUNTANT, APPROVER, PREPARER, config_folder};
 
@@ -75,8 +76,20 @@ async fn private() -> Option<Shared> {
     };
     let keeper = keep(&home);
     let options = server.connect_options();
+    without_waiting_for_the_disk(&options).await;
     server.stop().await.expect("leaving the server to its keeper");
     Some(Shared { options, external: false, _keeper: Some(keeper) })
+}
+
+/// These databases live for a test only; the crash scenario has a server of its own, as it comes.
+async fn without_waiting_for_the_disk(options: &PgConnectOptions) {
+    let mut connection = options.connect().await.expect("the server answers");
+    for sql in
+        ["alter system set fsync = off", "alter system set full_page_writes = off", "select pg_reload_conf()"]
+    {
+        sqlx::query(sql).execute(&mut connection).await.expect(sql);
+    }
+    connection.close().await.expect("the connection is closed");
 }
 
 /// Starts the keeper and waits until it uses the server.

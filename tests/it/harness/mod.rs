@@ -10,7 +10,7 @@ mod files;
 mod program;
 mod registry;
 
-pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, RATES, period};
+pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, period, standing_sql};
 pub use files::{Sent, TempHome, config_folder, copy_folder, sent_files};
 pub use program::{Program, Ran};
 pub use registry::{Registry, rib};

@@ -59,7 +59,7 @@ impl Registry {
                 ("household_id", id.clone()),
                 ("idcs", person(part)),
                 ("birth_date", born.into()),
-                ("sex", "female".into()),
+                ("sex", "F".into()),
                 ("in_school", "false".into()),
                 ("father_orphan", "false".into()),
                 ("severe_disability", "false".into()),
