@@ -41,7 +41,8 @@ impl Breaks {
                 if !reconcile::resolve_break(&app.context, id, &actor.name, &why).await? {
                     anyhow::bail!("break `{id}` is not open");
                 }
-                app.output.note(&format!("break {id} resolved"));
+                app.output.line(&format!("break {id}: resolved"));
+                app.output.json(&serde_json::json!({ "break": id, "resolved": true }))?;
                 Ok(Exit::Done)
             }
         }

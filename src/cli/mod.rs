@@ -130,9 +130,11 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli, output: &Output) -> Exit {
+    // A service listens for the signal itself: it is its normal end.
+    let serving = matches!(cli.command, Command::Serve(_));
     let result = tokio::select! {
         result = execute(cli, output) => result,
-        () = interrupted() => Err(anyhow::anyhow!("interrupted; what was committed stays, and the command can be started again")),
+        () = interrupted(), if !serving => Err(anyhow::anyhow!("interrupted; what was committed stays, and the command can be started again")),
     };
     result.unwrap_or_else(|error| {
         let what = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
@@ -174,8 +176,8 @@ async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Serve(command) => command.run(&app).await,
         Command::Operator(command) => command.run(&app).await,
         Command::Migrate => {
-            output.note("the schema is up to date");
-            Ok(Exit::Done)
+            output.line("the schema is up to date");
+            output.json(&serde_json::json!({ "migrated": true })).map(|()| Exit::Done).map_err(Into::into)
         }
         Command::Demo(_) | Command::Generate(_) | Command::Config(_) | Command::Sandbox(_) => {
             unreachable!("handled above")

@@ -4,7 +4,6 @@ use clap::Subcommand;
 
 use super::app::App;
 use super::ui::{Align, Exit};
-use crate::store::audit::{self, Decision};
 use crate::store::operators::{self, Role};
 
 /// People.
@@ -28,28 +27,14 @@ impl Operator {
         match self {
             Self::Add { name, role } => {
                 let now = app.context.clock.now();
-                if operators::add(store, &name, role, now).await? {
-                    let mut tx = store.begin().await?;
-                    let decision = Decision {
-                        actor: "sarf",
-                        action: "operator.add",
-                        subject: &format!("operator {name}"),
-                        detail: role.as_str(),
-                        at: now,
-                    };
-                    audit::append_in_tx(&mut tx, decision).await?;
-                    tx.commit().await?;
-                    app.output.line(&format!("operator {name}: {role}"));
-                } else {
-                    let known = operators::list(store).await?.into_iter().find(|o| o.name == name);
-                    if let Some(known) = known.filter(|k| k.role != role) {
-                        anyhow::bail!(
-                            "operator `{name}` is {} already, and no one holds two roles",
-                            known.role
-                        );
-                    }
-                    app.output.line(&format!("operator {name}: {role} before; nothing changed"));
+                let added = operators::add(store, &name, role, now).await?;
+                let known = operators::list(store).await?.into_iter().find(|o| o.name == name);
+                if let Some(known) = known.filter(|k| k.role != role) {
+                    anyhow::bail!("operator `{name}` is {} already, and no one holds two roles", known.role);
                 }
+                let when = if added { "" } else { " before; nothing changed" };
+                app.output.line(&format!("operator {name}: {role}{when}"));
+                app.output.json(&serde_json::json!({ "operator": name, "role": role, "done_now": added }))?;
             }
             Self::List => {
                 let people = operators::list(store).await?;

@@ -52,6 +52,8 @@ impl Order {
         let what = if held { "held" } else { "let go" };
         let when = if done.is_now() { "" } else { " before; nothing changed" };
         app.output.line(&format!("order {}: {what}{when}", order.get()));
+        app.output
+            .json(&serde_json::json!({ "order": order.get(), "held": held, "done_now": done.is_now() }))?;
         Ok(Exit::Done)
     }
 }

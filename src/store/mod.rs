@@ -21,6 +21,8 @@ pub mod runs;
 pub mod snapshots;
 pub mod standing;
 
+use std::time::Duration;
+
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool, Postgres, Transaction};
 
@@ -69,7 +71,11 @@ impl Store {
             ("synchronize_seqscans", "off"),
             ("jit", "off"),
         ]);
-        let pool = PgPoolOptions::new().max_connections(connections_max).connect_with(options).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await?;
         Ok(Self { pool })
     }
 

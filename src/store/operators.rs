@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::audit::{self, Decision};
 use super::{Store, StoreError};
 use crate::domain::household::listed;
 
@@ -29,19 +30,28 @@ pub struct Operator {
     pub active: bool,
 }
 
-/// Adds a person; `false` when the name is there already with the same role.
+/// Adds a person, with its audit record; `false` when the name is there already.
 ///
 /// # Errors
 /// [`StoreError::Database`] with the constraint `operator_name_check` on a malformed name.
 pub async fn add(store: &Store, name: &str, role: Role, at: OffsetDateTime) -> Result<bool, StoreError> {
+    let mut tx = store.begin().await?;
     let done =
         sqlx::query("insert into operator (name, role, added_at) values ($1, $2, $3) on conflict do nothing")
             .bind(name)
             .bind(role.as_str())
             .bind(at)
-            .execute(store.pool())
+            .execute(&mut *tx)
             .await?;
-    Ok(done.rows_affected() == 1)
+    let added = done.rows_affected() == 1;
+    if added {
+        let subject = format!("operator {name}");
+        let decision =
+            Decision { actor: "sarf", action: "operator.add", subject: &subject, detail: role.as_str(), at };
+        audit::append_in_tx(&mut tx, decision).await?;
+    }
+    tx.commit().await?;
+    Ok(added)
 }
 
 /// Finds a person.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use sqlx::postgres::PgPoolCopyExt as _;
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::mpsc;
 
 use super::StoreError;
 
@@ -183,6 +184,71 @@ impl<'c> CopyOut<'c> {
             };
         }
         Ok(Some(CopyRow { bytes, at: 2 }))
+    }
+}
+
+/// Rows that a task of their own reads ahead, so that the socket is drained while the caller works.
+pub struct CopyAhead {
+    chunk: std::vec::IntoIter<CopyRow>,
+    receiver: mpsc::Receiver<Result<Vec<CopyRow>, StoreError>>,
+    /// The last chunk, which is shorter than the others, has come.
+    ended: bool,
+}
+
+/// Rows handed over at once, and how many such chunks wait at most.
+const AHEAD_ROWS: usize = 1_000;
+const AHEAD_CHUNKS: usize = 4;
+
+impl CopyAhead {
+    /// Begins to read `source` (see [`CopyOut::begin`]) on a connection out of the pool.
+    pub fn open(pool: &PgPool, source: String) -> Self {
+        let (sender, receiver) = mpsc::channel(AHEAD_CHUNKS);
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            if let Err(error) = read_ahead(&pool, &source, &sender).await {
+                // Nobody is left to be told once the caller has gone.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Self { chunk: Vec::new().into_iter(), receiver, ended: false }
+    }
+
+    /// The next row, or `None` after the last.
+    ///
+    /// # Errors
+    /// When the query is refused or the connection is lost.
+    pub async fn next(&mut self) -> Result<Option<CopyRow>, StoreError> {
+        loop {
+            if let Some(row) = self.chunk.next() {
+                return Ok(Some(row));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            // A reader that went away without its last chunk must never pass for the end of the rows.
+            let chunk = self.receiver.recv().await.ok_or(StoreError::Corrupt("stream of rows"))??;
+            self.ended = chunk.len() < AHEAD_ROWS;
+            self.chunk = chunk.into_iter();
+        }
+    }
+}
+
+async fn read_ahead(
+    pool: &PgPool,
+    source: &str,
+    sender: &mpsc::Sender<Result<Vec<CopyRow>, StoreError>>,
+) -> Result<(), StoreError> {
+    let mut rows = CopyOut::open(pool, source).await?;
+    loop {
+        let mut chunk = Vec::with_capacity(AHEAD_ROWS);
+        while chunk.len() < AHEAD_ROWS {
+            let Some(row) = rows.next().await? else { break };
+            chunk.push(row);
+        }
+        let ended = chunk.len() < AHEAD_ROWS;
+        if sender.send(Ok(chunk)).await.is_err() || ended {
+            return Ok(());
+        }
     }
 }
 

@@ -178,7 +178,7 @@ fn served(program: &Program) -> String {
     let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
     assert!(stopped.success());
     drop(lines);
-    child.wait().expect("it ends");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "an ended service exits with 0");
     metrics.split_once("\r\n\r\n").expect("a body").1.to_owned()
 }
 

@@ -15,6 +15,7 @@
 mod apply;
 mod book;
 mod lanes;
+mod lines;
 mod parse;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -48,6 +50,9 @@ pub enum FeedbackError {
     /// Another kind of message.
     #[error("is a {0:?} message, which is not read here")]
     Kind(MessageKind),
+    /// The database was gone before it was this message's turn.
+    #[error("was not tried: the database is gone")]
+    NotTried,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -90,6 +95,7 @@ pub async fn import(
     let lanes = by_lane;
     let stage = Arc::new(context.telemetry.stage("feedback", None));
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let gone = Arc::new(AtomicBool::new(false));
     let slots = Arc::new(tokio::sync::Semaphore::new(workers));
     let mut tasks = tokio::task::JoinSet::new();
     // Longest lane first, so that the last worker is not left with it.
@@ -99,11 +105,20 @@ pub async fn import(
     });
     for lane in lanes {
         let (context, stage, slots) = (context.clone(), Arc::clone(&stage), Arc::clone(&slots));
+        let gone = Arc::clone(&gone);
         tasks.spawn(async move {
             let _slot = slots.acquire().await.expect("the semaphore is not closed");
             let mut results = Vec::new();
             for (at, path) in lane {
-                let result = import_one(&context, &path, &stage).await;
+                // A database that is gone is gone for all: the rest is left for the next start.
+                let result = if gone.load(Ordering::Relaxed) {
+                    Err(FeedbackError::NotTried)
+                } else {
+                    import_one(&context, &path, &stage).await
+                };
+                if matches!(result, Err(FeedbackError::Store(StoreError::Database(_)))) {
+                    gone.store(true, Ordering::Relaxed);
+                }
                 results.push((at, path, result));
             }
             results

@@ -24,7 +24,7 @@ use crate::iso20022::text;
 use crate::pipeline::Context;
 use crate::store::orders::NewOrder;
 use crate::store::personal::{self, OrderPayee};
-use crate::store::pgcopy::{CopyBuffer, CopyOut};
+use crate::store::pgcopy::{CopyAhead, CopyBuffer};
 use crate::store::runs::{ComparisonLine, Run};
 use crate::store::snapshots::{self, Snapshot};
 use crate::store::{StoreError, holds, households, orders};
@@ -64,7 +64,7 @@ pub(super) struct Computed {
 pub(super) struct Computation<'a> {
     inputs: &'a Inputs<'a>,
     assessor: Assessor,
-    households: CopyOut<'static>,
+    households: CopyAhead,
     shares: Shares,
     previous: EarlierOrders,
     barring: Vec<(ExclusionCause, EarlierOrders)>,
@@ -109,7 +109,7 @@ impl<'a> Computation<'a> {
         Ok(Self {
             inputs,
             assessor,
-            households: CopyOut::open(store.pool(), &source).await?,
+            households: CopyAhead::open(store.pool(), source),
             shares: Shares::open(store, low, high).await?,
             previous: EarlierOrders::open(store, inputs.previous).await?,
             barring,

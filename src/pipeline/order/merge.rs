@@ -2,13 +2,13 @@
 
 use crate::domain::ids::HouseholdId;
 use crate::store::orders::{self, EarlierOrder};
-use crate::store::pgcopy::CopyOut;
+use crate::store::pgcopy::{CopyAhead, CopyOut};
 use crate::store::runs::Run;
 use crate::store::{Store, StoreError};
 
 /// The orders of another run, one ahead.
 pub struct EarlierOrders {
-    rows: Option<CopyOut<'static>>,
+    rows: Option<CopyAhead>,
     ahead: Option<EarlierOrder>,
 }
 
@@ -17,7 +17,7 @@ impl EarlierOrders {
     pub async fn open(store: &Store, run: Option<&Run>) -> Result<Self, StoreError> {
         let mut cursor = Self { rows: None, ahead: None };
         if let Some(run) = run {
-            cursor.rows = Some(CopyOut::open(store.pool(), &orders::earlier_source(run.id)).await?);
+            cursor.rows = Some(CopyAhead::open(store.pool(), orders::earlier_source(run.id)));
             cursor.ahead = cursor.read().await?;
         }
         Ok(cursor)

@@ -152,10 +152,18 @@ pub async fn create(
     let stage = context.telemetry.stage("order", Some(snapshot.households as u64));
     let (sender, mut parcels) = mpsc::channel::<Parcel>(3);
     let computation = Computation::open(&inputs).await?;
-    let (computed, received) =
-        tokio::join!(computation.run(sender, &stage), receive(&mut tx, run, &mut parcels));
+    // The rows travel on a task of their own: the database takes them while the next are worked out.
+    let writer = tokio::spawn(async move {
+        let received = receive(&mut tx, run, &mut parcels).await;
+        (tx, received)
+    });
+    let computed = computation.run(sender, &stage).await;
+    let (mut tx, received) = writer.await.expect("the writing task does not panic");
     received?;
     let computed = computed?;
+    if computed.households != snapshot.households as u64 {
+        return Err(StoreError::Corrupt("households of the snapshot").into());
+    }
     orders::attach_leaves_in_tx(&mut tx, run).await?;
     book(context, &mut tx, &inputs, programme_id, computed).await?;
     tx.commit().await.map_err(StoreError::from)?;

@@ -1,0 +1,281 @@
+//! What a message says of single orders: matched in sets, judged one by one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::apply::{Applier, SECOND_DELIVERY};
+use super::book::Flow;
+use super::parse::Line;
+use crate::domain::batch::BatchState;
+use crate::domain::ids::RunId;
+use crate::domain::order::{Effect, OrderEvent, OrderKey, OrderNames, OrderState};
+use crate::domain::reason::BreakKind;
+use crate::store::StoreError;
+use crate::store::batches::{Batch, BatchFigures};
+use crate::store::feedback::{self, OrderFacts, Step};
+
+impl Applier<'_> {
+    pub(super) async fn lines(&mut self, lines: Vec<Line>) -> Result<(), StoreError> {
+        self.counts.entries += lines.len() as u64;
+        let mut ids: BTreeMap<RunId, Vec<i64>> = BTreeMap::new();
+        for order in lines.iter().filter_map(|l| l.reference.map(|r| r.order)) {
+            ids.entry(order.run()).or_default().push(order.get());
+        }
+        let mut facts: HashMap<RunId, Vec<OrderFacts>> = HashMap::new();
+        for (run, mut ids) in ids {
+            if !self.know_run(run).await? || self.runs[&run].batches.is_empty() {
+                continue;
+            }
+            ids.sort_unstable();
+            ids.dedup();
+            let mut found = self.facts(run, &ids).await?;
+            let strangers: BTreeSet<i16> =
+                found.iter().map(|f| f.provider).filter(|p| !self.locked.contains(p)).collect();
+            if self.provider.is_none() && !strangers.is_empty() {
+                for provider in strangers {
+                    self.lock(provider).await?;
+                }
+                found = self.facts(run, &ids).await?;
+            }
+            facts.insert(run, found);
+        }
+        for line in &lines {
+            self.line(line, &mut facts);
+        }
+        let run_target = format!("outcome ({})", feedback::OUTCOME_COLUMNS);
+        self.outcomes.send_in_tx(&mut self.tx, &run_target, "").await?;
+        Ok(())
+    }
+
+    async fn facts(&mut self, run: RunId, ids: &[i64]) -> Result<Vec<OrderFacts>, StoreError> {
+        let of_provider = |b: &&Batch| self.provider.is_none_or(|p| p == b.provider_id);
+        let outcomes = self.runs[&run].batches.iter().filter(of_provider).any(|b| b.figures.outcomes > 0);
+        feedback::facts_in_tx(&mut self.tx, run, ids, self.provider, outcomes).await
+    }
+
+    fn line(&mut self, line: &Line, facts: &mut HashMap<RunId, Vec<OrderFacts>>) {
+        let found = line.reference.and_then(|r| {
+            let facts = facts.get_mut(&r.order.run())?;
+            let at = facts.binary_search_by_key(&r.order, |f| f.order).ok()?;
+            Some((r, &mut facts[at]))
+        });
+        let confirmed = found.filter(|(reference, facts)| {
+            let known = &self.runs[&facts.order.run()];
+            self.purposes.get(&facts.purpose).is_some_and(|purpose| {
+                let key = OrderKey {
+                    programme: &known.programme,
+                    period: facts.period,
+                    household: facts.household,
+                    purpose,
+                    attempt: facts.attempt,
+                };
+                OrderNames::of(&key).confirms(reference)
+            })
+        });
+        let Some((_, facts)) = confirmed.filter(|(_, f)| self.provider.is_none_or(|p| p == f.provider))
+        else {
+            self.suspend(line.cash);
+            self.open_break(
+                BreakKind::UnknownReference,
+                line.entry,
+                None,
+                line.amount,
+                "the reference names no order of ours at this provider".into(),
+            );
+            return;
+        };
+        let run = facts.order.run();
+        let about = Some((run, Some(facts.order)));
+        let Some(batch) = self.runs.get_mut(&run).and_then(|known| batch_of(&mut known.batches, facts))
+        else {
+            self.suspend(line.cash);
+            self.open_break(
+                BreakKind::NeverSent,
+                line.entry,
+                about,
+                line.amount,
+                "the order has not left".into(),
+            );
+            return;
+        };
+        if line.amount.is_some_and(|amount| amount != facts.amount) {
+            let detail = format!("the order is over {}", facts.amount);
+            self.suspend(line.cash);
+            self.open_break(BreakKind::AmountDiffers, line.entry, about, line.amount, detail);
+            return;
+        }
+        let Some(event) = line.event else {
+            self.counts.noted += 1;
+            return;
+        };
+        if event == OrderEvent::Reject && line.reason.as_deref().is_some_and(|r| SECOND_DELIVERY.contains(&r))
+        {
+            let detail = "refused as a second delivery; what was delivered first stands".to_owned();
+            self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
+            return;
+        }
+        let state = current(batch.state, facts);
+        let step = step_of(event, line.booked);
+        let effect = state.after(event);
+        // The account statement may confirm what a status or notification said before.
+        let confirms =
+            effect == Effect::Already && line.booked && !facts.steps.has(step) && line.cash.is_some();
+        match effect {
+            Effect::Conflict => {
+                self.suspend(line.cash);
+                self.open_break(
+                    BreakKind::StatusConflict,
+                    line.entry,
+                    about,
+                    line.amount,
+                    format!("{event:?} of an order that is {state}"),
+                );
+            }
+            // The whole file was rejected before; this tells the order's own reason.
+            Effect::Already
+                if event == OrderEvent::Reject && state == OrderState::Rejected && !facts.steps.has(step) =>
+            {
+                let before = facts.steps.state();
+                facts.steps = facts.steps.with(step);
+                explain_rejection(&mut batch.figures, before, facts.amount.get());
+                feedback::push_outcome(
+                    &mut self.outcomes,
+                    facts.order,
+                    step,
+                    self.message,
+                    line.reason.as_deref(),
+                );
+                self.counts.applied += 1;
+            }
+            Effect::Already if !confirms => match line.cash {
+                Some(cash) if facts.steps.has(step) => {
+                    self.suspend(Some(cash));
+                    self.open_break(
+                        BreakKind::BookedTwice,
+                        line.entry,
+                        about,
+                        line.amount,
+                        format!("{event:?} of an order that is {state}"),
+                    );
+                }
+                _ => self.counts.already += 1,
+            },
+            Effect::Already | Effect::Moves(_) => {
+                let before = facts.steps.state();
+                facts.steps = facts.steps.with(step);
+                enter(&mut batch.figures, before, facts);
+                if let Some(cash) = line.cash {
+                    let figure = if cash.credit {
+                        &mut batch.figures.credited_amount
+                    } else {
+                        &mut batch.figures.debited_amount
+                    };
+                    *figure += cash.amount.get();
+                    self.moves.cash(Some(run), facts.provider, cash);
+                }
+                if let Effect::Moves(to) = effect {
+                    self.moves.add(
+                        Flow { run, provider: facts.provider, from: state, to },
+                        1,
+                        facts.amount.get(),
+                    );
+                }
+                feedback::push_outcome(
+                    &mut self.outcomes,
+                    facts.order,
+                    step,
+                    self.message,
+                    line.reason.as_deref(),
+                );
+                self.counts.applied += 1;
+            }
+        }
+    }
+}
+
+/// Where an order stands: its batch's state, or its own where that is further on.
+fn current(batch: BatchState, facts: &OrderFacts) -> OrderState {
+    let of_batch = match batch {
+        BatchState::Accepted => OrderState::Accepted,
+        BatchState::Settled => OrderState::Settled,
+        BatchState::Rejected => OrderState::Rejected,
+        _ => OrderState::Sent,
+    };
+    facts.steps.state().map_or(of_batch, |own| own.max(of_batch))
+}
+
+const fn step_of(event: OrderEvent, booked: bool) -> Step {
+    match (event, booked) {
+        (OrderEvent::Accept, _) => Step::Accepted,
+        (OrderEvent::Settle, false) => Step::Settled,
+        (OrderEvent::Settle, true) => Step::SettledBooked,
+        (OrderEvent::Reject, _) => Step::Rejected,
+        (OrderEvent::Return, false) => Step::Returned,
+        (OrderEvent::Return, true) => Step::ReturnedBooked,
+    }
+}
+
+/// The batch that an order left in.
+fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<&'b mut Batch> {
+    let left = |b: &Batch| {
+        matches!(
+            b.state,
+            BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected
+        )
+    };
+    batches.iter_mut().find(|b| match facts.listed_in {
+        Some(id) => b.id == id && left(b),
+        None => {
+            !facts.missed
+                && !b.listed
+                && b.provider_id == facts.provider
+                && b.first <= facts.order
+                && facts.order <= b.last
+                && left(b)
+        }
+    })
+}
+
+/// An order of a wholly rejected file gets an outcome of its own; it is among the file's rejected ones already.
+fn explain_rejection(figures: &mut BatchFigures, before: Option<OrderState>, amount: i64) {
+    match before {
+        None => {
+            figures.outcomes += 1;
+            figures.outcomes_amount += amount;
+        }
+        Some(OrderState::Accepted) => {
+            figures.accepted -= 1;
+            figures.accepted_amount -= amount;
+        }
+        _ => {}
+    }
+}
+
+/// Keeps the batch's figures as an order goes from its own state `before` to that of its steps.
+fn enter(figures: &mut BatchFigures, before: Option<OrderState>, facts: &OrderFacts) {
+    let amount = facts.amount.get();
+    let now = facts.steps.state();
+    if before.is_none() {
+        figures.outcomes += 1;
+        figures.outcomes_amount += amount;
+    }
+    if before == now {
+        return;
+    }
+    for (state, sign) in [(before, -1), (now, 1)] {
+        match state {
+            Some(OrderState::Accepted) => {
+                figures.accepted += sign;
+                figures.accepted_amount += sign * amount;
+            }
+            Some(OrderState::Rejected) => {
+                figures.rejected += sign;
+                figures.rejected_amount += sign * amount;
+            }
+            Some(OrderState::Returned) => {
+                figures.returned += sign;
+                figures.returned_amount += sign * amount;
+            }
+            _ => {}
+        }
+    }
+}
