@@ -76,11 +76,15 @@ async fn verify_run(
     let balances = ledger::run_balances_in_tx(&mut connection, run.id).await?;
     let providers = reference::provider_ids_in_tx(&mut connection, &[]).await?;
     connection.rollback().await?;
+    let delivered = delivered_files(context, &batches);
+    let hashing = tokio::task::spawn_blocking(move || (delivered.len(), hash_all(&delivered)));
     let counted = proofs::recount(&context.store, run.id, run.state, |rows| stage.add(rows)).await?;
     leaving(&scope, run, &batches, &counted, proofs);
     money(&scope, run, &counted, &totals, &balances, &providers, proofs);
     rows(context, &scope, run, &counted, proofs).await?;
-    files(context, &scope, batches, proofs).await
+    let (files, hashed) = hashing.await.expect("hashing does not panic");
+    proofs.push(files_proof(&scope, files, hashed));
+    Ok(())
 }
 
 /// Guarantee 1: nothing leaves before approval and funding, nothing twice, and each file holds what its batch says.
@@ -250,33 +254,19 @@ async fn rows(
     Ok(())
 }
 
-/// Guarantee 4: each file that left lies in the outbox with the bytes that were recorded.
-async fn files(
-    context: &Context,
-    scope: &str,
-    batches: Vec<Batch>,
-    proofs: &mut Vec<Proof>,
-) -> Result<(), StoreError> {
+/// Paths of the files that left, and the hashes recorded of them.
+fn delivered_files(context: &Context, batches: &[Batch]) -> Vec<(PathBuf, String)> {
     let outbox = context.home.join("outbox");
-    let expected: Vec<(PathBuf, String)> = batches
-        .iter()
-        .filter_map(|b| {
-            Some((outbox.join(&b.provider).join(b.file_name.as_ref()?), hex(b.file_sha256.as_ref()?)))
-        })
-        .collect();
-    let files = expected.len();
-    let found =
-        tokio::task::spawn_blocking(move || hash_all(&expected)).await.expect("hashing does not panic");
-    let (same, gone, differ) = found;
+    let of_batch = |b: &Batch| {
+        Some((outbox.join(&b.provider).join(b.file_name.as_ref()?), hex(b.file_sha256.as_ref()?)))
+    };
+    batches.iter().filter_map(of_batch).collect()
+}
+
+/// Guarantee 4: each file that left lies in the outbox with the bytes that were recorded.
+fn files_proof(scope: &str, files: usize, (same, gone, differ): (usize, usize, usize)) -> Proof {
     let figures = format!("{files} files: {same} the same, {gone} picked up, {differ} differ");
-    proofs.push(proof(
-        4,
-        scope,
-        "files in the outbox are the bytes that were recorded",
-        figures,
-        differ == 0,
-    ));
-    Ok(())
+    proof(4, scope, "files in the outbox are the bytes that were recorded", figures, differ == 0)
 }
 
 /// Same, gone (the provider picked it up), different.

@@ -205,7 +205,8 @@ pub async fn prefer_indexes_in_tx(connection: &mut PgConnection) -> Result<(), S
 }
 
 /// Facts of orders of a run, ascending: by a range scan where their numbers lie close, else one by one.
-/// `ids` ascend; those that are no orders (of `provider`, where given) are missing in the answer.
+/// `ids` ascend; those that are no orders (of `provider`, where given) are missing in the answer. Outcomes are looked up
+/// only `with_outcomes`: most messages are the first to speak of their orders.
 ///
 /// # Errors
 /// When the database is gone.
@@ -219,12 +220,11 @@ pub async fn facts_in_tx(
     let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
     // Passing over a row costs about a twelfth of looking one up.
     let close = (last - first) as usize / 12 < ids.len();
-    let within = if close {
-        format!("order_id between {first} and {last}")
-    } else {
+    let one_by_one = || {
         let list: Vec<String> = ids.iter().map(i64::to_string).collect();
         format!("order_id = any ('{{{}}}'::bigint[])", list.join(","))
     };
+    let within = if close { format!("order_id between {first} and {last}") } else { one_by_one() };
     let of_provider = provider.filter(|_| close).map_or(String::new(), |p| format!(" and provider_id = {p}"));
     let source = format!(
         "(select order_id, provider_id, household_id, period, purpose_id, attempt, amount from {}
@@ -250,8 +250,9 @@ pub async fn facts_in_tx(
         (format!("(select order_id, batch_id from batch_member where {within})"), Note::Listed),
     ];
     if with_outcomes {
-        notes
-            .push((format!("(select order_id, step::bigint from outcome_{run} where {within})"), Note::Step));
+        // Never by the range: other providers' outcomes lie in it too.
+        let named = one_by_one();
+        notes.push((format!("(select order_id, step::bigint from outcome_{run} where {named})"), Note::Step));
     }
     for (source, note) in notes {
         let mut rows = CopyOut::begin(connection, &source).await?;

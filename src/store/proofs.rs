@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::AssertSqlSafe;
 
-use super::pgcopy::CopyOut;
+use super::pgcopy::CopyAhead;
 use super::standing::Standing;
 use super::{Store, StoreError, orders};
 use crate::domain::ids::{BatchId, OrderId, RunId};
@@ -42,7 +42,7 @@ pub async fn recount(
     progress: impl Fn(u64),
 ) -> Result<Vec<Counted>, StoreError> {
     let source = format!("{} (order_id, provider_id, entitled, offset_amount, amount)", orders::leaf(run));
-    let mut rows = CopyOut::open(store.pool(), &source).await?;
+    let mut rows = CopyAhead::open(store.pool(), source);
     let mut standing = Standing::open(store, run, state).await?;
     let mut groups: HashMap<(i16, Option<BatchId>, OrderState), [i64; 4]> = HashMap::new();
     let (mut before, mut seen) = (OrderId::new(0), 0u64);

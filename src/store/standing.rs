@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::batches::{self, Batch};
 use super::feedback::{Step, Steps};
-use super::pgcopy::CopyOut;
+use super::pgcopy::CopyAhead;
 use super::{Store, StoreError, orders};
 use crate::domain::batch::BatchState;
 use crate::domain::ids::{BatchId, OrderId, RunId};
@@ -14,14 +14,13 @@ use crate::domain::run::RunState;
 
 /// Numbers by order, ascending, one ahead.
 struct ByOrder {
-    rows: CopyOut<'static>,
+    rows: CopyAhead,
     ahead: Option<(i64, i64)>,
 }
 
 impl ByOrder {
     async fn open(store: &Store, query: &str) -> Result<Self, StoreError> {
-        let mut cursor =
-            Self { rows: CopyOut::open(store.pool(), &format!("({query})")).await?, ahead: None };
+        let mut cursor = Self { rows: CopyAhead::open(store.pool(), format!("({query})")), ahead: None };
         cursor.ahead = cursor.read().await?;
         Ok(cursor)
     }

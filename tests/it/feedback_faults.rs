@@ -189,6 +189,29 @@ async fn messages_of_every_shape_are_read() {
     assert_eq!(take(write("group.xml", &xml)).await, Ok((1, 1, 0, 0)));
     assert_eq!(states(whole.provider.clone()).await, [format!("rejected {}", whole.orders.len())]);
 
+    // Its orders' own reasons may follow: they are kept, and nothing is counted twice.
+    let singles: String = whole.orders[0..2].iter().map(|(id, ..)| rejected(id)).collect();
+    let block = format!(
+        "<OrgnlPmtInfAndSts><OrgnlPmtInfId>{}</OrgnlPmtInfId>{singles}</OrgnlPmtInfAndSts>",
+        whole.message_id
+    );
+    assert_eq!(
+        take(write("reasons.xml", &status("10", &whole.message_id, "", &block))).await,
+        Ok((2, 2, 0, 0))
+    );
+    assert_eq!(states(whole.provider.clone()).await, [format!("rejected {}", whole.orders.len())]);
+
+    // A second delivery refused says nothing of the first: the file stands, and a person is asked.
+    let again = &files[4];
+    let xml = status(
+        "10",
+        &again.message_id,
+        "<GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>DUPL</Cd></Rsn></StsRsnInf>",
+        "",
+    );
+    assert_eq!(take(write("second.xml", &xml)).await, Ok((1, 0, 0, 1)));
+    assert_eq!(states(again.provider.clone()).await, [format!("sent {}", again.orders.len())]);
+
     // Version 03, rejected transactions only.
     let some = &files[1];
     let single = |range: std::ops::Range<usize>| {
@@ -263,7 +286,7 @@ async fn messages_of_every_shape_are_read() {
         take(write("again.xml", &statement(booked, "S2", &back(id)).replace("06:00", "07:00"))).await,
         Ok((1, 0, 0, 1))
     );
-    assert_eq!(bed.open_breaks().await, ["statement_repeated 1", "unknown_reference 1"]);
+    assert_eq!(bed.open_breaks().await, ["statement_repeated 1", "status_conflict 1", "unknown_reference 1"]);
     let _ = run;
     bed.verify_all_holds().await;
     bed.end().await;

@@ -137,8 +137,7 @@ fn assert_valid_as_next_version(file: &Path) {
         .args(["metadata", "--format-version", "1", "--locked", "--offline"])
         .output();
     let metadata = metadata.expect("cargo answers");
-    let metadata: Value =
-        serde_json::from_slice(&metadata.stdout).expect("cargo's metadata is JSON");
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("cargo's metadata is JSON");
     let packages = metadata["packages"].as_array().expect("packages");
     let package = packages.iter().find(|p| p["name"] == "iso20022").expect("the dev-dependency");
     let manifest = Path::new(package["manifest_path"].as_str().expect("its path"));

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use super::{Context, Refusal, locked_run, next_state};
 use crate::domain::batch::BatchState;
@@ -111,7 +112,14 @@ pub async fn dispatch(context: &Context, id: RunId) -> Result<Dispatched, Dispat
         }
         drop(sender);
         while let Some(done) = done.recv().await {
-            record_sent(context, &run, &done).await?;
+            let span = tracing::info_span!(
+                parent: stage.span(),
+                "batch",
+                run = id.get(),
+                batch = done.batch.id.get(),
+                provider = done.batch.provider
+            );
+            record_sent(context, &run, &done).instrument(span).await?;
             total.files += 1;
             total.orders += done.batch.orders as u64;
             total.bytes += done.delivered.bytes;
@@ -212,6 +220,7 @@ async fn record_sent(context: &Context, run: &Run, done: &Done) -> Result<(), Di
         );
     }
     tx.commit().await?;
+    tracing::info!(orders = batch.orders, bytes = done.delivered.bytes, "file delivered");
     Ok(())
 }
 

@@ -61,6 +61,8 @@ pub(super) struct Applier<'a> {
     statement: Option<OpenStatement>,
     statements: i32,
     pub(super) outcomes: CopyBuffer,
+    /// The highest order of each run that this message has spoken of.
+    pub(super) spoken_to: HashMap<RunId, i64>,
     pub(super) moves: Moves,
     pub(super) breaks: Vec<NewBreak>,
     pub(super) counts: MessageCounts,
@@ -83,6 +85,7 @@ impl<'a> Applier<'a> {
             statement: None,
             statements: 0,
             outcomes: CopyBuffer::default(),
+            spoken_to: HashMap::new(),
             moves: Moves::default(),
             breaks: Vec::new(),
             counts: MessageCounts::default(),

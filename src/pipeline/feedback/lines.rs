@@ -47,9 +47,19 @@ impl Applier<'_> {
     }
 
     async fn facts(&mut self, run: RunId, ids: &[i64]) -> Result<Vec<OrderFacts>, StoreError> {
-        let of_provider = |b: &&Batch| self.provider.is_none_or(|p| p == b.provider_id);
-        let outcomes = self.runs[&run].batches.iter().filter(of_provider).any(|b| b.figures.outcomes > 0);
-        feedback::facts_in_tx(&mut self.tx, run, ids, self.provider, outcomes).await
+        let known = &self.runs[&run];
+        let (first, last) = (ids.first().copied().unwrap_or(0), ids.last().copied().unwrap_or(0));
+        let concerned = |b: &&Batch| {
+            self.provider.is_none_or(|p| p == b.provider_id) && b.first.get() <= last && first <= b.last.get()
+        };
+        let spoken_of = |b: &Batch| known.before[&b.id.get()].1.outcomes > 0;
+        let earlier = known.batches.iter().filter(concerned).any(spoken_of);
+        // This message itself may have spoken of them, if it does not go through its orders upwards.
+        let again = self.spoken_to.get(&run).is_some_and(|top| first <= *top);
+        let facts = feedback::facts_in_tx(&mut self.tx, run, ids, self.provider, earlier || again).await?;
+        let top = self.spoken_to.entry(run).or_default();
+        *top = last.max(*top);
+        Ok(facts)
     }
 
     fn line(&mut self, line: &Line, facts: &mut HashMap<RunId, Vec<OrderFacts>>) {

@@ -188,6 +188,17 @@ async fn import_one(
     let imported = applier.finish(name).await?;
     let metrics = &context.telemetry.metrics;
     let counts = imported.counts;
+    let message = message.get();
+    stage.span().in_scope(|| {
+        tracing::info!(
+            message,
+            kind = name,
+            counts.entries,
+            counts.applied,
+            counts.breaks,
+            "message imported"
+        );
+    });
     for (result, n) in [
         ("applied", counts.applied),
         ("already", counts.already),
