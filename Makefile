@@ -28,7 +28,7 @@ demo:
 
 # The scenarios come last: their closing line is the last one printed.
 test:
-	$(prepare) rust postgres xmllint promtool
+	$(prepare) rust postgres nats xmllint promtool
 	$(CARGO) test --locked --lib
 	$(CARGO) test --locked --test it
 

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::http::{self, AppState, Service};
 use crate::pipeline::Context;
 use crate::store::cluster::{self, Server};
-use crate::store::{Store, breaks};
+use crate::store::{Store, breaks, outbox};
 use crate::telemetry::{Logging, Metrics, Telemetry};
 
 /// Connections of one process: a run being made needs one for each cursor.
@@ -54,6 +54,7 @@ impl App {
         if migrate || global.migrate || global.database_url.is_none() {
             store.migrate().await?;
         }
+        outbox::set_switch(&store, config.settings.events.out.is_some()).await?;
         let telemetry = Telemetry { metrics: Arc::new(Metrics::new()), observer: output.observer() };
         let context = Context { store, config, telemetry, clock: Clock::system(), home: home(global) };
         let service = match global.metrics_addr {

@@ -5,32 +5,56 @@ use clap::Args;
 use super::app::App;
 use super::ui::{Exit, format};
 use crate::domain::ids::RunId;
-use crate::pipeline::dispatch;
+use crate::engine::stop::Stop;
+use crate::engine::worker::{self, WorkerOptions};
+use crate::pipeline::dispatch::{self, Dispatched};
+use crate::store::shards;
 
-/// Write and deliver what is released.
+/// Write and deliver what is released: bank files, and orders over HTTP.
 #[derive(Args)]
 pub struct Dispatch {
     /// Number of the run
     id: RunId,
+    /// Leave the orders of the stream lane to `sarf worker`
+    #[arg(long)]
+    queue_only: bool,
 }
 
 impl Dispatch {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
-        let done = dispatch::dispatch(&app.context, self.id).await?;
-        if app.output.is_json() {
-            app.output.json(&done)?;
-        } else {
-            let before =
-                if done.already > 0 { format!("; {} delivered before", done.already) } else { String::new() };
-            let outbox = app.context.home.join("outbox");
-            app.output.line(&format!(
-                "{} files with {} orders, {} in {}{before}",
-                done.files,
-                format::count(done.orders),
-                format::bytes(done.bytes),
-                outbox.display()
-            ));
+        let stop = Stop::on_signals();
+        let done = tokio::select! {
+            done = dispatch::dispatch(&app.context, self.id) => done?,
+            () = stop.requested() => anyhow::bail!("interrupted; what was delivered stays, and the command can be started again"),
+        };
+        if !app.output.is_json() {
+            print(app, &done);
         }
-        Ok(Exit::Done)
+        if done.queued > 0 && !self.queue_only {
+            let options = WorkerOptions { run: Some(self.id), ..WorkerOptions::default() };
+            worker::work(&app.context, &options, &stop).await?;
+        }
+        let (open, _) = shards::open_of_run(&app.context.store, self.id, app.context.clock.now()).await?;
+        if app.output.is_json() {
+            let mut told = serde_json::to_value(done)?;
+            told["shards_left"] = open.into();
+            app.output.json(&told)?;
+        } else if open > 0 {
+            app.output.line(&format!("{} pieces of work wait for their provider or for `sarf worker`", open));
+        } else if done.queued > 0 {
+            app.output.line(&format!("{} orders handed over one by one", format::count(done.queued)));
+        }
+        Ok(if open > 0 && !self.queue_only { Exit::NeedsPerson } else { Exit::Done })
     }
+}
+
+fn print(app: &App, done: &Dispatched) {
+    let before = if done.already > 0 { format!("; {} delivered before", done.already) } else { String::new() };
+    app.output.line(&format!(
+        "{} files with {} orders, {} in {}{before}",
+        done.files,
+        format::count(done.orders),
+        format::bytes(done.bytes),
+        app.context.home.join("outbox").display()
+    ));
 }

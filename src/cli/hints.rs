@@ -3,6 +3,8 @@
 use crate::config::ConfigError;
 use crate::domain::ids::RunId;
 use crate::http::HttpError;
+use crate::engine::lane::LaneError;
+use crate::pipeline::tokens::TokenError;
 use crate::pipeline::approve::ApproveError;
 use crate::pipeline::dispatch::DispatchError;
 use crate::pipeline::fund::FundError;
@@ -96,6 +98,26 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             DispatchError::Delivery(_) => {
                 Some("start the command again: what was delivered stays, the rest is written anew".into())
             }
+        };
+    }
+    if let Some(e) = error.downcast_ref::<TokenError>() {
+        return match e {
+            TokenError::Refused(e) => of_refusal(e),
+            TokenError::NameTaken(_) | TokenError::NoToken(_) => Some("see `sarf operator tokens`".into()),
+            TokenError::NoInstitution(_) => Some("put the provider into config/providers".into()),
+            TokenError::Scope { .. } => Some(
+                "an institution's token needs --institution CODE; only `events` is the registry's own".into(),
+            ),
+            _ => None,
+        };
+    }
+    if let Some(e) = error.downcast_ref::<LaneError>() {
+        return match e {
+            LaneError::Store(e) => of_store(e),
+            LaneError::Secret { .. } => Some(
+                "put the secret agreed with the provider there; `sarf sandbox points` makes one for the sandbox".into(),
+            ),
+            LaneError::Connect { .. } => Some("look at its [provider.stream] in config/providers".into()),
         };
     }
     if let Some(e) = error.downcast_ref::<ReportError>() {

@@ -18,6 +18,7 @@ mod serve;
 mod snapshot;
 pub mod ui;
 mod verify;
+mod worker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -107,8 +108,10 @@ enum Command {
     Verify(verify::Verify),
     /// Banks that answer from a seed
     Sandbox(sandbox::Sandbox),
-    /// Serve /metrics, /healthz and /readyz
+    /// Serve /metrics, /healthz, /readyz and the API for whoever calls in
     Serve(serve::Serve),
+    /// Hand over the orders of the stream lane until interrupted
+    Worker(worker::Worker),
     /// People and their roles
     #[command(subcommand)]
     Operator(operator::Operator),
@@ -130,8 +133,8 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli, output: &Output) -> Exit {
-    // A service listens for the signal itself: it is its normal end.
-    let serving = matches!(cli.command, Command::Serve(_));
+    // A service listens for the signal itself: it is its normal end, or it finishes what is under way.
+    let serving = matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Dispatch(_));
     let result = tokio::select! {
         result = execute(cli, output) => result,
         () = interrupted(), if !serving => Err(anyhow::anyhow!("interrupted; what was committed stays, and the command can be started again")),
@@ -174,6 +177,7 @@ async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Report(command) => command.run(&app).await,
         Command::Verify(command) => command.run(&app).await,
         Command::Serve(command) => command.run(&app).await,
+        Command::Worker(command) => command.run(&app).await,
         Command::Operator(command) => command.run(&app).await,
         Command::Migrate => {
             output.line("the schema is up to date");

@@ -1,10 +1,13 @@
-//! `sarf operator add | list`.
+//! `sarf operator add | list | token | tokens | revoke`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::app::App;
+use super::run::Actor;
 use super::ui::{Align, Exit};
+use crate::pipeline::tokens::{self, Scope, Wish};
 use crate::store::operators::{self, Role};
+use crate::store::tokens as kept;
 
 /// People.
 #[derive(Subcommand)]
@@ -19,12 +22,53 @@ pub enum Operator {
     },
     /// Everybody
     List,
+    /// Make an API token; it is shown once
+    Token(NewToken),
+    /// All API tokens, without their secrets
+    Tokens,
+    /// End an API token
+    Revoke {
+        /// Its name
+        #[arg(value_name = "TOKEN_NAME")]
+        token: String,
+        #[command(flatten)]
+        actor: Actor,
+    },
+}
+
+/// An API token to be made.
+#[derive(Args)]
+pub struct NewToken {
+    /// Name, for people
+    #[arg(long = "name", value_name = "TOKEN_NAME")]
+    token: String,
+    /// callbacks, worklists, uploads (an institution's) or events (the registry's own)
+    #[arg(long, required = true, value_delimiter = ',', value_parser = |text: &str| {
+        Scope::parse(text).ok_or("one of callbacks, worklists, uploads, events")
+    })]
+    scopes: Vec<Scope>,
+    /// Provider whose orders it reaches; without, the registry's own
+    #[arg(long, value_name = "CODE")]
+    institution: Option<String>,
+    /// Days until it ends by itself
+    #[arg(long, default_value_t = 90)]
+    days: u16,
+    #[command(flatten)]
+    actor: Actor,
 }
 
 impl Operator {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
         let store = &app.context.store;
         match self {
+            Self::Token(new) => issue(app, new).await?,
+            Self::Tokens => list_tokens(app).await?,
+            Self::Revoke { token: name, actor } => {
+                let done = tokens::revoke(&app.context, &name, &actor.name).await?.is_now();
+                let when = if done { "" } else { " before; nothing changed" };
+                app.output.line(&format!("token {name}: ended{when}"));
+                app.output.json(&serde_json::json!({ "token": name, "revoked": true, "done_now": done }))?;
+            }
             Self::Add { name, role } => {
                 let now = app.context.clock.now();
                 let added = operators::add(store, &name, role, now).await?;
@@ -59,5 +103,58 @@ impl Operator {
             }
         }
         Ok(Exit::Done)
+    }
+}
+
+async fn issue(app: &App, new: NewToken) -> anyhow::Result<()> {
+    let wish = Wish { name: new.token, scopes: new.scopes, institution: new.institution, days: new.days };
+    let issued = tokens::issue(&app.context, &wish, &new.actor.name).await?;
+    let ends = issued.expires_at.date();
+    app.output.line(&issued.token);
+    app.output.note(&format!("token {}: ends on {ends}; it is not shown again", wish.name));
+    app.output.json(&serde_json::json!({
+        "name": wish.name, "token": issued.token, "institution": wish.institution, "scopes": wish.scopes,
+        "ends": ends.to_string(),
+    }))?;
+    Ok(())
+}
+
+async fn list_tokens(app: &App) -> anyhow::Result<()> {
+    let tokens = kept::list(&app.context.store).await?;
+    if app.output.is_json() {
+        return Ok(app.output.json(&tokens)?);
+    }
+    let now = app.context.clock.now();
+    let rows: Vec<Vec<String>> = tokens
+        .iter()
+        .map(|token| {
+            let state = match (token.revoked_at, token.expires_at > now) {
+                (Some(_), _) => "ended by hand",
+                (None, true) => "good",
+                (None, false) => "ended",
+            };
+            vec![
+                token.name.clone(),
+                token.institution.clone().unwrap_or_else(|| "registry".into()),
+                token.scopes.join(", "),
+                token.expires_at.date().to_string(),
+                state.into(),
+                token.created_by.clone(),
+            ]
+        })
+        .collect();
+    let columns =
+        ["name", "institution", "scopes", "until", "state", "made by"].map(|name| (name, Align::Left));
+    app.output.table(&columns, &rows);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Operator::augment_subcommands(clap::Command::new("operator")).debug_assert();
     }
 }

@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::batch::Lane;
 use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::ids::Code;
 use crate::domain::programme::{Programme, ProgrammeError};
 use crate::domain::provider::{Provider, RouteTableError, Router};
 
-pub use settings::{Checks, Debtor, Dispatch, Feedback, Holds, Registry, Settings};
+pub use settings::{
+    Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Registry, Service, Settings, Stream,
+};
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -113,6 +116,11 @@ impl Config {
         let calendar = Calendar::from_toml(&read(&calendar_path)?)
             .map_err(|source| ConfigError::Calendar { path: calendar_path, source: Box::new(source) })?;
         Ok(Self { settings, programmes, router: Router::new(providers)?, calendar })
+    }
+
+    /// How a provider's orders leave.
+    pub const fn lane(&self, provider: &Provider) -> Lane {
+        if self.settings.stream.enabled && provider.stream.is_some() { Lane::Stream } else { Lane::File }
     }
 
     /// The programme of a code, whose letters may be large or small.

@@ -1,5 +1,7 @@
 //! `sarf.toml`: one struct for each concern.
 
+use std::path::PathBuf;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
@@ -22,6 +24,12 @@ pub struct Settings {
     pub dispatch: Dispatch,
     /// How messages are read.
     pub feedback: Feedback,
+    /// How the stream lane works.
+    pub stream: Stream,
+    /// How the HTTP service takes calls.
+    pub service: Service,
+    /// Events in and out.
+    pub events: Events,
 }
 
 /// Initiating party and debtor of every bank file.
@@ -107,6 +115,88 @@ pub struct Feedback {
     pub message_bytes_max: u64,
     /// A deeper one too.
     pub depth_max: u16,
+}
+
+/// How the stream lane works.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// Whether providers with stream terms are spoken to over HTTP; where not, they get bank files.
+    pub enabled: bool,
+    /// Most orders in a shard, the piece of work that one worker holds at a time.
+    pub orders_per_shard: u32,
+    /// Seconds after which the shard of a worker that went silent is taken over.
+    pub lease_s: u32,
+    /// Failed calls in a row after which a provider is left alone for a while.
+    pub failures_max: u32,
+    /// Longest pause before a provider is tried again.
+    pub pause_s_max: u32,
+}
+
+/// How the HTTP service takes calls.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// A larger body is refused.
+    pub body_bytes_max: usize,
+    /// Requests a second of one token.
+    pub requests_per_second: u32,
+    /// Requests of one token that may come at once.
+    pub burst: u32,
+    /// A request must be read and answered in this time.
+    pub request_s_max: u32,
+    /// PEM file with the certificate chain; without, no TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with its key.
+    pub tls_key: Option<PathBuf>,
+}
+
+/// Events in and out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// Most events decided in one transaction.
+    pub batch_max: u32,
+    /// Where events come from besides HTTP; nothing of NATS runs without.
+    pub nats: Option<Nats>,
+    /// Where state changes are told; none are kept without.
+    pub out: Option<EventsOut>,
+}
+
+/// A NATS JetStream stream to take events from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nats {
+    /// `nats://` or `tls://` address.
+    pub url: String,
+    /// File with credentials (`.creds`), where the server wants them.
+    pub credentials: Option<PathBuf>,
+    /// Stream; made when missing.
+    pub stream: String,
+    /// Subject that events come on.
+    pub subject: String,
+    /// Name of the durable consumer.
+    pub durable: String,
+    /// Subject that events go to that can never be taken, with the reason.
+    pub dead_letter_subject: String,
+}
+
+/// Where state changes are told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, tag = "to", rename_all = "lowercase")]
+pub enum EventsOut {
+    /// On NATS, below a subject, to the server of `[events.nats]`.
+    Nats {
+        /// `PREFIX.order.…`, `PREFIX.run.…`.
+        subject_prefix: String,
+    },
+    /// To an address by `POST`, signed.
+    Webhook {
+        /// Address.
+        url: String,
+        /// File with the secret that signs.
+        secret_file: PathBuf,
+    },
 }
 
 fn read_offset<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UtcOffset, D::Error> {

@@ -1,8 +1,18 @@
-//! A batch's life: in the file lane a batch is exactly one pain.001 file.
+//! A batch's life: in the file lane a batch is exactly one pain.001 file; in the stream lane it is what its shards work off.
 
 use super::household::listed;
 use super::ids::OrderId;
 use super::money::Centimes;
+
+listed! {
+    /// How orders leave the house.
+    Lane {
+        /// In bank files (ISO 20022).
+        File = "file",
+        /// One by one over HTTP, paced.
+        Stream = "stream",
+    }
+}
 
 listed! {
     /// Where a batch stands.

@@ -24,11 +24,11 @@ listed! {
         Held = "held",
         /// Orders of a cancelled run.
         Cancelled = "cancelled",
-        /// Orders that left and are not yet settled.
+        /// Orders that left and are not yet settled; at a payment point, not yet collected.
         InFlight = "in_flight",
         /// Orders whose delivery is not known.
         Unknown = "unknown",
-        /// Orders settled.
+        /// Orders settled or collected.
         Settled = "settled",
         /// Orders rejected.
         Rejected = "rejected",
@@ -52,9 +52,9 @@ impl AccountKind {
             OrderState::Planned | OrderState::Released => Self::Planned,
             OrderState::Held => Self::Held,
             OrderState::Cancelled => Self::Cancelled,
-            OrderState::Sent | OrderState::Accepted => Self::InFlight,
+            OrderState::Sent | OrderState::Accepted | OrderState::Available => Self::InFlight,
             OrderState::Unknown => Self::Unknown,
-            OrderState::Settled => Self::Settled,
+            OrderState::Settled | OrderState::Collected => Self::Settled,
             OrderState::Rejected => Self::Rejected,
             OrderState::Returned => Self::Returned,
             OrderState::Expired => Self::Expired,

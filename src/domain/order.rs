@@ -1,7 +1,7 @@
 //! A payment order's life, its key and the names it goes by outside.
 //!
 //! The state of an order that has left the house is a *rank* that only rises, whatever order messages arrive in:
-//! sent < accepted < settled < rejected < returned. Two messages that cannot both be true (settled by one,
+//! sent < unknown < accepted < available < settled, collected < rejected < expired < returned. Two messages that cannot both be true (settled by one,
 //! rejected by the other) are told apart by [`OrderState::after`] and become a break.
 
 use sha2::{Digest, Sha256};
@@ -21,26 +21,40 @@ listed! {
         Cancelled = "cancelled",
         /// In a batch that was released but not yet delivered.
         Released = "released",
-        /// Delivered to the provider in a bank file.
+        /// Delivered to the provider in a bank file, or intended to be handed over in the stream lane.
         Sent = "sent",
         /// Delivered or not: to be found out by asking, never by sending again.
         Unknown = "unknown",
         /// Taken by the provider.
         Accepted = "accepted",
+        /// At hand at a payment point, not drawn yet.
+        Available = "available",
         /// Credited, says the provider; final once the account statement agrees.
         Settled = "settled",
+        /// Drawn at a payment point; final once the provider's settlement and the account statement agree.
+        Collected = "collected",
         /// Refused by the provider: no money moved.
         Rejected = "rejected",
+        /// Not collected in time, or cancelled before it was: no money moved.
+        Expired = "expired",
         /// Paid and sent back.
         Returned = "returned",
-        /// Not collected in time.
-        Expired = "expired",
     }
 }
 
-/// What a provider says of one order.
+/// What happens to one order: the first two by the engine's own hand, the others as its provider says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderEvent {
+    /// The intent to hand it over in the stream lane, before the request is made.
+    Send,
+    /// No readable answer came: whether it was taken is not known.
+    Lose,
+    /// At hand at a payment point.
+    Offer,
+    /// Drawn at a payment point.
+    Collect,
+    /// Lapsed, or cancelled before it was drawn.
+    Expire,
     /// pain.002 `ACCP`, `ACSP`, `ACWC`.
     Accept,
     /// pain.002 `ACSC`, `ACCC`, or a debit entry in camt.054/053.
@@ -65,16 +79,12 @@ pub enum Effect {
 impl OrderState {
     /// True once the order has been delivered.
     pub const fn has_left(self) -> bool {
-        matches!(
-            self,
-            Self::Sent
-                | Self::Unknown
-                | Self::Accepted
-                | Self::Settled
-                | Self::Rejected
-                | Self::Returned
-                | Self::Expired
-        )
+        !matches!(self, Self::Planned | Self::Held | Self::Cancelled | Self::Released)
+    }
+
+    /// True once nothing but a contradiction or a return can follow.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Settled | Self::Collected | Self::Rejected | Self::Expired | Self::Returned)
     }
 
     /// What an event does to an order in this state.
@@ -82,19 +92,27 @@ impl OrderState {
         use Effect::{Already, Conflict, Moves};
         use OrderEvent as E;
         match (self, event) {
+            (Self::Planned | Self::Held | Self::Cancelled, _) => Conflict,
+            (Self::Released, E::Send) => Moves(Self::Sent),
+            (Self::Released, _) => Conflict,
+            (_, E::Send) => Already,
+            (Self::Sent, E::Lose) => Moves(Self::Unknown),
+            (_, E::Lose) => Already,
             (Self::Sent | Self::Unknown, E::Accept) => Moves(Self::Accepted),
-            (Self::Sent | Self::Unknown | Self::Accepted, E::Settle) => Moves(Self::Settled),
-            (Self::Sent | Self::Unknown | Self::Accepted, E::Reject) => Moves(Self::Rejected),
+            (Self::Sent | Self::Unknown | Self::Accepted, E::Offer) => Moves(Self::Available),
+            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Settle) => Moves(Self::Settled),
+            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Collect) => Moves(Self::Collected),
+            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Reject) => Moves(Self::Rejected),
+            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Expire) => Moves(Self::Expired),
+            (Self::Expired, E::Return | E::Settle | E::Collect) => Conflict,
+            (Self::Returned, _) | (Self::Expired, _) => Already,
             // A bank may book the gross debit and send the rejected part back: the money did move.
-            (Self::Sent | Self::Unknown | Self::Accepted | Self::Settled | Self::Rejected, E::Return) => {
-                Moves(Self::Returned)
-            }
-            (Self::Accepted | Self::Settled | Self::Returned, E::Accept) => Already,
-            (Self::Settled | Self::Returned, E::Settle) => Already,
-            (Self::Rejected | Self::Returned, E::Reject) => Already,
-            (Self::Returned, E::Return) => Already,
-            (Self::Rejected, E::Accept | E::Settle) | (Self::Settled, E::Reject) => Conflict,
-            (Self::Planned | Self::Held | Self::Cancelled | Self::Released | Self::Expired, _) => Conflict,
+            (_, E::Return) => Moves(Self::Returned),
+            (Self::Rejected, E::Reject | E::Expire) => Already,
+            (Self::Rejected, _) => Conflict,
+            (Self::Settled, E::Settle) | (Self::Collected, E::Collect) => Already,
+            (Self::Settled | Self::Collected, E::Settle | E::Collect | E::Reject | E::Expire) => Conflict,
+            (_, E::Accept | E::Offer) => Already,
         }
     }
 }
@@ -227,8 +245,17 @@ mod tests {
     use super::super::ids::RunId;
     use super::*;
 
-    const EVENTS: [OrderEvent; 4] =
-        [OrderEvent::Accept, OrderEvent::Settle, OrderEvent::Reject, OrderEvent::Return];
+    const EVENTS: [OrderEvent; 9] = [
+        OrderEvent::Send,
+        OrderEvent::Lose,
+        OrderEvent::Accept,
+        OrderEvent::Offer,
+        OrderEvent::Settle,
+        OrderEvent::Collect,
+        OrderEvent::Reject,
+        OrderEvent::Expire,
+        OrderEvent::Return,
+    ];
 
     fn key(code: &Code, household: &str, attempt: u16) -> OrderNames {
         OrderNames::of(&OrderKey {
@@ -243,20 +270,27 @@ mod tests {
     #[test]
     fn every_transition_is_as_written() {
         use OrderState as S;
-        // Rows: state; columns: accept, settle, reject, return. `=` already, `!` conflict.
-        for (state, row) in [
-            (S::Sent, ["accepted", "settled", "rejected", "returned"]),
-            (S::Unknown, ["accepted", "settled", "rejected", "returned"]),
-            (S::Accepted, ["=", "settled", "rejected", "returned"]),
-            (S::Settled, ["=", "=", "!", "returned"]),
-            (S::Rejected, ["!", "!", "=", "returned"]),
-            (S::Returned, ["=", "=", "=", "="]),
-            (S::Planned, ["!"; 4]),
-            (S::Held, ["!"; 4]),
-            (S::Cancelled, ["!"; 4]),
-            (S::Released, ["!"; 4]),
-            (S::Expired, ["!"; 4]),
-        ] {
+        // Rows: state; columns as EVENTS. `=` already, `!` conflict; else the first letters of the new state.
+        let rows = [
+            // send lose accept offer settle collect reject expire return
+            (S::Planned, "! ! ! ! ! ! ! ! !"),
+            (S::Held, "! ! ! ! ! ! ! ! !"),
+            (S::Cancelled, "! ! ! ! ! ! ! ! !"),
+            (S::Released, "sent ! ! ! ! ! ! ! !"),
+            (S::Sent, "= unknown accepted available settled collected rejected expired returned"),
+            (S::Unknown, "= = accepted available settled collected rejected expired returned"),
+            (S::Accepted, "= = = available settled collected rejected expired returned"),
+            (S::Available, "= = = = settled collected rejected expired returned"),
+            (S::Settled, "= = = = = ! ! ! returned"),
+            (S::Collected, "= = = = ! = ! ! returned"),
+            (S::Rejected, "= = ! ! ! ! = = returned"),
+            (S::Expired, "= = = = ! ! = = !"),
+            (S::Returned, "= = = = = = = = ="),
+        ];
+        assert_eq!(rows.map(|(state, _)| state), *S::ALL);
+        for (state, row) in rows {
+            let row: Vec<&str> = row.split(' ').collect();
+            assert_eq!(row.len(), EVENTS.len());
             for (event, expected) in EVENTS.into_iter().zip(row) {
                 let seen = match state.after(event) {
                     Effect::Moves(to) => to.as_str(),

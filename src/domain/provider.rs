@@ -57,6 +57,72 @@ pub struct Provider {
     /// Level of an account whose level is not known.
     #[serde(default)]
     pub default_level: u8,
+    /// What the payee pays to draw the money, tax included, by amount; empty where nothing.
+    #[serde(default)]
+    pub fees: Vec<FeeBand>,
+    /// How it is spoken to over HTTP; without, it gets bank files.
+    pub stream: Option<StreamTerms>,
+}
+
+/// A fee for amounts up to a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeeBand {
+    /// Highest amount that it is for.
+    pub up_to: Centimes,
+    /// The fee.
+    pub fee: Centimes,
+}
+
+/// Which API a provider of the stream lane has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamApi {
+    /// Ours: bulk, keys, callbacks (`docs/provider-api.yaml`).
+    Provider,
+    /// A wallet switch: single transfers by phone number.
+    Wallet,
+    /// None: it fetches work lists and uploads confirmations.
+    Worklist,
+}
+
+/// How a provider of the stream lane is spoken to, and how fast. A pace of 0 means none.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamTerms {
+    /// Its API.
+    pub api: StreamApi,
+    /// Base address; with `https://` by TLS.
+    pub url: String,
+    /// Most orders in one request.
+    pub orders_per_request: u32,
+    /// Requests a second, over all workers.
+    pub requests_per_second: u32,
+    /// Orders a second, over all workers.
+    pub orders_per_second: u32,
+    /// Requests that may come at once after a pause.
+    pub burst: u32,
+    /// Requests under way at once, in each worker.
+    pub concurrency: u32,
+    /// After this long without an answer, an order is *unknown*.
+    pub timeout_ms: u64,
+    /// Local time from which it takes orders.
+    #[serde(deserialize_with = "read_time")]
+    pub opens: Time,
+    /// Local time until which it takes orders; as `opens`: day and night.
+    #[serde(deserialize_with = "read_time")]
+    pub closes: Time,
+    /// Seconds between enquiries about an order that is unknown or pending.
+    pub enquire_after_s: u32,
+    /// Seconds between two readings of its list of changes, over all workers; 0: never.
+    #[serde(default)]
+    pub changes_every_s: u32,
+    /// "Not known here" is believed only so many seconds after the request was made.
+    pub believe_absent_after_s: u32,
+    /// Hours after which a person is asked about an unknown order.
+    pub unknown_hours_max: u32,
+    /// Days after which what was not collected is swept back.
+    pub expiry_days: u16,
 }
 
 fn read_rib<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Rib, D::Error> {
@@ -75,6 +141,12 @@ impl Provider {
     pub fn ceiling(&self, level: Option<u8>) -> Option<Centimes> {
         let level = level.unwrap_or(self.default_level).max(1);
         self.ceilings.get(usize::from(level) - 1).or(self.ceilings.last()).copied()
+    }
+
+    /// What the payee pays to draw `amount`.
+    pub fn fee(&self, amount: Centimes) -> Centimes {
+        let band = self.fees.iter().find(|b| amount <= b.up_to).or(self.fees.last());
+        band.map_or(Centimes::ZERO, |b| b.fee)
     }
 
     /// The clearing member id that names it where it has no BIC.

@@ -28,6 +28,10 @@ listed! {
         SharedPerson = "shared_person",
         /// A member row was rejected: the amount cannot be relied on.
         MemberRejected = "member_rejected",
+        /// The registry told of another account after the order was made.
+        AccountChanged = "account_changed",
+        /// The registry asked to hold it.
+        RegistryHold = "registry_hold",
         /// A person held it.
         Manual = "manual",
     }
@@ -58,6 +62,12 @@ listed! {
         StatementRepeated = "statement_repeated",
         /// The debit of a batch is not what its orders come to.
         BatchDiffers = "batch_differs",
+        /// Nobody could find out in time whether the provider took it.
+        UnknownTooLong = "unknown_too_long",
+        /// Money was debited for a settlement whose file has not come.
+        SettlementMissing = "settlement_missing",
+        /// The fee is not the one agreed.
+        FeeDiffers = "fee_differs",
         /// No word of it from the bank.
         MissingAtBank = "missing_at_bank",
     }

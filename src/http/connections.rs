@@ -1,7 +1,8 @@
-//! A listener whose connections are bounded in number and in silence.
+//! A listener whose connections are bounded in number and in silence, with TLS where asked for.
 //!
 //! Input: a TCP listener. Output: connections for `axum::serve`.
-//! Guarantee: at most 128 at once (more wait in the system's queue), each closed after 75 s without a byte received.
+//! Guarantee: at most so many at once (more wait in the system's queue), each closed after 75 s in which nothing moved;
+//! the TLS handshake is a connection's own affair, done within 10 s, and never holds up the next connection.
 //! Limit: a client that sends a byte a minute stays; the number of connections bounds what that can cost.
 
 use std::future::Future;
@@ -9,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::serve::Listener;
@@ -17,20 +18,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_rustls::server::TlsStream;
 
-const CONNECTIONS_MAX: usize = 128;
+use super::tls::Tls;
+
 /// Longer than the usual scrape interval, so that Prometheus keeps its connection.
 const SILENCE_MAX: Duration = Duration::from_secs(75);
+/// A handshake takes a few round trips, also on a thin link.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// The listener.
 pub(super) struct Bounded {
     listener: TcpListener,
     free: Arc<Semaphore>,
+    tls: Option<Tls>,
 }
 
 impl Bounded {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, free: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    pub(super) fn new(listener: TcpListener, connections_max: usize, tls: Option<Tls>) -> Self {
+        Self { listener, free: Arc::new(Semaphore::new(connections_max)), tls }
     }
 }
 
@@ -42,7 +48,11 @@ impl Listener for Bounded {
         let permit = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
         // axum's own accept for TCP, which waits and tries again where file handles run out.
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection { stream, silence: Box::pin(sleep(SILENCE_MAX)), _permit: permit }, address)
+        let (stream, patience) = match &self.tls {
+            None => (Stream::Plain(stream), SILENCE_MAX),
+            Some(tls) => (Stream::Greeting(Box::new(tls.0.accept(stream))), HANDSHAKE_MAX),
+        };
+        (Connection { stream, silence: Box::pin(sleep(patience)), _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -50,11 +60,74 @@ impl Listener for Bounded {
     }
 }
 
-/// A connection that ends when nothing is received for too long.
+enum Stream {
+    Plain(TcpStream),
+    /// The handshake is under way: done by whoever reads first.
+    Greeting(Box<tokio_rustls::Accept<TcpStream>>),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A connection that ends when nothing moves for too long.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     silence: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Finishes the handshake first, where there is one.
+    fn poll_greeted(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Stream::Greeting(greeting) = &mut self.stream {
+            match Pin::new(greeting.as_mut()).poll(cx) {
+                Poll::Pending => return self.poll_silence(cx),
+                Poll::Ready(outcome) => {
+                    self.stream = Stream::Tls(Box::new(outcome?));
+                    self.moved();
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// An error once nothing moved for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.silence.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn moved(&mut self) {
+        self.silence.as_mut().reset(Instant::now() + SILENCE_MAX);
+    }
+
+    /// Passes an outcome on: one that is there means that something moved, else the silence goes on.
+    fn watch<T>(&mut self, outcome: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        match outcome {
+            Poll::Ready(outcome) => {
+                self.moved();
+                Poll::Ready(outcome)
+            }
+            Poll::Pending => match ready!(self.poll_silence(cx)) {
+                Err(error) => Poll::Ready(Err(error)),
+                Ok(()) => Poll::Pending,
+            },
+        }
+    }
+}
+
+/// Does one thing on whichever stream there is.
+macro_rules! on_stream {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match &mut $self.stream {
+            Stream::Plain($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+            Stream::Tls($stream) => {
+                let $stream = Pin::new($stream.as_mut());
+                $call
+            }
+            Stream::Greeting(_) => unreachable!("greeted before"),
+        }
+    };
 }
 
 impl AsyncRead for Connection {
@@ -63,27 +136,34 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_read(cx, buf) {
-            Poll::Ready(outcome) => {
-                self.silence.as_mut().reset(Instant::now() + SILENCE_MAX);
-                Poll::Ready(outcome)
-            }
-            Poll::Pending => self.silence.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
-        }
+        ready!(self.poll_greeted(cx))?;
+        let outcome = on_stream!(self, stream => stream.poll_read(cx, buf));
+        self.watch(outcome, cx)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        ready!(self.poll_greeted(cx))?;
+        let outcome = on_stream!(self, stream => stream.poll_write(cx, data));
+        self.watch(outcome, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if matches!(self.stream, Stream::Greeting(_)) {
+            return Poll::Ready(Ok(()));
+        }
+        let outcome = on_stream!(self, stream => stream.poll_flush(cx));
+        // Nothing to flush is no movement.
+        if outcome.is_pending() { self.watch(outcome, cx) } else { outcome }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if matches!(self.stream, Stream::Greeting(_)) {
+            return Poll::Ready(Ok(()));
+        }
+        let outcome = on_stream!(self, stream => stream.poll_shutdown(cx));
+        if outcome.is_pending() { self.watch(outcome, cx) } else { outcome }
     }
 
     fn poll_write_vectored(
@@ -91,10 +171,16 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+        ready!(self.poll_greeted(cx))?;
+        let outcome = on_stream!(self, stream => stream.poll_write_vectored(cx, data));
+        self.watch(outcome, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Greeting(_) => true,
+        }
     }
 }

@@ -1,13 +1,24 @@
-//! The HTTP side of operations: `/metrics`, `/healthz`, `/readyz`.
+//! The HTTP side: `/metrics`, `/healthz`, `/readyz` for operations, and the door (`/v1/…`, `docs/api.yaml`) for
+//! institutions and the registry.
 //!
-//! Input: the registry, and closures that ask the database and refresh gauges. Output: plain text.
-//! Guarantee: no request can hold the service: no bodies are read, checks end within a second, connections are limited in
-//! number and closed when idle; a stop finishes the answers under way, within bounds.
-//! Limit: no TLS and no log-in: bind it to a private address, or put a proxy before it.
+//! Input: the registry, closures that ask the database and refresh gauges; for the door, the engine. Output: plain text;
+//! behind the door JSON and newline-delimited JSON.
+//! Guarantee: no request can hold the service: bodies, rates and times are limited, checks end within a second,
+//! connections are limited in number and closed when idle; a stop finishes the answers under way, within bounds.
+//! Limit: the pages of operations ask for no log-in: keep them on a private address where the door is a public one.
 
+mod callbacks;
 mod connections;
+mod door;
+mod events;
+mod gate;
 mod health;
 mod metrics;
+mod problem;
+mod range;
+mod tls;
+mod uploads;
+mod worklists;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -23,7 +34,13 @@ use tokio::task::JoinHandle;
 
 use crate::telemetry::Metrics;
 use connections::Bounded;
+pub use door::{Door, router as door};
+pub use tls::{Tls, TlsError};
 
+/// Connections at once for the pages of operations.
+const PAGE_CONNECTIONS_MAX: usize = 128;
+/// Connections at once for the door: below the 1,024 files that a process may open by default.
+const DOOR_CONNECTIONS_MAX: usize = 512;
 /// How long answers under way may take after a stop is asked for.
 const DRAIN_SECONDS_MAX: u64 = 5;
 
@@ -62,22 +79,29 @@ pub enum HttpError {
         #[source]
         source: std::io::Error,
     },
+    /// The certificate cannot be used.
+    #[error("TLS")]
+    Tls(#[from] TlsError),
 }
 
 impl HttpError {
     /// The next step, for the `hint:` line.
     pub fn hint(&self) -> &'static str {
-        "choose another port, or 0 for any that is free"
+        match self {
+            Self::Bind { .. } => "choose another port, or 0 for any that is free",
+            Self::Tls(_) => "correct `tls_certificate` and `tls_key` in sarf.toml, part [service]",
+        }
     }
 }
 
 /// The pages; other routers may be merged into it.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics::show))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .with_state(state)
+    health_router(state.clone()).merge(Router::new().route("/metrics", get(metrics::show)).with_state(state))
+}
+
+/// The pages without `/metrics`, which says more than outsiders need to know.
+pub fn health_router(state: AppState) -> Router {
+    Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).with_state(state)
 }
 
 /// A service that runs beside a command. Dropping it stops it without waiting.
@@ -107,14 +131,32 @@ impl Service {
 /// # Errors
 /// The address cannot be listened on.
 pub async fn spawn(address: SocketAddr, app: Router) -> Result<Service, HttpError> {
+    spawn_with(address, app, PAGE_CONNECTIONS_MAX, None).await
+}
+
+/// As [`spawn`], for the door: more connections, and by TLS where given.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn spawn_door(address: SocketAddr, app: Router, tls: Option<Tls>) -> Result<Service, HttpError> {
+    spawn_with(address, app, DOOR_CONNECTIONS_MAX, tls).await
+}
+
+async fn spawn_with(
+    address: SocketAddr,
+    app: Router,
+    connections_max: usize,
+    tls: Option<Tls>,
+) -> Result<Service, HttpError> {
     let bind = |source| HttpError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     let (stop, stopped) = oneshot::channel();
-    let server = axum::serve(Bounded::new(listener), app).with_graceful_shutdown(async {
-        // Sent, or the handle dropped: both mean stop.
-        let _ = stopped.await;
-    });
+    let server =
+        axum::serve(Bounded::new(listener, connections_max, tls), app).with_graceful_shutdown(async {
+            // Sent, or the handle dropped: both mean stop.
+            let _ = stopped.await;
+        });
     let task = tokio::spawn(async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "the HTTP service ended");

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::approve::{ApproveError, record, still_as_submitted};
 use super::{Applied, Context, Refusal, locked_run, next_state, person};
+use crate::domain::batch::Lane;
 use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
@@ -150,7 +151,8 @@ pub async fn release(
     person(&mut tx, by, Role::Accountant).await?;
     let run = locked_run(&mut tx, id).await?;
     let state = next_state(&run, RunEvent::Release)?;
-    let released = batches::release_in_tx(&mut tx, id, wave).await?;
+    let stream = stream_providers(context, &mut tx).await?;
+    let released = batches::release_in_tx(&mut tx, id, wave, &stream).await?;
     if released == 0 {
         return Ok(Applied::Already(0));
     }
@@ -163,6 +165,16 @@ pub async fn release(
         .await?;
     tx.commit().await?;
     Ok(Applied::Now(released))
+}
+
+/// Numbers of the providers that are spoken to over HTTP.
+async fn stream_providers(context: &Context, tx: &mut PgConnection) -> Result<Vec<i16>, StoreError> {
+    let ids = reference::provider_ids_in_tx(tx, &[]).await?;
+    let providers = context.config.router.providers().iter();
+    Ok(providers
+        .filter(|p| context.config.lane(p) == Lane::Stream)
+        .filter_map(|p| ids.get(p.code.as_str()).copied())
+        .collect())
 }
 
 /// Orders that stand in released batches and still count as planned.
@@ -178,8 +190,9 @@ async fn released_moves(
         use crate::domain::batch::BatchState::{Dispatching, Released};
         if matches!(batch.state, Released | Dispatching) {
             let entry = waiting.entry(batch.provider).or_default();
-            entry.0 += batch.orders;
-            entry.1 += batch.amount;
+            // In the stream lane some may have left already.
+            entry.0 += batch.orders - batch.figures.outcomes;
+            entry.1 += batch.amount - Centimes::new(batch.figures.outcomes_amount);
         }
     }
     for (provider, (orders, amount)) in waiting {

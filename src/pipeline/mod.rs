@@ -4,6 +4,7 @@
 pub mod approve;
 pub mod check;
 pub mod dispatch;
+pub mod events;
 pub mod feedback;
 pub mod fund;
 pub mod hold;
@@ -11,7 +12,11 @@ pub mod intake;
 pub mod order;
 pub mod reconcile;
 pub mod report;
+pub mod stream;
+pub mod tokens;
+pub mod upload;
 pub mod verify;
+pub mod worklist;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::approve::record;
 use super::{Context, Refusal, locked_run, next_state, person};
-use crate::domain::batch::BatchState;
+use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
@@ -39,7 +39,9 @@ pub struct ProviderLine {
     pub returned: Centimes,
     /// Returned, as booked on the account statement.
     pub credited: Centimes,
-    /// What no statement explains: sent less rejected less debited.
+    /// Expired or cancelled before it was collected.
+    pub expired: Centimes,
+    /// What no statement explains: what is due for what was sent, less what was debited.
     pub difference: Centimes,
 }
 
@@ -114,10 +116,19 @@ const fn has_left(state: BatchState) -> bool {
     matches!(state, BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected)
 }
 
+/// What statements must debit for a batch: a file is debited whole, less what was rejected; in the stream lane what was
+/// collected or credited.
+fn due(batch: &Batch) -> i64 {
+    match batch.lane {
+        Lane::File => batch.amount.get() - batch.figures.rejected_amount,
+        Lane::Stream => batch.figures.paid_amount,
+    }
+}
+
 /// What a batch's orders and its statement entries do not agree on.
 fn differences(batch: &Batch) -> Vec<NewBreak> {
     let figures = batch.figures;
-    let due = batch.amount.get() - figures.rejected_amount;
+    let due = due(batch);
     let mut found = Vec::new();
     if figures.debited_amount != due {
         let (kind, what) = if figures.debited_amount == 0 {
@@ -209,7 +220,8 @@ async fn summary(
         line.debited += Centimes::new(batch.figures.debited_amount);
         line.returned += Centimes::new(batch.figures.returned_amount);
         line.credited += Centimes::new(batch.figures.credited_amount);
-        line.difference = line.sent - line.rejected - line.debited;
+        line.expired += Centimes::new(batch.figures.expired_amount);
+        line.difference += Centimes::new(due(batch) - batch.figures.debited_amount);
     }
     let totals = runs::totals_in_tx(tx, run.id).await?;
     let count =
@@ -221,6 +233,7 @@ async fn summary(
         under_way: count(&[
             OrderState::Sent,
             OrderState::Accepted,
+            OrderState::Available,
             OrderState::Unknown,
             OrderState::Released,
         ]),
@@ -297,8 +310,8 @@ pub async fn close(
     }
     if let Some(why) = carry {
         for total in runs::totals_in_tx(&mut tx, id).await? {
-            use OrderState::{Accepted, Planned, Released, Sent, Unknown};
-            if matches!(total.state, Planned | Released | Sent | Accepted | Unknown) {
+            use OrderState::{Accepted, Available, Planned, Released, Sent, Unknown};
+            if matches!(total.state, Planned | Released | Sent | Accepted | Available | Unknown) {
                 left.push((
                     format!("{} at {}", total.state, total.provider),
                     total.orders,

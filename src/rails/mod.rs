@@ -1,4 +1,5 @@
-//! What leaves the house: bank files, and the sandbox banks that answer them.
+//! What leaves the house: bank files and the stream lane; and the sandbox that answers both.
 
 pub mod bank_file;
 pub mod sandbox;
+pub mod stream;

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use time::{Date, OffsetDateTime};
 
 use super::{Store, StoreError};
-use crate::domain::batch::{BatchState, Slice};
+use crate::domain::batch::{BatchState, Lane, Slice};
 use crate::domain::ids::{BatchId, OrderId, RunId};
 use crate::domain::money::Centimes;
 
@@ -26,6 +26,8 @@ pub struct Batch {
     pub wave: i16,
     /// Place within the wave, from 1.
     pub sequence: i32,
+    /// How its orders leave.
+    pub lane: Lane,
     /// Whether its orders are listed one by one, not a range.
     pub listed: bool,
     /// First order.
@@ -79,15 +81,24 @@ pub struct BatchFigures {
     pub debited_amount: i64,
     /// Returns booked for its orders.
     pub credited_amount: i64,
+    /// Orders settled or collected one by one.
+    pub paid: i64,
+    /// Their sum.
+    pub paid_amount: i64,
+    /// Orders expired or cancelled.
+    pub expired: i64,
+    /// Their sum.
+    pub expired_amount: i64,
 }
 
 const COLUMNS: &str = "b.id, b.run_id, b.provider_id, p.code, b.wave, b.sequence, b.listed, b.first_order, b.last_order, b.state,
     b.orders, b.amount, b.value_date, b.message_id, b.file_name, b.created_at, b.file_sha256, b.outcomes, b.outcomes_amount,
-    b.accepted, b.accepted_amount, b.rejected, b.rejected_amount, b.returned, b.returned_amount, b.debited_amount, b.credited_amount";
+    b.accepted, b.accepted_amount, b.rejected, b.rejected_amount, b.returned, b.returned_amount, b.debited_amount, b.credited_amount,
+    b.paid, b.paid_amount, b.expired, b.expired_amount, b.lane";
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<Batch, StoreError> {
     use sqlx::Row as _;
-    let state: String = row.try_get(9)?;
+    let (state, lane): (String, String) = (row.try_get(9)?, row.try_get(31)?);
     Ok(Batch {
         id: BatchId::new(row.try_get(0)?),
         run: RunId::new(row.try_get(1)?),
@@ -95,6 +106,7 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Batch, StoreError> {
         provider: row.try_get(3)?,
         wave: row.try_get(4)?,
         sequence: row.try_get(5)?,
+        lane: Lane::parse(&lane).ok_or(StoreError::Corrupt("lane"))?,
         listed: row.try_get(6)?,
         first: OrderId::new(row.try_get(7)?),
         last: OrderId::new(row.try_get(8)?),
@@ -117,6 +129,10 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Batch, StoreError> {
             returned_amount: row.try_get(24)?,
             debited_amount: row.try_get(25)?,
             credited_amount: row.try_get(26)?,
+            paid: row.try_get(27)?,
+            paid_amount: row.try_get(28)?,
+            expired: row.try_get(29)?,
+            expired_amount: row.try_get(30)?,
         },
     })
 }
@@ -193,7 +209,8 @@ pub async fn insert_planned_in_tx(
     Ok(())
 }
 
-/// Releases the planned batches of a run (of one wave, where given): orders held now are marked as missed by their
+/// Releases the planned batches of a run (of one wave, where given), those of `stream` providers into the stream lane: orders
+/// held now are marked as missed by their
 /// batch and taken off its totals. Orders that an earlier release missed and that were let go since are put into
 /// listed batches. Returns how many batches were released.
 ///
@@ -203,6 +220,7 @@ pub async fn release_in_tx(
     connection: &mut PgConnection,
     run: RunId,
     wave: Option<i16>,
+    stream: &[i16],
 ) -> Result<u64, StoreError> {
     let (low, high) = super::orders::bounds(run);
     // Few orders are held: they are looked up one by one, whatever the statistics of a young table say.
@@ -223,7 +241,8 @@ pub async fn release_in_tx(
     .await?;
     let done = sqlx::query(
         "update batch b set orders = b.orders - coalesce(m.orders, 0), amount = b.amount - coalesce(m.amount, 0),
-                state = case when b.orders = coalesce(m.orders, 0) then 'empty' else 'released' end
+                state = case when b.orders = coalesce(m.orders, 0) then 'empty' else 'released' end,
+                lane = case when b.provider_id = any($5) then 'stream' else 'file' end
            from batch s left join (select h.missed_batch, count(*) as orders, sum(o.amount) as amount
                   from (select distinct missed_batch, order_id from order_hold
                          where missed_batch is not null and order_id >= $2 and order_id < $3) h
@@ -235,6 +254,7 @@ pub async fn release_in_tx(
     .bind(low)
     .bind(high)
     .bind(wave)
+    .bind(stream)
     .execute(&mut *connection)
     .await?;
     Ok(done.rows_affected() + release_late_in_tx(connection, run, low, high).await?)
@@ -255,8 +275,9 @@ async fn release_late_in_tx(
                 and not exists (select from order_hold h where h.order_id = o.order_id and h.released_at is null)
                 and not exists (select from batch_member m where m.order_id = o.order_id)),
          made as (
-             insert into batch (run_id, provider_id, wave, sequence, listed, first_order, last_order, state, orders, amount)
-             select $1, l.provider_id, w.wave, 1, true, min(l.order_id), max(l.order_id), 'released', count(*), sum(l.amount)
+             insert into batch (run_id, provider_id, wave, sequence, listed, first_order, last_order, state, orders, amount, lane)
+             select $1, l.provider_id, w.wave, 1, true, min(l.order_id), max(l.order_id), 'released', count(*), sum(l.amount),
+                    (select max(b.lane) from batch b where b.run_id = $1 and b.provider_id = l.provider_id)
                from late l cross join (select coalesce(max(wave), 0) + 1 as wave from batch where run_id = $1) w
               group by l.provider_id, w.wave
              returning id, provider_id)
@@ -357,7 +378,8 @@ pub async fn add_in_tx(
         "update batch set outcomes = outcomes + $2, outcomes_amount = outcomes_amount + $3, accepted = accepted + $4,
                 accepted_amount = accepted_amount + $5, rejected = rejected + $6, rejected_amount = rejected_amount + $7,
                 returned = returned + $8, returned_amount = returned_amount + $9, debited_amount = debited_amount + $10,
-                credited_amount = credited_amount + $11 where id = $1",
+                credited_amount = credited_amount + $11, paid = paid + $12, paid_amount = paid_amount + $13,
+                expired = expired + $14, expired_amount = expired_amount + $15 where id = $1",
     )
     .bind(id.get())
     .bind(change.outcomes)
@@ -370,6 +392,10 @@ pub async fn add_in_tx(
     .bind(change.returned_amount)
     .bind(change.debited_amount)
     .bind(change.credited_amount)
+    .bind(change.paid)
+    .bind(change.paid_amount)
+    .bind(change.expired)
+    .bind(change.expired_amount)
     .execute(connection)
     .await?;
     Ok(())

@@ -202,13 +202,13 @@ fn orders_source(run: RunId) -> String {
         "(select o.order_id, o.household_id, o.period, o.purpose_id, o.attempt, o.provider_id, o.place_id, o.entitled,
                  o.offset_amount, o.amount, {STATE} as state,
                  case when h.order_id is not null then h.reasons
-                      when x.step >= 4 or b.state = 'rejected' then coalesce(x.reason, b.reason) end as reason
+                      when x.step >= 9 or b.state = 'rejected' then coalesce(x.reason, b.reason) end as reason
             from {leaf} o join run r on r.id = {run}
             left join (select order_id, string_agg(reason, '+' order by reason) as reasons from order_hold
                         where released_at is null and order_id >= {low} and order_id < {high} group by order_id) h
                    on h.order_id = o.order_id
             left join (select order_id, max(step) as step,
-                              substr(max(step || reason) filter (where step >= 4), 2) as reason
+                              substr(max(lpad(step::text, 2, '0') || reason) filter (where step >= 9), 3) as reason
                          from outcome_{run} group by order_id) x on x.order_id = o.order_id
             left join (select order_id, max(missed_batch) as missed from order_hold
                         where missed_batch is not null and order_id >= {low} and order_id < {high} group by order_id) m
@@ -221,7 +221,7 @@ fn orders_source(run: RunId) -> String {
             left join lateral (select case when m.order_id is not null then bm.batch_id
                               when o.order_id <= k.lasts[w.place] then k.ids[w.place] end as id offset 0) i on true
             left join lateral (select c.state,
-                              (select max(e.reason) from batch_event e where e.batch_id = c.id and e.step = 4) as reason
+                              (select max(e.reason) from batch_event e where e.batch_id = c.id and e.step = 9) as reason
                          from batch c where c.run_id = {run} and c.id = i.id offset 0) b on true
            order by o.order_id)",
         STATE = orders::STATE_SQL,

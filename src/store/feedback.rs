@@ -62,6 +62,28 @@ pub async fn insert_message_in_tx(
     Ok(id.map(MessageId::new))
 }
 
+/// Writes a set of reports of the stream lane as a message without a file.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn insert_report_in_tx(
+    connection: &mut PgConnection,
+    kind: &str,
+    provider: i16,
+    at: OffsetDateTime,
+) -> Result<MessageId, StoreError> {
+    let id = sqlx::query_scalar(
+        "insert into message (kind, message_ref, provider_id, file_name, bytes, received_at, entries, applied, already, noted, breaks)
+         values ($1, '', $2, '', 0, $3, 0, 0, 0, 0, 0) returning id",
+    )
+    .bind(kind)
+    .bind(provider)
+    .bind(at)
+    .fetch_one(connection)
+    .await?;
+    Ok(MessageId::new(id))
+}
+
 /// Writes what a message came to.
 ///
 /// # Errors
@@ -105,18 +127,63 @@ pub async fn lock_provider_in_tx(connection: &mut PgConnection, provider: i16) -
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i16)]
 pub enum Step {
+    /// Intended to be handed over (stream lane).
+    Sent = 1,
+    /// No readable answer came.
+    Unknown = 2,
     /// Accepted.
-    Accepted = 1,
+    Accepted = 3,
+    /// At hand at a payment point.
+    Available = 4,
     /// Settled, by a status or notification.
-    Settled = 2,
-    /// Settled, by an account statement.
-    SettledBooked = 3,
+    Settled = 5,
+    /// Settled, by an account statement or settlement file.
+    SettledBooked = 6,
+    /// Collected, by a callback.
+    Collected = 7,
+    /// Collected, by a settlement file.
+    CollectedBooked = 8,
     /// Rejected.
-    Rejected = 4,
+    Rejected = 9,
+    /// Expired or cancelled.
+    Expired = 10,
     /// Returned, by a notification.
-    Returned = 5,
+    Returned = 11,
     /// Returned, by an account statement.
-    ReturnedBooked = 6,
+    ReturnedBooked = 12,
+}
+
+impl Step {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Sent,
+        Self::Unknown,
+        Self::Accepted,
+        Self::Available,
+        Self::Settled,
+        Self::SettledBooked,
+        Self::Collected,
+        Self::CollectedBooked,
+        Self::Rejected,
+        Self::Expired,
+        Self::Returned,
+        Self::ReturnedBooked,
+    ];
+
+    /// The state that it takes an order to.
+    pub const fn state(self) -> OrderState {
+        match self {
+            Self::Sent => OrderState::Sent,
+            Self::Unknown => OrderState::Unknown,
+            Self::Accepted => OrderState::Accepted,
+            Self::Available => OrderState::Available,
+            Self::Settled | Self::SettledBooked => OrderState::Settled,
+            Self::Collected | Self::CollectedBooked => OrderState::Collected,
+            Self::Rejected => OrderState::Rejected,
+            Self::Expired => OrderState::Expired,
+            Self::Returned | Self::ReturnedBooked => OrderState::Returned,
+        }
+    }
 }
 
 /// Steps as a set of bits.
@@ -140,19 +207,15 @@ impl Steps {
         self.0 == 0
     }
 
-    /// The state that an order's own steps come to.
-    pub const fn state(self) -> Option<OrderState> {
-        if self.has(Step::Returned) || self.has(Step::ReturnedBooked) {
-            Some(OrderState::Returned)
-        } else if self.has(Step::Rejected) {
-            Some(OrderState::Rejected)
-        } else if self.has(Step::Settled) || self.has(Step::SettledBooked) {
-            Some(OrderState::Settled)
-        } else if self.has(Step::Accepted) {
-            Some(OrderState::Accepted)
-        } else {
-            None
-        }
+    /// The state that an order's own steps come to: that of the furthest.
+    pub fn state(self) -> Option<OrderState> {
+        Step::ALL.into_iter().rev().find(|step| self.has(*step)).map(Step::state)
+    }
+
+    /// With the step of a database number; one that is not listed changes nothing.
+    #[must_use]
+    pub fn with_number(self, number: i64) -> Self {
+        Step::ALL.into_iter().find(|step| *step as i64 == number).map_or(self, |step| self.with(step))
     }
 }
 

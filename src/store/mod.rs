@@ -4,22 +4,32 @@
 pub mod audit;
 pub mod batches;
 pub mod breaks;
+pub mod change_cursor;
 pub mod cluster;
+pub mod enquiries;
 pub mod extracts;
 pub mod feedback;
 pub mod holds;
 pub mod households;
+pub mod leases;
 pub mod ledger;
 pub mod operators;
 pub mod orders;
+pub mod outbox;
+pub mod pace;
 pub mod personal;
 pub mod pgcopy;
 pub mod proofs;
 pub mod reference;
 pub mod reports;
 pub mod runs;
+pub mod settlements;
+pub mod shards;
 pub mod snapshots;
 pub mod standing;
+pub mod tokens;
+pub mod uploads;
+pub mod worklists;
 
 use std::time::Duration;
 

@@ -93,3 +93,83 @@ pub async fn rival_runs(store: &Store) -> Result<Vec<(i64, i64)>, StoreError> {
     .fetch_all(store.pool())
     .await?)
 }
+
+/// Figures of a run's stream lane, counted from the rows.
+#[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
+pub struct StreamLane {
+    /// Orders in its batches.
+    pub orders: i64,
+    /// Orders with steps of their own.
+    pub stepped: i64,
+    /// Of those, without the step that intends them.
+    pub without_intent: i64,
+    /// Unknown orders.
+    pub unknown: i64,
+    /// Of those, on no list of enquiries.
+    pub not_asked_about: i64,
+    /// Sum of orders that settlement files settled.
+    pub settled_by_files: i64,
+    /// Sum of what settlement files list, matched with orders.
+    pub settlement_shares: i64,
+}
+
+/// Counts a run's stream lane.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn stream_lane(store: &Store, run: RunId) -> Result<StreamLane, StoreError> {
+    let sql = format!(
+        "with lanes as (select provider_id, min(first_order) as low, max(last_order) as high, sum(orders)::bigint as orders
+                          from batch where run_id = {run} and lane = 'stream' and state not in ('planned', 'empty') group by 1),
+              steps as (select x.order_id, bool_or(step = 1) as intended, max(step) as furthest,
+                               bool_or(step in (6, 8)) as by_file
+                          from outcome_{run} x group by 1),
+              known as (select s.*, o.amount from steps s join {leaf} o using (order_id)
+                          join lanes l on l.provider_id = o.provider_id and o.order_id between l.low and l.high)
+         select (select coalesce(sum(orders), 0)::bigint from lanes) as orders, count(*) as stepped,
+                count(*) filter (where not intended) as without_intent,
+                count(*) filter (where furthest = 2) as unknown,
+                count(*) filter (where furthest = 2 and not exists (select from enquiry e where e.order_id = known.order_id and e.unknown)) as not_asked_about,
+                coalesce(sum(amount) filter (where by_file), 0)::bigint as settled_by_files,
+                (select coalesce(sum(amount), 0)::bigint from settlement_share where run_id = {run}) as settlement_shares
+           from known",
+        leaf = orders::leaf(run)
+    );
+    let lanes: bool =
+        sqlx::query_scalar("select exists (select from batch where run_id = $1 and lane = 'stream' and state not in ('planned', 'empty'))")
+            .bind(run.get())
+            .fetch_one(store.pool())
+            .await?;
+    if !lanes {
+        return Ok(StreamLane::default());
+    }
+    Ok(sqlx::query_as(AssertSqlSafe(sql)).fetch_one(store.pool()).await?)
+}
+
+/// Events that asked for an order and were taken, orders under standing approvals, and on how many they differ.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn events(store: &Store) -> Result<(i64, i64, i64), StoreError> {
+    Ok(sqlx::query_as(
+        "select e.n, r.n, abs(e.n - r.n) + e.without from
+            (select count(*) as n, count(*) filter (where order_id is null) as without
+               from event where kind = 'order' and outcome in ('applied', 'held')) e,
+            (select coalesce(sum(orders), 0)::bigint as n from run where standing_approval is not null) r",
+    )
+    .fetch_one(store.pool())
+    .await?)
+}
+
+/// Days on which more was ordered than the standing approval allows, or whose approval lacks a person.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn over_day_ceiling(store: &Store) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(
+        "select count(*) from run r join standing_approval a on a.id = r.standing_approval
+          where r.ordered > a.day_max or a.approved_by is null or a.funded_by is null",
+    )
+    .fetch_one(store.pool())
+    .await?)
+}

@@ -6,12 +6,20 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 
+// Known codes are asked for first: an insert that comes to nothing uses a number up all the same, and there are few.
+const GIVE_PROGRAMME: &str = "insert into programme (code) select $1 where not exists (select from programme where code = $1)
+    on conflict do nothing";
+const GIVE_PURPOSE: &str =
+    "insert into purpose (code) select $1 where not exists (select from purpose where code = $1) on conflict do nothing";
+const GIVE_PROVIDER: &str = "insert into provider (code)
+    select c from unnest($1::text[]) c where not exists (select from provider p where p.code = c) on conflict do nothing";
+
 /// The number of a programme, given on first sight.
 ///
 /// # Errors
 /// When the database is gone.
 pub async fn programme_id_in_tx(connection: &mut PgConnection, code: &str) -> Result<i16, StoreError> {
-    sqlx::query("insert into programme (code) values ($1) on conflict do nothing")
+    sqlx::query(GIVE_PROGRAMME)
         .bind(code)
         .execute(&mut *connection)
         .await?;
@@ -26,7 +34,7 @@ pub async fn programme_id_in_tx(connection: &mut PgConnection, code: &str) -> Re
 /// # Errors
 /// When the database is gone.
 pub async fn purpose_id_in_tx(connection: &mut PgConnection, code: &str) -> Result<i16, StoreError> {
-    sqlx::query("insert into purpose (code) values ($1) on conflict do nothing")
+    sqlx::query(GIVE_PURPOSE)
         .bind(code)
         .execute(&mut *connection)
         .await?;
@@ -41,7 +49,7 @@ pub async fn provider_ids_in_tx(
     connection: &mut PgConnection,
     codes: &[String],
 ) -> Result<HashMap<String, i16>, StoreError> {
-    sqlx::query("insert into provider (code) select unnest($1::text[]) on conflict do nothing")
+    sqlx::query(GIVE_PROVIDER)
         .bind(codes)
         .execute(&mut *connection)
         .await?;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::batches::{self, Batch};
-use super::feedback::{Step, Steps};
+use super::feedback::Steps;
 use super::pgcopy::CopyAhead;
 use super::{Store, StoreError, orders};
 use crate::domain::batch::BatchState;
@@ -141,21 +141,5 @@ const fn of_batch(state: BatchState) -> OrderState {
         BatchState::Accepted => OrderState::Accepted,
         BatchState::Settled => OrderState::Settled,
         BatchState::Rejected => OrderState::Rejected,
-    }
-}
-
-impl Steps {
-    /// With the step of a database number; one that is not listed changes nothing.
-    #[must_use]
-    pub const fn with_number(self, number: i64) -> Self {
-        match number {
-            1 => self.with(Step::Accepted),
-            2 => self.with(Step::Settled),
-            3 => self.with(Step::SettledBooked),
-            4 => self.with(Step::Rejected),
-            5 => self.with(Step::Returned),
-            6 => self.with(Step::ReturnedBooked),
-            _ => self,
-        }
     }
 }

@@ -18,6 +18,9 @@ use crate::domain::money::Centimes;
 const STAGE_BUCKETS_SECONDS: [f64; 16] =
     [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0];
 
+/// Upper bounds of calls to providers, in seconds: from loopback to a time-out.
+const CALL_BUCKETS_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
 /// Which way a file went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -52,6 +55,9 @@ pub struct Metrics {
     holds: IntGaugeVec,
     breaks: IntGaugeVec,
     feedback: IntCounterVec,
+    stream_calls: IntCounterVec,
+    stream_seconds: HistogramVec,
+    stream_waiting: IntGaugeVec,
     pool: IntGaugeVec,
     ready: IntGauge,
 }
@@ -82,7 +88,13 @@ impl Metrics {
                 &["stage"],
             ),
             stage_active: gauges(r, "stage_active", "Passes of the stage that run now.", &["stage"]),
-            stage_seconds: stage_seconds(r),
+            stage_seconds: histograms(
+                r,
+                "stage_duration_seconds",
+                "How long passes of the stage took.",
+                &["stage"],
+                &STAGE_BUCKETS_SECONDS,
+            ),
             orders: gauges(r, "orders", "Payment orders by state.", &["programme", "provider", "state"]),
             orders_centimes: gauges(
                 r,
@@ -105,6 +117,25 @@ impl Metrics {
                 "feedback_entries_total",
                 "Feedback entries by what became of them.",
                 &["kind", "result"],
+            ),
+            stream_calls: counters(
+                r,
+                "stream_calls_total",
+                "Calls to providers of the stream lane, by how they ended.",
+                &["provider", "call", "result"],
+            ),
+            stream_seconds: histograms(
+                r,
+                "stream_call_seconds",
+                "How long calls to providers took.",
+                &["provider", "call"],
+                &CALL_BUCKETS_SECONDS,
+            ),
+            stream_waiting: gauges(
+                r,
+                "stream_waiting",
+                "Shards not worked off, and orders to ask about (unknown, pending).",
+                &["provider", "kind"],
             ),
             pool: gauges(r, "db_pool_connections", "Connections of the database pool.", &["state"]),
             ready: gauge(r, "ready", "1 where the last readiness check passed, else 0."),
@@ -152,6 +183,17 @@ impl Metrics {
     /// Counts `entries` of feedback of `kind` (`pain.002`, …) with `result` (`applied`, `duplicate`, `unmatched`, …).
     pub fn add_feedback(&self, kind: &str, result: &str, entries: u64) {
         self.feedback.with_label_values(&[kind, result]).inc_by(entries);
+    }
+
+    /// Counts a call to a provider (`put`, `enquire`, …) that ended as `result` (`answered`, `lost`, …), and its time.
+    pub fn add_stream_call(&self, provider: &str, call: &str, result: &str, took: Duration) {
+        self.stream_calls.with_label_values(&[provider, call, result]).inc();
+        self.stream_seconds.with_label_values(&[provider, call]).observe(took.as_secs_f64());
+    }
+
+    /// Sets how much of `kind` (`shards`, `unknown`, `pending`) waits at a provider.
+    pub fn set_stream_waiting(&self, provider: &str, kind: &str, waiting: u64) {
+        self.stream_waiting.with_label_values(&[provider, kind]).set(gauge_value(waiting));
     }
 
     /// Sets the pool's connections: those in use, and those that wait for work.
@@ -240,11 +282,9 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Int
     family
 }
 
-fn stage_seconds(registry: &Registry) -> HistogramVec {
-    let options = HistogramOpts::new("stage_duration_seconds", "How long passes of the stage took.")
-        .namespace("sarf")
-        .buckets(STAGE_BUCKETS_SECONDS.to_vec());
-    let family = HistogramVec::new(options, &["stage"]).expect("a constant, valid name");
+fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+    let options = HistogramOpts::new(name, help).namespace("sarf").buckets(buckets.to_vec());
+    let family = HistogramVec::new(options, labels).expect("a constant, valid name");
     registry.register(Box::new(family.clone())).expect("each name is registered once");
     family
 }

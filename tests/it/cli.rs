@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use sarf::domain::run::RunState;
 use sarf::rails::sandbox::{Faults, StatusStyle};
 
-use crate::harness::{Bed, Program, Ran, TempHome, config_folder, copy_folder};
+use crate::harness::{Bed, Program, Ran, TempHome, files_only_config};
 
 fn program_of(bed: &Bed) -> Program {
     Program { url: Some(bed.url()), ..Program::new(bed.home()) }
@@ -130,7 +130,7 @@ fn the_configuration_is_read_whole_and_unknown_keys_are_refused() {
         ("providers/banks.toml", "code = \"awb\"", "code = \"awb\"\ncolour = \"red\""),
     ] {
         let config = home.path().join(file.replace('/', "-"));
-        copy_folder(&config_folder(), &config);
+        files_only_config(&config);
         let path = config.join(file);
         let text = fs::read_to_string(&path).expect("a file");
         assert!(text.contains(from), "{file}");

@@ -22,7 +22,7 @@ use sarf::telemetry::Telemetry;
 use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;
 
-use crate::harness::{Program, TempHome, config_folder, copy_folder, sent_files, standing_sql};
+use crate::harness::{Program, TempHome, files_only_config, sent_files, standing_sql};
 
 const KILLS: usize = 5;
 
@@ -92,7 +92,7 @@ impl Scene {
             Err(error) => panic!("{error}"),
         };
         let config = home.path().join("config");
-        copy_folder(&config_folder(), &config);
+        files_only_config(&config);
         let settings = config.join("sarf.toml");
         let text = fs::read_to_string(&settings).expect("settings");
         fs::write(&settings, text.replace("orders_per_file = 100000", "orders_per_file = 100"))

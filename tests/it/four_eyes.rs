@@ -6,7 +6,7 @@ use sarf::domain::order::{OrderKey, OrderNames};
 use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::{Applied, approve, dispatch, fund, hold, order};
 
-use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, TempHome, config_folder, copy_folder, period};
+use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, TempHome, files_only_config, period};
 
 #[derive(Clone, Copy, Debug)]
 enum Do {
@@ -130,7 +130,7 @@ async fn a_changed_content_makes_the_approval_stale() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_envelope_is_not_overdrawn() {
     let folder = TempHome::new("e");
-    copy_folder(&config_folder(), folder.path());
+    files_only_config(folder.path());
     let rules = folder.path().join("programmes/dss.toml");
     let text = std::fs::read_to_string(&rules).expect("rules");
     let small = text.replace("2026 = \"32000000000.00\"", "2026 = \"1000.00\"");

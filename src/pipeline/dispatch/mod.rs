@@ -1,8 +1,8 @@
-//! Dispatch: released batches become files in the outbox.
+//! Dispatch: released batches become files in the outbox, or, in the stream lane, shards for the workers.
 //!
 //! | phase | what happens | commits |
 //! |---|---|---|
-//! | intend | message id, file name, value date and time of creation are fixed | one, for all released batches |
+//! | intend | message id, file name, value date and time of creation are fixed; stream batches are cut into shards | one, for all released batches |
 //! | write | one scan of the orders for each worker, which writes its providers' files side by side | – |
 //! | deliver | read back, fsync, rename, `.sha256` | – |
 //! | record | batch sent, planned → in flight, audit | one for each file |
@@ -20,18 +20,20 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use super::{Context, Refusal, locked_run, next_state};
-use crate::domain::batch::BatchState;
+use crate::domain::batch::{BatchState, Lane};
 use crate::domain::calendar::CalendarError;
 use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
 use crate::domain::order::OrderState;
+use crate::domain::provider::{Provider, StreamApi};
 use crate::domain::run::{RunEvent, RunState};
 use crate::rails::bank_file::{Delivered, DeliveryError};
-use crate::store::StoreError;
+use crate::store::{StoreError, reference};
 use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::runs::{self, Run, TotalMove};
+use crate::store::shards;
 
 /// Why dispatch stopped.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,8 @@ pub struct Dispatched {
     pub bytes: u64,
     /// Files delivered before.
     pub already: u64,
+    /// Orders of the stream lane that wait for workers.
+    pub queued: u64,
 }
 
 /// A batch whose file is done.
@@ -90,11 +94,15 @@ struct Done {
 /// See [`DispatchError`]; what was delivered before the fault stays delivered and recorded.
 pub async fn dispatch(context: &Context, id: RunId) -> Result<Dispatched, DispatchError> {
     let (run, batches) = intend(context, id).await?;
+    let (streamed, batches): (Vec<Batch>, Vec<Batch>) =
+        batches.into_iter().partition(|b| b.lane == Lane::Stream);
     let (todo, rest): (Vec<Batch>, Vec<Batch>) =
         batches.into_iter().partition(|b| b.state == BatchState::Dispatching);
     let already =
         rest.iter().filter(|b| !matches!(b.state, BatchState::Planned | BatchState::Empty)).count() as u64;
-    let mut total = Dispatched { already, ..Dispatched::default() };
+    let open = streamed.iter().filter(|b| b.state == BatchState::Dispatching);
+    let queued = open.map(|b| (b.orders - b.figures.outcomes) as u64).sum();
+    let mut total = Dispatched { already, queued, ..Dispatched::default() };
     if !todo.is_empty() {
         let orders: i64 = todo.iter().map(|b| b.orders).sum();
         let stage = Arc::new(context.telemetry.stage("dispatch", Some(orders as u64)));
@@ -146,6 +154,9 @@ async fn intend(context: &Context, id: RunId) -> Result<(Run, Vec<Batch>), Dispa
     if run.paused {
         return Err(DispatchError::Paused(id));
     }
+    let settings = &context.config.settings.stream;
+    let fetching = fetching_providers(context, &mut tx).await?;
+    shards::cut_in_tx(&mut tx, id, settings.orders_per_shard, &fetching, context.clock.now()).await?;
     for batch in batches::of_run_in_tx(&mut tx, id).await?.iter().filter(|b| b.state == BatchState::Released)
     {
         intent::commit_in_tx(context, &mut tx, &run, batch).await?;
@@ -153,6 +164,14 @@ async fn intend(context: &Context, id: RunId) -> Result<(Run, Vec<Batch>), Dispa
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
     tx.commit().await?;
     Ok((run, batches))
+}
+
+/// Numbers of the providers that fetch work lists.
+async fn fetching_providers(context: &Context, tx: &mut sqlx::PgConnection) -> Result<Vec<i16>, StoreError> {
+    let ids = reference::provider_ids_in_tx(tx, &[]).await?;
+    let fetches = |p: &&Provider| p.stream.as_ref().is_some_and(|t| t.api == StreamApi::Worklist);
+    let providers = context.config.router.providers().iter().filter(fetches);
+    Ok(providers.filter_map(|p| ids.get(p.code.as_str()).copied()).collect())
 }
 
 /// Shares the work by provider, the largest first to whoever has least: a provider's files are written by one worker.
@@ -224,10 +243,14 @@ async fn record_sent(context: &Context, run: &Run, done: &Done) -> Result<(), Di
     Ok(())
 }
 
-/// Once all released batches have left, the run settles.
-async fn finish(context: &Context, id: RunId) -> Result<(), DispatchError> {
+/// Once all released batches have left, the run settles. Workers of the stream lane call this after each shard.
+///
+/// # Errors
+/// See [`DispatchError`].
+pub async fn finish(context: &Context, id: RunId) -> Result<(), DispatchError> {
     let mut tx = context.store.begin().await?;
     let run = locked_run(&mut tx, id).await?;
+    shards::finish_batches_in_tx(&mut tx, id, context.clock.now()).await?;
     let waiting = batches::of_run_in_tx(&mut tx, id).await?;
     let waiting = waiting.iter().any(|b| matches!(b.state, BatchState::Released | BatchState::Dispatching));
     if run.state == RunState::Dispatching && !waiting {

@@ -7,17 +7,19 @@ use time::OffsetDateTime;
 use super::Imported;
 use super::book::{Flow, Moves};
 use super::parse::{Cash, Parsed, event_of};
+use super::settlement::Head;
 use crate::domain::batch::BatchState;
-use crate::domain::ids::{Code, MessageId, OrderId, RunId};
+use crate::domain::ids::{BatchId, Code, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
-use crate::domain::order::{OrderEvent, OrderState};
+use crate::domain::order::{OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::rib::Rib;
 use crate::iso20022::values::StatusCode;
 use crate::pipeline::Context;
 use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::breaks::NewBreak;
-use crate::store::feedback::{self, MessageCounts, NewStatement};
+use crate::store::feedback::{self, MessageCounts, NewStatement, OrderFacts, Step};
+use crate::store::outbox::NewOutbox;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, Run};
 use crate::store::{StoreError, Tx, reference};
@@ -60,6 +62,9 @@ pub(super) struct Applier<'a> {
     provider_codes: HashMap<String, i16>,
     statement: Option<OpenStatement>,
     statements: i32,
+    settlement: Option<Head>,
+    /// The settlement file was read before under this reference.
+    passing_over: bool,
     pub(super) outcomes: CopyBuffer,
     /// The highest order of each run that this message has spoken of.
     pub(super) spoken_to: HashMap<RunId, i64>,
@@ -67,6 +72,14 @@ pub(super) struct Applier<'a> {
     pub(super) breaks: Vec<NewBreak>,
     pub(super) counts: MessageCounts,
     pub(super) warnings: Vec<String>,
+    /// Orders of the stream lane that moved, with their provider and where to.
+    pub(super) moved: Vec<(OrderId, i16, OrderState)>,
+    /// What a settlement file lists, by batch: orders and their sum.
+    pub(super) shares: BTreeMap<(RunId, BatchId), (i64, i64)>,
+    /// What others are told of, where anybody is.
+    pub(super) told: Vec<NewOutbox>,
+    /// Whether the message goes into the audit chain: files do, the stream's many small reports do not.
+    pub(super) audited: bool,
 }
 
 impl<'a> Applier<'a> {
@@ -84,12 +97,18 @@ impl<'a> Applier<'a> {
             provider_codes: HashMap::new(),
             statement: None,
             statements: 0,
+            settlement: None,
+            passing_over: false,
             outcomes: CopyBuffer::default(),
             spoken_to: HashMap::new(),
             moves: Moves::default(),
             breaks: Vec::new(),
             counts: MessageCounts::default(),
             warnings: Vec::new(),
+            moved: Vec::new(),
+            shares: BTreeMap::new(),
+            told: Vec::new(),
+            audited: true,
         }
     }
 
@@ -98,6 +117,9 @@ impl<'a> Applier<'a> {
         if self.statement.as_ref().is_some_and(|s| s.skipped)
             && !matches!(parsed, Parsed::StatementBegin { .. } | Parsed::End { .. })
         {
+            return Ok(());
+        }
+        if self.passing_over && !matches!(parsed, Parsed::End { .. }) {
             return Ok(());
         }
         match parsed {
@@ -120,6 +142,15 @@ impl<'a> Applier<'a> {
             }
             Parsed::StatementEnd { opening, closing, credits, debits, entries } => {
                 self.end_statement(opening, closing, credits, debits, entries).await?;
+            }
+            Parsed::SettlementBegin(head) => {
+                self.passing_over = self.begin_settlement(&head).await?;
+                self.settlement = Some(head);
+            }
+            Parsed::SettlementEnd(trailer, differs) => {
+                if let Some(head) = self.settlement.take() {
+                    self.end_settlement(&head, trailer, differs).await?;
+                }
             }
             Parsed::End { warnings } => self.warnings = warnings,
         }
@@ -222,8 +253,8 @@ impl<'a> Applier<'a> {
         let step = match event_of(status) {
             _ if second => 0,
             // A settled file is settled once the account statement agrees; until then it is accepted.
-            Some(OrderEvent::Accept | OrderEvent::Settle) => 1,
-            Some(OrderEvent::Reject) => 4,
+            Some(OrderEvent::Accept | OrderEvent::Settle) => Step::Accepted as i16,
+            Some(OrderEvent::Reject) => Step::Rejected as i16,
             _ => 0,
         };
         let reason = Some(reason).filter(|r| !r.is_empty());
@@ -242,7 +273,7 @@ impl<'a> Applier<'a> {
                 self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail);
             }
             0 => self.counts.noted += 1,
-            1 => self.accept_batch(run, at),
+            step if step == Step::Accepted as i16 => self.accept_batch(run, at),
             _ => self.reject_batch(run, at),
         }
         Ok(())
@@ -302,6 +333,18 @@ impl<'a> Applier<'a> {
         }
     }
 
+    async fn know_providers(&mut self) -> Result<(), StoreError> {
+        if self.provider_codes.is_empty() {
+            self.provider_codes = reference::provider_ids_in_tx(&mut self.tx, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// The code of a provider that a statement was begun for.
+    pub(super) fn provider_code(&self, id: i16) -> Option<String> {
+        self.provider_codes.iter().find(|(_, known)| **known == id).map(|(code, _)| code.clone())
+    }
+
     async fn begin_statement(
         &mut self,
         reference: &str,
@@ -309,9 +352,7 @@ impl<'a> Applier<'a> {
         booked: bool,
     ) -> Result<bool, StoreError> {
         self.statements += 1;
-        if self.provider_codes.is_empty() {
-            self.provider_codes = reference::provider_ids_in_tx(&mut self.tx, &[]).await?;
-        }
+        self.know_providers().await?;
         let ours = Rib::parse(account).ok().and_then(|rib| {
             let providers = self.context.config.router.providers().iter();
             providers
@@ -380,6 +421,9 @@ impl<'a> Applier<'a> {
     ) -> Result<(), StoreError> {
         self.counts.entries += 1;
         let found = self.batch_of(original).await?;
+        if found.is_none() && booked && self.settlement_debit(entry, original.trim(), cash).await? {
+            return Ok(());
+        }
         let Some((run, at)) =
             found.filter(|(run, at)| Some(self.runs[run].batches[*at].provider_id) == self.provider)
         else {
@@ -415,6 +459,24 @@ impl<'a> Applier<'a> {
         self.moves.cash(Some(run), provider, cash);
         self.counts.applied += 1;
         Ok(())
+    }
+
+    /// Notes that an order moved, for whoever is told of changes.
+    pub(super) fn tell(&mut self, facts: &OrderFacts, to: OrderState, reason: Option<&str>) {
+        if self.context.config.settings.events.out.is_none() {
+            return;
+        }
+        let Some((known, purpose)) = self.runs.get(&facts.order.run()).zip(self.purposes.get(&facts.purpose))
+        else {
+            return;
+        };
+        let (programme, period) = (&known.programme, facts.period);
+        let (household, attempt) = (facts.household, facts.attempt);
+        let names = OrderNames::of(&OrderKey { programme, period, household, purpose, attempt });
+        let mut key = String::new();
+        names.write_end_to_end(programme, period, facts.order, &mut key);
+        let body = serde_json::json!({ "order": key, "state": to, "reason": reason, "amount": facts.amount, "run": facts.order.run() });
+        self.told.push(NewOutbox { subject: format!("order.{key}"), body });
     }
 
     /// Money on the account that nothing explains yet.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::apply::Applier;
 use super::parse::Cash;
-use crate::domain::batch::BatchState;
+use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
@@ -14,7 +14,7 @@ use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::runs::{self, TotalMove};
-use crate::store::{StoreError, breaks, feedback};
+use crate::store::{StoreError, breaks, feedback, outbox};
 
 /// Orders of one run and provider going from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,8 @@ pub(super) struct Moves {
     flows: BTreeMap<Flow, (i64, i64)>,
     /// By run (none: suspense), provider and direction.
     cash: BTreeMap<(Option<RunId>, i16, bool), Centimes>,
+    /// Debits in suspense that are now explained, by run and provider.
+    explained: BTreeMap<(RunId, i16), Centimes>,
 }
 
 impl Moves {
@@ -42,6 +44,10 @@ impl Moves {
         }
     }
 
+    pub(super) fn explain(&mut self, run: RunId, provider: i16, amount: Centimes) {
+        *self.explained.entry((run, provider)).or_default() += amount;
+    }
+
     pub(super) fn cash(&mut self, run: Option<RunId>, provider: i16, cash: Cash) {
         *self.cash.entry((run, provider, cash.credit)).or_default() += cash.amount;
     }
@@ -49,6 +55,10 @@ impl Moves {
 
 /// A batch is settled once the debits booked for it are its orders less the rejected ones.
 fn settle_if_agreed(batch: &mut Batch, run: RunId, moves: &mut Moves) {
+    // In the stream lane orders settle one by one.
+    if batch.lane == Lane::Stream {
+        return;
+    }
     let figures = batch.figures;
     let due = batch.amount.get() - figures.rejected_amount;
     let from = match batch.state {
@@ -82,6 +92,7 @@ impl Applier<'_> {
         self.move_totals().await?;
         self.post().await?;
         breaks::open_in_tx(&mut self.tx, &self.breaks, self.now).await?;
+        outbox::append_in_tx(&mut self.tx, &self.told, self.now).await?;
         feedback::finish_message_in_tx(
             &mut self.tx,
             self.message,
@@ -91,6 +102,9 @@ impl Applier<'_> {
             &self.warnings,
         )
         .await?;
+        if !self.audited {
+            return Ok(());
+        }
         let c = self.counts;
         let detail = format!(
             "entries {} applied {} already {} noted {} breaks {}",
@@ -150,6 +164,14 @@ impl Applier<'_> {
             let (debit, credit) = if *credit { (bank, other) } else { (other, bank) };
             transfers.push(Transfer { debit, credit, amount: *amount });
         }
+        for ((run, provider), amount) in &self.moves.explained {
+            let programme = self.runs[run].run.programme_id;
+            transfers.push(Transfer {
+                debit: AccountKey::of_run(programme, *run, *provider, AccountKind::PaidOut),
+                credit: AccountKey::of_provider(*provider, AccountKind::Suspense),
+                amount: *amount,
+            });
+        }
         let occasion = Occasion { why: "feedback", batch: None, message: Some(self.message), at: self.now };
         ledger::post_in_tx(&mut self.tx, &transfers, occasion).await
     }
@@ -167,5 +189,9 @@ fn difference(now: BatchFigures, before: BatchFigures) -> BatchFigures {
         returned_amount: now.returned_amount - before.returned_amount,
         debited_amount: now.debited_amount - before.debited_amount,
         credited_amount: now.credited_amount - before.credited_amount,
+        paid: now.paid - before.paid,
+        paid_amount: now.paid_amount - before.paid_amount,
+        expired: now.expired - before.expired,
+        expired_amount: now.expired_amount - before.expired_amount,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::apply::{Applier, SECOND_DELIVERY};
 use super::book::Flow;
 use super::parse::Line;
-use crate::domain::batch::BatchState;
+use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
 use crate::domain::order::{Effect, OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
@@ -46,7 +46,7 @@ impl Applier<'_> {
         Ok(())
     }
 
-    async fn facts(&mut self, run: RunId, ids: &[i64]) -> Result<Vec<OrderFacts>, StoreError> {
+    pub(super) async fn facts(&mut self, run: RunId, ids: &[i64]) -> Result<Vec<OrderFacts>, StoreError> {
         let known = &self.runs[&run];
         let (first, last) = (ids.first().copied().unwrap_or(0), ids.last().copied().unwrap_or(0));
         let concerned = |b: &&Batch| {
@@ -117,18 +117,32 @@ impl Applier<'_> {
             self.counts.noted += 1;
             return;
         };
+        if batch.lane == Lane::Stream && facts.steps.is_empty() {
+            let detail = "the order has not been handed over".to_owned();
+            self.open_break(BreakKind::NeverSent, line.entry, about, line.amount, detail);
+            return;
+        }
         if event == OrderEvent::Reject && line.reason.as_deref().is_some_and(|r| SECOND_DELIVERY.contains(&r))
         {
             let detail = "refused as a second delivery; what was delivered first stands".to_owned();
             self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
             return;
         }
-        let state = current(batch.state, facts);
+        let stream = batch.lane == Lane::Stream;
+        let state = current(batch, facts);
         let step = step_of(event, line.booked);
+        // Callbacks come in any order: what is said of an order on its way is overtaken by how it ended.
+        if stream && state.is_final() && matches!(event, OrderEvent::Accept | OrderEvent::Offer) {
+            self.counts.already += 1;
+            return;
+        }
         let effect = state.after(event);
-        // The account statement may confirm what a status or notification said before.
-        let confirms =
-            effect == Effect::Already && line.booked && !facts.steps.has(step) && line.cash.is_some();
+        // The account statement (or settlement file) may confirm what a status or notification said before.
+        let confirms = effect == Effect::Already
+            && line.booked
+            && !facts.steps.has(step)
+            && (line.cash.is_some() || stream);
+        let mut told = None;
         match effect {
             Effect::Conflict => {
                 self.suspend(line.cash);
@@ -167,6 +181,13 @@ impl Applier<'_> {
                         format!("{event:?} of an order that is {state}"),
                     );
                 }
+                None if stream && line.booked => self.open_break(
+                    BreakKind::BookedTwice,
+                    line.entry,
+                    about,
+                    line.amount,
+                    "a settlement file before this one lists it".into(),
+                ),
                 _ => self.counts.already += 1,
             },
             Effect::Already | Effect::Moves(_) => {
@@ -182,7 +203,16 @@ impl Applier<'_> {
                     *figure += cash.amount.get();
                     self.moves.cash(Some(run), facts.provider, cash);
                 }
+                if stream && line.booked {
+                    let share = self.shares.entry((run, batch.id)).or_default();
+                    share.0 += 1;
+                    share.1 += facts.amount.get();
+                }
                 if let Effect::Moves(to) = effect {
+                    told = Some((*facts, to));
+                    if stream {
+                        self.moved.push((facts.order, facts.provider, to));
+                    }
                     self.moves.add(
                         Flow { run, provider: facts.provider, from: state, to },
                         1,
@@ -199,12 +229,19 @@ impl Applier<'_> {
                 self.counts.applied += 1;
             }
         }
+        if let Some((facts, to)) = told {
+            self.tell(&facts, to, line.reason.as_deref());
+        }
     }
 }
 
-/// Where an order stands: its batch's state, or its own where that is further on.
-fn current(batch: BatchState, facts: &OrderFacts) -> OrderState {
-    let of_batch = match batch {
+/// Where an order stands: its batch's state, or its own where that is further on. In the stream lane each order has
+/// steps of its own from the moment it is handed over.
+pub(super) fn current(batch: &Batch, facts: &OrderFacts) -> OrderState {
+    if batch.lane == Lane::Stream {
+        return facts.steps.state().unwrap_or(OrderState::Released);
+    }
+    let of_batch = match batch.state {
         BatchState::Accepted => OrderState::Accepted,
         BatchState::Settled => OrderState::Settled,
         BatchState::Rejected => OrderState::Rejected,
@@ -213,9 +250,15 @@ fn current(batch: BatchState, facts: &OrderFacts) -> OrderState {
     facts.steps.state().map_or(of_batch, |own| own.max(of_batch))
 }
 
-const fn step_of(event: OrderEvent, booked: bool) -> Step {
+pub(super) const fn step_of(event: OrderEvent, booked: bool) -> Step {
     match (event, booked) {
+        (OrderEvent::Send, _) => Step::Sent,
+        (OrderEvent::Lose, _) => Step::Unknown,
         (OrderEvent::Accept, _) => Step::Accepted,
+        (OrderEvent::Offer, _) => Step::Available,
+        (OrderEvent::Collect, false) => Step::Collected,
+        (OrderEvent::Collect, true) => Step::CollectedBooked,
+        (OrderEvent::Expire, _) => Step::Expired,
         (OrderEvent::Settle, false) => Step::Settled,
         (OrderEvent::Settle, true) => Step::SettledBooked,
         (OrderEvent::Reject, _) => Step::Rejected,
@@ -225,12 +268,12 @@ const fn step_of(event: OrderEvent, booked: bool) -> Step {
 }
 
 /// The batch that an order left in.
-fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<&'b mut Batch> {
+pub(super) fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<&'b mut Batch> {
     let left = |b: &Batch| {
         matches!(
             b.state,
             BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected
-        )
+        ) || (b.lane == Lane::Stream && b.state == BatchState::Dispatching)
     };
     batches.iter_mut().find(|b| match facts.listed_in {
         Some(id) => b.id == id && left(b),
@@ -261,7 +304,7 @@ fn explain_rejection(figures: &mut BatchFigures, before: Option<OrderState>, amo
 }
 
 /// Keeps the batch's figures as an order goes from its own state `before` to that of its steps.
-fn enter(figures: &mut BatchFigures, before: Option<OrderState>, facts: &OrderFacts) {
+pub(super) fn enter(figures: &mut BatchFigures, before: Option<OrderState>, facts: &OrderFacts) {
     let amount = facts.amount.get();
     let now = facts.steps.state();
     if before.is_none() {
@@ -284,6 +327,14 @@ fn enter(figures: &mut BatchFigures, before: Option<OrderState>, facts: &OrderFa
             Some(OrderState::Returned) => {
                 figures.returned += sign;
                 figures.returned_amount += sign * amount;
+            }
+            Some(OrderState::Settled | OrderState::Collected) => {
+                figures.paid += sign;
+                figures.paid_amount += sign * amount;
+            }
+            Some(OrderState::Expired) => {
+                figures.expired += sign;
+                figures.expired_amount += sign * amount;
             }
             _ => {}
         }

@@ -1,4 +1,5 @@
-//! Feedback: what banks answer (pain.002, camt.054, camt.053) moves orders, batches and the books.
+//! Feedback: what banks answer (pain.002, camt.054, camt.053), what providers of the stream lane report and settle, moves
+//! orders, batches and the books.
 //!
 //! | phase | what happens |
 //! |---|---|
@@ -17,10 +18,13 @@ mod book;
 mod lanes;
 mod lines;
 mod parse;
+pub(crate) mod reports;
+mod settle;
+mod settlement;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +33,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::Context;
-use crate::domain::ids::MessageId;
+use crate::domain::ids::{Code, MessageId};
 use crate::iso20022::sniff::sniff;
 use crate::iso20022::values::MessageKind;
 use crate::iso20022::xml_fault::{Limits, XmlError};
@@ -37,6 +41,7 @@ use crate::store::StoreError;
 use crate::store::feedback::{self, MessageCounts, NewMessage};
 use apply::Applier;
 pub use parse::ParseError;
+pub use settlement::SettlementError;
 
 /// Why a message was refused. The database is then as it was.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +52,9 @@ pub enum FeedbackError {
     /// Not XML that can be trusted.
     #[error("is refused")]
     Xml(#[source] XmlError),
+    /// Not a whole settlement file.
+    #[error("is refused")]
+    Settlement(#[source] SettlementError),
     /// Another kind of message.
     #[error("is a {0:?} message, which is not read here")]
     Kind(MessageKind),
@@ -141,10 +149,11 @@ async fn import_one(
     let opened = tokio::task::spawn_blocking(move || open(&owned)).await.expect("hashing does not panic");
     let (sha256, bytes, kind) = opened?;
     let name = match kind {
-        MessageKind::Pain002 => "pain.002",
-        MessageKind::Camt053 => "camt.053",
-        MessageKind::Camt054 => "camt.054",
-        other => return Err(FeedbackError::Kind(other)),
+        Kind::Xml(MessageKind::Pain002) => "pain.002",
+        Kind::Xml(MessageKind::Camt053) => "camt.053",
+        Kind::Xml(MessageKind::Camt054) => "camt.054",
+        Kind::Xml(other) => return Err(FeedbackError::Kind(other)),
+        Kind::Settlement => "settlement",
     };
     let file_name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let mut tx = context.store.begin().await?;
@@ -162,7 +171,15 @@ async fn import_one(
     };
     let (sender, mut receiver) = mpsc::channel(3);
     let source = path.to_owned();
-    let reader = tokio::task::spawn_blocking(move || parse::parse(&source, kind, limits, &sender));
+    let config = Arc::clone(&context.config);
+    let reader = tokio::task::spawn_blocking(move || match kind {
+        Kind::Xml(kind) => parse::parse(&source, kind, limits, &sender),
+        Kind::Settlement => {
+            let file = File::open(&source).map_err(ParseError::Read)?;
+            let find = |code: &Code| config.router.by_code(code.as_str()).map(|(_, p)| p.clone());
+            Ok(settlement::parse(BufReader::new(file), find, &sender)?)
+        }
+    });
     let mut applier = Applier::new(context, tx, message, now);
     let mut fault = None;
     while let Some(parsed) = receiver.recv().await {
@@ -181,6 +198,7 @@ async fn import_one(
         Ok(()) => {}
         Err(ParseError::Read(error)) => return Err(FeedbackError::Read(error)),
         Err(ParseError::Xml(error)) => return Err(FeedbackError::Xml(error)),
+        Err(ParseError::Settlement(error)) => return Err(FeedbackError::Settlement(error)),
     }
     if let Some(error) = fault {
         return Err(error.into());
@@ -211,9 +229,21 @@ async fn import_one(
     Ok(imported)
 }
 
-fn open(path: &Path) -> Result<([u8; 32], u64, MessageKind), FeedbackError> {
+/// What is read here.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Xml(MessageKind),
+    Settlement,
+}
+
+fn open(path: &Path) -> Result<([u8; 32], u64, Kind), FeedbackError> {
     let mut file = File::open(path).map_err(FeedbackError::Read)?;
-    let kind = sniff(BufReader::new(&file)).map_err(FeedbackError::Xml)?;
+    let mut first = BufReader::new(&file);
+    let kind = if settlement::is_settlement(first.fill_buf().map_err(FeedbackError::Read)?) {
+        Kind::Settlement
+    } else {
+        Kind::Xml(sniff(first).map_err(FeedbackError::Xml)?)
+    };
     std::io::Seek::rewind(&mut file).map_err(FeedbackError::Read)?;
     let (mut hash, mut buffer, mut bytes) = (Sha256::new(), vec![0; 1 << 18], 0);
     loop {

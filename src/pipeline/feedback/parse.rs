@@ -7,6 +7,7 @@ use std::path::Path;
 use time::Date;
 use tokio::sync::mpsc;
 
+use super::settlement::{Head, SettlementError, Trailer};
 use crate::domain::money::Centimes;
 use crate::domain::order::{EndToEndRef, OrderEvent};
 use crate::domain::reason::BreakKind;
@@ -88,6 +89,9 @@ pub(super) enum Parsed {
         debits: Centimes,
         entries: u64,
     },
+    SettlementBegin(Head),
+    /// The last line, and whether it is not what the lines come to.
+    SettlementEnd(Trailer, bool),
     End {
         warnings: Vec<String>,
     },
@@ -119,6 +123,9 @@ pub enum ParseError {
     /// Not a whole, well-formed message.
     #[error(transparent)]
     Xml(#[from] XmlError),
+    /// Not a whole settlement file.
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
 }
 
 struct Out<'a> {

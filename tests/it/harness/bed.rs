@@ -65,14 +65,16 @@ pub struct Bed {
 }
 
 impl Bed {
-    /// A bed with the configuration in the tree; `None`, which is said, where there is no PostgreSQL.
+    /// A bed with the configuration in the tree, all providers in the file lane; `None`, which is said, where there is no
+    /// PostgreSQL.
     pub async fn new() -> Option<Self> {
         Self::with(|_| ()).await
     }
 
-    /// A bed whose configuration is changed first.
+    /// A bed whose configuration is changed first; all providers are in the file lane unless that changes it.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Option<Self> {
         let mut config = Config::read(&config_folder()).expect("the configuration in the tree can be used");
+        config.settings.stream.enabled = false;
         change(&mut config);
         Self::make(Arc::new(config), Arc::new(TempHome::new("b")), TEMPLATE).await
     }
@@ -128,6 +130,12 @@ impl Bed {
             .execute(&mut connection)
             .await
             .expect("the test's database is dropped");
+    }
+
+    /// The same bed with a clock that runs.
+    pub fn with_running_clock(mut self) -> Self {
+        self.context.clock = Clock::system();
+        self
     }
 
     /// The address of the bed's database, for the program.

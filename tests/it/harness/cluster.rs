@@ -94,7 +94,7 @@ async fn without_waiting_for_the_disk(options: &PgConnectOptions) {
 
 /// Starts the keeper and waits until it uses the server.
 fn keep(home: &Path) -> Child {
-    let script = "\"$0\" --home \"$1\" serve --listen 127.0.0.1:0 & served=$!
+    let script = "\"$0\" --home \"$1\" serve --listen 127.0.0.1:0 & served=$!; exec 2>/dev/null
         read -r _; kill -TERM $served; wait $served; rm -rf \"$1\"";
     let mut keeper = Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_sarf")])

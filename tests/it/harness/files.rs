@@ -51,6 +51,16 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// A copy of the configuration in the tree, with all providers in the file lane.
+pub fn files_only_config(to: &Path) {
+    copy_folder(&config_folder(), to);
+    let path = to.join("sarf.toml");
+    let text = fs::read_to_string(&path).expect("the configuration");
+    let files_only = text.replace("enabled = true", "enabled = false");
+    assert_ne!(text, files_only);
+    fs::write(&path, files_only).expect("the configuration");
+}
+
 /// A bank file as it lies in the outbox.
 #[derive(Clone, Debug)]
 pub struct Sent {

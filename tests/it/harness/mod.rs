@@ -7,10 +7,14 @@
 mod bed;
 mod cluster;
 mod files;
+mod nats;
 mod program;
+mod provider;
 mod registry;
 
 pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, period, standing_sql};
-pub use files::{Sent, TempHome, config_folder, copy_folder, sent_files};
+pub use provider::{Moods, TestProvider};
+pub use nats::{NatsServer, event, eventually, publish_events};
+pub use files::{Sent, TempHome, config_folder, copy_folder, files_only_config, sent_files};
 pub use program::{Program, Ran};
 pub use registry::{Registry, rib};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::config_folder;
+use super::files_only_config;
 
 /// The program with its home, configuration and, where given, a named server.
 #[derive(Clone)]
@@ -30,8 +30,11 @@ impl Ran {
 }
 
 impl Program {
+    /// The program with the configuration in the tree, all providers in the file lane.
     pub fn new(home: &Path) -> Self {
-        Self { home: home.to_owned(), config: config_folder(), url: None, log: None }
+        let config = home.join("config");
+        files_only_config(&config);
+        Self { home: home.to_owned(), config, url: None, log: None }
     }
 
     pub fn command(&self, args: &[&str]) -> Command {

@@ -1,6 +1,8 @@
 //! Proves the guarantees from the rows, with figures. Nothing here trusts what is kept: totals, balances and file hashes
 //! are worked out again and compared.
 
+mod stream;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
@@ -51,6 +53,7 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     }
     rivals(context, only, &mut proofs).await?;
     books(context, &mut proofs).await?;
+    stream::of_all(&context.store, &mut proofs).await?;
     let (records, fault) = audit::verify(&context.store).await?;
     let figures = fault
         .as_ref()
@@ -82,6 +85,7 @@ async fn verify_run(
     leaving(&scope, run, &batches, &counted, proofs);
     money(&scope, run, &counted, &totals, &balances, &providers, proofs);
     rows(context, &scope, run, &counted, proofs).await?;
+    stream::of_run(&context.store, &scope, run.id, proofs).await?;
     let (files, hashed) = hashing.await.expect("hashing does not panic");
     proofs.push(files_proof(&scope, files, hashed));
     Ok(())

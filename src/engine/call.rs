@@ -1,0 +1,65 @@
+//! One request that hands orders over, to its end: recorded, or unknown.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use super::lane::Lane;
+use super::stop::Stop;
+use crate::pipeline::stream::record::{Source, record};
+use crate::pipeline::stream::{self, Named};
+use crate::rails::stream::{Answer, CallError, Instruction};
+use crate::store::StoreError;
+
+/// Times that a request which surely had no effect is made again before its orders are left to enquiry.
+const TRIES_MAX: u32 = 20;
+
+impl Lane {
+    /// Hands orders over that are intended. A request that surely had no effect is made again; one that may have had makes
+    /// its orders unknown.
+    pub(super) async fn call(self: &Arc<Self>, orders: Vec<Named>, stop: &Stop) -> Result<(), StoreError> {
+        let instructions: Vec<Instruction> = orders.iter().map(|n| n.instruction.clone()).collect();
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        for _ in 0..TRIES_MAX {
+            let began = Instant::now();
+            let outcome = self.rail.put(&instructions).await;
+            self.tell("put", began, &outcome.as_ref().map(Vec::len));
+            let pause = match outcome {
+                Ok(answers) => {
+                    self.breaker.succeeded();
+                    return self.take_answers(&orders, answers).await;
+                }
+                Err(CallError::Busy { retry_after }) => backoff.failed(retry_after),
+                Err(CallError::Unreachable(_)) => {
+                    self.breaker.failed();
+                    backoff.failed(None)
+                }
+                Err(error) => {
+                    self.breaker.failed();
+                    return self.lose(&orders, &error).await;
+                }
+            };
+            if !stop.sleep(pause).await || !self.is_there(stop).await {
+                break;
+            }
+        }
+        self.lose(&orders, &CallError::Lost { what: "gave up" }).await
+    }
+
+    /// Records what was answered; orders without an answer are unknown.
+    async fn take_answers(&self, orders: &[Named], answers: Vec<Answer>) -> Result<(), StoreError> {
+        let missing: Vec<i64> = {
+            let answered: std::collections::HashSet<&str> = answers.iter().map(|a| a.key.as_str()).collect();
+            let unanswered = orders.iter().filter(|n| !answered.contains(n.instruction.key.as_str()));
+            unanswered.map(|n| n.order.get()).collect()
+        };
+        record(&self.context, self.code(), Source::Answer, answers).await?;
+        stream::lose(&self.context, self.code(), &missing, "no answer among others").await
+    }
+
+    async fn lose(&self, orders: &[Named], error: &CallError) -> Result<(), StoreError> {
+        let ids: Vec<i64> = orders.iter().map(|n| n.order.get()).collect();
+        tracing::warn!(provider = self.code(), orders = ids.len(), error = %error, "orders are unknown");
+        stream::lose(&self.context, self.code(), &ids, &error.to_string()).await
+    }
+}

@@ -1,0 +1,23 @@
+//! What runs for long: workers of the stream lane, with leases, pace, retry and a clean end.
+//!
+//! Deliberately absent: SQL (that is `store`'s) and what an answer means for an order (that is `pipeline::stream`'s).
+
+pub mod backoff;
+mod call;
+pub mod dead_letter;
+mod enquire;
+pub mod lane;
+pub mod lease;
+pub mod nats;
+pub mod nats_intake;
+pub mod nats_out;
+pub mod outbox;
+mod shard;
+pub mod stop;
+pub mod webhook;
+pub mod worker;
+
+/// An error and its causes, in one line, for logs.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,246 @@
+//! What the requests of outsiders share: who may come in, limits, and the ways into the engine.
+//!
+//! Guarantee: a request is read and answered within the time of the settings; a body is never larger than they allow;
+//! bodies that are held in memory never come to more than 32 of the largest; every refusal is JSON.
+//! Limit: limits are those of one process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::gate::Gate;
+use super::problem::{self, Problem};
+use super::{callbacks, events, uploads, worklists};
+use crate::config::Service;
+use crate::domain::provider::Provider;
+use crate::pipeline::Context;
+use crate::pipeline::stream::recorder::Recorder;
+use crate::pipeline::upload::Uploads;
+use crate::pipeline::worklist::Lists;
+use crate::rails::stream::secrets;
+use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
+
+/// Bodies of the largest size that may be in memory at once.
+const BODIES_MAX: usize = 32;
+/// How long a request waits for room for its body.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
+/// After this long a secret's file is read anew.
+const SECRET_KEPT_MAX: Duration = Duration::from_secs(5);
+/// Transactions of events at once, so that they leave connections to others.
+const EVENT_GROUPS_MAX: usize = 8;
+/// The permits of bodies are counted in these.
+const ROOM_UNIT: usize = 1_024;
+
+/// What handlers work with.
+pub struct Door {
+    pub(super) context: Context,
+    pub(super) recorder: Recorder,
+    pub(super) lists: Lists,
+    pub(super) uploads: Arc<Uploads>,
+    pub(super) gate: Gate,
+    pub(super) event_groups: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
+    secrets: RwLock<HashMap<String, (Instant, Secret)>>,
+}
+
+impl Door {
+    /// A door into the context's engine; reports of callbacks go to `recorder`, which its owner stops after the door.
+    pub fn new(context: &Context, recorder: Recorder) -> Arc<Self> {
+        let units = context.config.settings.service.body_bytes_max.div_ceil(ROOM_UNIT).max(1);
+        Arc::new(Self {
+            context: context.clone(),
+            recorder,
+            lists: Lists::new(context),
+            uploads: Arc::new(Uploads::new(context)),
+            gate: Gate::new(context),
+            event_groups: Arc::new(Semaphore::new(EVENT_GROUPS_MAX)),
+            bodies: Arc::new(Semaphore::new(units * BODIES_MAX)),
+            secrets: RwLock::default(),
+        })
+    }
+
+    /// Takes old uploads away, now and then, until it is dropped.
+    pub async fn keep_pruned(&self) {
+        loop {
+            match self.uploads.prune().await {
+                Ok(gone) => tracing::debug!(gone, "old uploads taken away"),
+                Err(error) => tracing::warn!(%error, "old uploads could not be taken away"),
+            }
+            tokio::time::sleep(Duration::from_secs(3_600)).await;
+        }
+    }
+
+    pub(super) fn service(&self) -> &Service {
+        &self.context.config.settings.service
+    }
+
+    pub(super) fn request_time_max(&self) -> Duration {
+        Duration::from_secs(self.service().request_s_max.max(1).into())
+    }
+
+    /// A configured provider of the stream lane.
+    pub(super) fn provider(&self, code: &str) -> Result<&Provider, Problem> {
+        let found = self.context.config.router.by_code(code).map(|(_, provider)| provider);
+        found.filter(|provider| provider.stream.is_some()).ok_or_else(|| {
+            Problem::not_found(
+                "there is no such institution in the stream lane",
+                "its code is agreed with it",
+            )
+        })
+    }
+
+    /// The secret agreed with a provider.
+    pub(super) fn secret(&self, provider: &str) -> Result<Secret, Problem> {
+        let kept = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((read_at, secret)) = kept.get(provider)
+            && read_at.elapsed() < SECRET_KEPT_MAX
+        {
+            return Ok(secret.clone());
+        }
+        drop(kept);
+        let secret = secrets::read(&self.context.home, provider).map_err(|error| {
+            tracing::error!(provider, %error, "the provider's secret cannot be read");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Problem::new(status, "no secret is agreed yet", "agree on one with the operators of the service")
+        })?;
+        let mut kept = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(provider.to_owned(), (Instant::now(), secret.clone()));
+        Ok(secret)
+    }
+
+    /// Reads a whole body; the permit gives its room back.
+    pub(super) async fn body(&self, request: Request) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+        let limit = self.service().body_bytes_max;
+        let length = length_within(request.headers(), limit)?;
+        let units = length.unwrap_or(limit).div_ceil(ROOM_UNIT).max(1);
+        let units = u32::try_from(units).map_err(|_| too_large(limit))?;
+        let room =
+            tokio::time::timeout(ROOM_WAIT_MAX, Arc::clone(&self.bodies).acquire_many_owned(units)).await;
+        let Ok(Ok(room)) = room else {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Problem::later(status, "too much is being sent at once", Duration::from_secs(2)));
+        };
+        let read = read_body(request.into_body(), length.unwrap_or(0), limit);
+        let bytes = tokio::time::timeout(self.request_time_max(), read).await.map_err(|_| too_slow())??;
+        Ok((bytes, room))
+    }
+}
+
+/// The length that a request declares, where it does and where it may.
+pub(super) fn length_within(headers: &HeaderMap, limit: usize) -> Result<Option<usize>, Problem> {
+    let Some(length) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
+    let length = length.to_str().ok().and_then(|l| l.parse::<usize>().ok());
+    let length = length.ok_or_else(|| Problem::bad("the content length cannot be read", "send a number"))?;
+    if length > limit { Err(too_large(limit)) } else { Ok(Some(length)) }
+}
+
+async fn read_body(body: Body, expected: usize, limit: usize) -> Result<Bytes, Problem> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = BytesMut::with_capacity(expected);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| cut_off())?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+pub(super) fn too_large(limit: usize) -> Problem {
+    Problem::too_large(format!("a body has at most {limit} bytes"), "send it in several requests")
+}
+
+pub(super) fn too_slow() -> Problem {
+    let hint = "send less at a time, and the same request again";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time", hint)
+}
+
+pub(super) fn cut_off() -> Problem {
+    Problem::bad("the body was cut off", "send the same request again")
+}
+
+/// The two headers of a signature.
+pub(super) fn signature(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    (text(TIMESTAMP), text(SIGNATURE))
+}
+
+/// The routes of the door.
+pub fn router(door: Arc<Door>) -> Router {
+    let institution = "/v1/institutions/{provider}";
+    Router::new()
+        .route("/v1/callbacks/{provider}", post(callbacks::take))
+        .route(&format!("{institution}/points/{{point}}/worklist"), get(worklists::fetch))
+        .route(&format!("{institution}/points/{{point}}/worklists"), get(worklists::of_day))
+        .route(&format!("{institution}/uploads/{{id}}"), put(uploads::put).get(uploads::show))
+        .route("/v1/events", post(events::take))
+        .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
+        .layer(middleware::from_fn_with_state(Arc::clone(&door), guard))
+        .with_state(door)
+}
+
+/// Bounds the time of a request, and gives every refusal one form.
+async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    // A moment more than a body may take, so that a slow sender is told so.
+    let time_max = door.request_time_max() + Duration::from_millis(500);
+    match tokio::time::timeout(time_max, next.run(request)).await {
+        Ok(response) => problem::in_json(response),
+        Err(_) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            use axum::response::IntoResponse as _;
+            Problem::later(status, "the request was not done in time", Duration::from_secs(5)).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_length_is_held_against_the_limit() {
+        for (header, expected) in [
+            (None, Some(None)),
+            (Some("10"), Some(Some(10))),
+            (Some("11"), None),
+            (Some("-1"), None),
+            (Some("x"), None),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(header) = header {
+                headers.insert(CONTENT_LENGTH, header.parse().unwrap());
+            }
+            assert_eq!(length_within(&headers, 10).ok(), expected, "{header:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_undeclared_length_is_held_against_it_too() {
+        let body = |pieces: &[&'static str]| {
+            let pieces: Vec<Result<Bytes, std::io::Error>> =
+                pieces.iter().map(|p| Ok(Bytes::from_static(p.as_bytes()))).collect();
+            Body::from_stream(futures_util::stream::iter(pieces))
+        };
+        for (pieces, expected) in [
+            (&["01234", "56789"][..], Some(&b"0123456789"[..])),
+            (&["01234", "567890"], None),
+            (&[], Some(b"")),
+        ] {
+            let read = read_body(body(pieces), 0, 10).await;
+            assert_eq!(read.ok().as_deref(), expected, "{pieces:?}");
+        }
+    }
+}

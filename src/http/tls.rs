@@ -1,0 +1,123 @@
+//! TLS 1.2 and 1.3 for the service.
+//!
+//! Input: PEM files with a certificate chain and its key. Output: an acceptor. Guarantee: files that do not belong
+//! together are refused at the start. Limit: they are read once; a new certificate needs a new start.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig};
+
+/// Why TLS cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// One of the two settings stands without the other.
+    #[error("`tls_certificate` and `tls_key` go together")]
+    Alone,
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No certificate in the file.
+    #[error("`{}` holds no certificate in PEM form", .0.display())]
+    NoCertificate(PathBuf),
+    /// No key in the file.
+    #[error("`{}` holds no private key in PEM form", .0.display())]
+    NoKey(PathBuf),
+    /// The two do not belong together, or are of a kind that is not used any more.
+    #[error("certificate and key cannot be used")]
+    Unusable(#[source] rustls::Error),
+}
+
+/// TLS for a listener.
+#[derive(Clone)]
+pub struct Tls(pub(super) TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls(…)")
+    }
+}
+
+impl Tls {
+    /// From the two settings; `None` where neither is made.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn configured(certificate: Option<&Path>, key: Option<&Path>) -> Result<Option<Self>, TlsError> {
+        match (certificate, key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Self::read(certificate, key).map(Some),
+            _ => Err(TlsError::Alone),
+        }
+    }
+
+    fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+        };
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificate)?)
+            .collect::<Result<_, _>>()
+            .map_err(|_| TlsError::NoCertificate(certificate.to_owned()))?;
+        if chain.is_empty() {
+            return Err(TlsError::NoCertificate(certificate.to_owned()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| TlsError::NoKey(key.to_owned()))?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Unusable)?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(TlsError::Unusable)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_cannot_be_used_are_named() {
+        let folder = std::env::temp_dir().join(format!("sarf-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let certificate = file("chain.pem", &made.cert.pem());
+        let key = file("key.pem", &made.signing_key.serialize_pem());
+        let other_key = file("other.pem", &other.signing_key.serialize_pem());
+        let empty = file("empty.pem", "");
+        let missing = folder.join("missing.pem");
+        let check = |certificate: Option<&PathBuf>, key: Option<&PathBuf>, expected: &str| {
+            let read = Tls::configured(certificate.map(PathBuf::as_path), key.map(PathBuf::as_path));
+            let said = match read {
+                Ok(found) => format!("{}", found.is_some()),
+                Err(error) => error.to_string(),
+            };
+            assert!(said.contains(expected), "{said}, not {expected}");
+        };
+        check(None, None, "false");
+        check(Some(&certificate), Some(&key), "true");
+        check(Some(&certificate), None, "go together");
+        check(Some(&missing), Some(&key), "missing.pem");
+        check(Some(&empty), Some(&key), "holds no certificate");
+        check(Some(&certificate), Some(&empty), "holds no private key");
+        check(Some(&certificate), Some(&other_key), "cannot be used");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

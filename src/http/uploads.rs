@@ -1,0 +1,156 @@
+//! `PUT | GET | HEAD /v1/institutions/{provider}/uploads/{id}`: confirmations, piece by piece.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use axum::http::header::CONTENT_RANGE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+
+use super::door::{Door, signature};
+use super::problem::{Problem, json_response};
+use super::range;
+use crate::pipeline::tokens::Scope;
+use crate::pipeline::upload::{Piece, Progress, Proof, UploadError, UploadId, Uploads};
+use crate::rails::stream::sign::Secret;
+
+/// Header with the SHA-256 of the whole, in hex.
+const SHA256: &str = "sarf-content-sha256";
+
+pub(super) async fn put(
+    State(door): State<Arc<Door>>,
+    Path((provider, id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let provider = door.provider(&provider)?.code.as_str();
+    let headers = request.headers().clone();
+    door.gate.admit(&headers, Scope::Uploads, Some(provider)).await?;
+    let id = UploadId::parse(provider, &id).map_err(refused)?;
+    let (range, total) = place(&headers)?;
+    let sha256 = declared(&headers)?;
+    let (bytes, _room) = door.body(request).await?;
+    if bytes.len() as u64 != range.end - range.start {
+        return Err(Problem::bad("the body is not as long as its range", "send exactly these bytes"));
+    }
+    let piece = Piece { first: range.start, total, sha256, bytes };
+    let progress = door.uploads.put(&id, &piece).await.map_err(refused)?;
+    if progress.result.is_some() || progress.received < progress.total {
+        return Ok(answer(&progress));
+    }
+    let (timestamp, signed) = signature(&headers);
+    let proof = Proof { timestamp: timestamp.map(Into::into), signature: signed.map(Into::into) };
+    take(&door, id, door.secret(provider)?, proof, progress).await
+}
+
+/// Takes the whole. It goes on where the answer cannot wait for it, or the caller has gone.
+async fn take(
+    door: &Door,
+    id: UploadId,
+    secret: Secret,
+    proof: Proof,
+    progress: Progress,
+) -> Result<Response, Problem> {
+    let uploads: Arc<Uploads> = Arc::clone(&door.uploads);
+    let taking = tokio::spawn(async move { uploads.take(&id, &secret, &proof).await });
+    let patience =
+        door.request_time_max().saturating_sub(Duration::from_secs(1)).max(Duration::from_millis(500));
+    let result = match tokio::time::timeout(patience, taking).await {
+        Err(_) => None,
+        Ok(Ok(taken)) => taken.map_err(refused)?,
+        Ok(Err(_)) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Problem::later(status, "the upload could not be taken", Duration::from_secs(5)));
+        }
+    };
+    Ok(answer(&Progress { result, ..progress }))
+}
+
+/// `GET`, and `HEAD` by the router.
+pub(super) async fn show(
+    State(door): State<Arc<Door>>,
+    Path((provider, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let provider = door.provider(&provider)?.code.as_str();
+    door.gate.admit(&headers, Scope::Uploads, Some(provider)).await?;
+    let id = UploadId::parse(provider, &id).map_err(refused)?;
+    let progress = door.uploads.progress(&id).await.map_err(refused)?;
+    Ok(answer(&progress))
+}
+
+/// 200 with the result once there is one, else 202 with what is missing.
+fn answer(progress: &Progress) -> Response {
+    let status = if progress.result.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let missing: Vec<[u64; 2]> = progress.missing.iter().map(|gap| [gap.start, gap.end - 1]).collect();
+    let body = json!({
+        "total": progress.total, "received": progress.received, "offset": progress.offset, "missing": missing,
+        "result": progress.result,
+    });
+    let mut response = json_response(status, &body);
+    response.headers_mut().insert("upload-offset", HeaderValue::from(progress.offset));
+    response.headers_mut().insert("upload-length", HeaderValue::from(progress.total));
+    response
+}
+
+fn place(headers: &HeaderMap) -> Result<(std::ops::Range<u64>, u64), Problem> {
+    let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).and_then(range::sent);
+    range.ok_or_else(|| {
+        Problem::bad(
+            "the piece's place is missing or cannot be read",
+            "send `Content-Range: bytes FIRST-LAST/TOTAL`",
+        )
+    })
+}
+
+fn declared(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Problem> {
+    let Some(value) = headers.get(SHA256) else { return Ok(None) };
+    let hash = value.to_str().ok().and_then(unhex);
+    hash.map(Some).ok_or_else(|| Problem::bad("`Sarf-Content-SHA256` cannot be read", "send 64 hex digits"))
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let mut hash = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(hash)
+}
+
+fn refused(error: UploadError) -> Problem {
+    let (status, hint) = match &error {
+        UploadError::Store(error) => return Problem::store(error),
+        UploadError::Id | UploadError::NoHash => (StatusCode::BAD_REQUEST, "see docs/thin-links.md"),
+        UploadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "send the confirmations in several uploads"),
+        UploadError::Differs | UploadError::Conflict => {
+            (StatusCode::CONFLICT, "send another file under another id")
+        }
+        UploadError::TooManyPieces => (StatusCode::CONFLICT, "send larger pieces, under another id"),
+        UploadError::TooMany => (StatusCode::CONFLICT, "finish them first; unfinished ones end after a week"),
+        UploadError::Unknown => (StatusCode::NOT_FOUND, "send its first piece"),
+        UploadError::Hash => (StatusCode::UNPROCESSABLE_ENTITY, "it was thrown away: send it again"),
+        UploadError::Signature(_) => {
+            (StatusCode::UNAUTHORIZED, "send any piece again, with a fresh signature of the whole file")
+        }
+    };
+    Problem::new(status, error.to_string(), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_64_hex_digits() {
+        let good = "0aFF".repeat(16);
+        assert_eq!(unhex(&good).map(|h| [h[0], h[1], h[31]]), Some([0x0a, 0xff, 0xff]));
+        for bad in ["", "0a", &good[1..], &format!("{good}0"), &good.replace('a', "g")] {
+            assert_eq!(unhex(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Workers against a provider that misbehaves: each order is taken there once and known here as it stands there.
+
+use std::time::{Duration, Instant};
+
+use sarf::config::Config;
+use sarf::domain::ids::RunId;
+use sarf::domain::provider::Router;
+use sarf::domain::run::RunState;
+use sarf::engine::lane::Lane;
+use sarf::engine::stop::Stop;
+use sarf::engine::worker::{self, WorkerOptions};
+use sarf::pipeline::stream::sweep::sweep;
+use sarf::pipeline::{Context, dispatch};
+use sarf::rails::stream::secrets;
+use sarf::rails::stream::wire::Status;
+
+use crate::harness::{Bed, Moods, TestProvider};
+
+/// All cash goes to one provider, at this address and by these terms.
+fn one_provider(config: &mut Config, provider: &TestProvider, change: impl FnOnce(&mut sarf::domain::provider::StreamTerms)) {
+    config.settings.stream.enabled = true;
+    config.settings.stream.orders_per_shard = 40;
+    config.settings.stream.lease_s = 2;
+    let mut providers = config.router.providers().to_vec();
+    for known in &mut providers {
+        known.stream = known.stream.take().filter(|_| known.code.as_str() == "cashplus");
+    }
+    let terms = providers.iter_mut().find_map(|p| p.stream.as_mut()).expect("cashplus has stream terms");
+    terms.url = format!("http://{}", provider.address);
+    (terms.timeout_ms, terms.enquire_after_s, terms.believe_absent_after_s) = (1_000, 0, 1);
+    (terms.orders_per_request, terms.changes_every_s) = (7, 0);
+    change(terms);
+    config.router = Router::new(providers).expect("providers");
+}
+
+async fn bed(provider: &TestProvider, change: impl FnOnce(&mut sarf::domain::provider::StreamTerms)) -> Option<Bed> {
+    let bed = Bed::with(|config| one_provider(config, provider, change)).await?;
+    secrets::read_or_make(bed.home(), "cashplus").expect("a secret");
+    // Enquiries wait for time to pass.
+    Some(bed.with_running_clock())
+}
+
+async fn until(what: &str, seconds: u64, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < Duration::from_secs(seconds), "{what} took more than {seconds} s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn start(context: &Context) -> (Stop, tokio::task::JoinHandle<()>) {
+    let (stop, context) = (Stop::new(), context.clone());
+    let asked = stop.clone();
+    let task = tokio::spawn(async move {
+        worker::work(&context, &WorkerOptions::default(), &asked).await.expect("the worker can work");
+    });
+    (stop, task)
+}
+
+async fn all_known(bed: &Bed, run: RunId) -> bool {
+    let open = bed.number(&format!("select count(*) from shard where run_id = {run} and not done")).await;
+    open == 0 && bed.number("select count(*) from enquiry").await == 0
+}
+
+/// What the provider took is what the books say, each order once.
+async fn agrees(bed: &Bed, run: RunId, provider: &TestProvider) {
+    let states = bed
+        .rows(&format!(
+            "select t.state || ' ' || t.orders from run_total t join provider p on p.id = t.provider_id
+              where t.run_id = {run} and p.code = 'cashplus' and t.state not in ('held') and t.orders > 0 order by 1"
+        ))
+        .await;
+    let books = provider.books.lock().expect("no panic");
+    let count = |status| books.orders.values().filter(|t| t.status == status).count();
+    let mut expected = vec![format!("available {}", count(Status::Available)), format!("rejected {}", count(Status::Rejected))];
+    expected.retain(|line| !line.ends_with(" 0"));
+    assert_eq!(states, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_misbehaves_is_paid_through_once() {
+    let moods = Moods { cut_before: 5, cut_after: 7, late: 31, fails_after: 11, half: 13, rubbish: 17, busy: 3 };
+    let provider = TestProvider::start(moods).await;
+    let Some(bed) = bed(&provider, |_| ()).await else { return };
+    let run = bed.run_to(6_000, 5, RunState::Dispatching).await;
+    let sent = dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+    assert!(sent.queued > 100, "{sent:?}");
+    let workers = [start(&bed.context), start(&bed.context)];
+    until("everything known", 60, async || all_known(&bed, run).await).await;
+    for (stop, task) in workers {
+        stop.request();
+        task.await.expect("a clean end");
+    }
+    agrees(&bed, run, &provider).await;
+    assert_eq!(bed.number("select count(*) from outcome where step = 2").await > 0, true, "some were unknown");
+    assert_eq!(bed.state(run).await, RunState::Settling);
+    bed.verify_all_holds().await;
+
+    // What is not collected comes back, by the provider's word.
+    let mut later = bed.context.clone();
+    later.clock = sarf::clock::Clock::fixed(bed.context.clock.now() + time::Duration::days(46));
+    let lanes = Lane::open_all(&bed.context, &[]).await.expect("a lane");
+    let swept = sweep(&later, "cashplus", lanes[0].rail()).await.expect("swept");
+    assert!(swept.applied > 0 && swept.breaks == 0, "{swept:?}");
+    let again = sweep(&later, "cashplus", lanes[0].rail()).await.expect("swept");
+    assert_eq!(again.applied, 0);
+    assert_eq!(bed.number(&format!("select sum(orders)::bigint from run_total where run_id = {run} and state = 'available'")).await, 0);
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_that_die_change_nothing_in_the_outcome() {
+    let provider = TestProvider::start(Moods { cut_after: 6, ..Moods::default() }).await;
+    // Slowly, so that there is something to kill.
+    let Some(bed) = bed(&provider, |terms| (terms.requests_per_second, terms.burst) = (60, 1)).await else { return };
+    let run = bed.run_to(4_000, 6, RunState::Dispatching).await;
+    dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+    for round in 0..6 {
+        let (_, task) = start(&bed.context);
+        tokio::time::sleep(Duration::from_millis(150 + 70 * round)).await;
+        // At any instant: tasks are dropped where they stand.
+        task.abort();
+        let _ = task.await;
+    }
+    let (stop, task) = start(&bed.context);
+    until("everything known", 60, async || all_known(&bed, run).await).await;
+    stop.request();
+    task.await.expect("a clean end");
+    agrees(&bed, run, &provider).await;
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pace_holds_over_two_and_four_workers() {
+    for workers in [2, 4] {
+        let provider = TestProvider::start(Moods::default()).await;
+        let pace = |terms: &mut sarf::domain::provider::StreamTerms| {
+            (terms.requests_per_second, terms.orders_per_second, terms.burst) = (50, 200, 1);
+        };
+        let Some(bed) = bed(&provider, pace).await else { return };
+        let run = bed.run_to(12_000, 7, RunState::Dispatching).await;
+        dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+        let all: Vec<_> = (0..workers).map(|_| start(&bed.context)).collect();
+        until("everything known", 60, async || all_known(&bed, run).await).await;
+        for (stop, task) in all {
+            stop.request();
+            task.await.expect("a clean end");
+        }
+        // The allowance of the time between the first and the last request, by the provider's own clock.
+        let puts = provider.books.lock().expect("no panic").puts.clone();
+        let (first, last) = (puts[0].0, puts[puts.len() - 1].0);
+        let orders: usize = puts[..puts.len() - 1].iter().map(|(_, n)| n).sum();
+        let allowed = last.duration_since(first).as_millis() as usize * 200 / 1_000;
+        println!("{workers} workers: {orders} orders, {allowed} allowed, {} requests", puts.len());
+        assert!(orders * 100 <= allowed * 102 + 100 * 14, "{workers} workers: {orders} orders, {allowed} allowed");
+        assert!(orders * 100 >= allowed * 90, "{workers} workers: {orders} orders of {allowed}");
+        bed.verify_all_holds().await;
+        bed.end().await;
+    }
+}
