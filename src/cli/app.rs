@@ -125,6 +125,9 @@ async fn set_gauges(context: &Context) -> Result<(), crate::store::StoreError> {
     for (reason, orders) in crate::store::reports::hold_gauges(&context.store).await? {
         metrics.set_holds(&reason, orders as u64);
     }
+    for (provider, kind, waiting) in crate::store::reports::stream_gauges(&context.store).await? {
+        metrics.set_stream_waiting(&provider, &kind, waiting as u64);
+    }
     for (kind, open) in breaks::open_by_kind(&context.store).await? {
         metrics.set_breaks(&kind, open as u64);
     }

@@ -134,7 +134,10 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli, output: &Output) -> Exit {
     // A service listens for the signal itself: it is its normal end, or it finishes what is under way.
-    let serving = matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Dispatch(_));
+    let serving = matches!(
+        cli.command,
+        Command::Serve(_) | Command::Worker(_) | Command::Dispatch(_) | Command::Sandbox(_)
+    );
     let result = tokio::select! {
         result = execute(cli, output) => result,
         () = interrupted(), if !serving => Err(anyhow::anyhow!("interrupted; what was committed stays, and the command can be started again")),

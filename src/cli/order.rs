@@ -9,6 +9,8 @@ use crate::domain::entitlement::{decode_components, explain};
 use crate::domain::ids::OrderId;
 use crate::domain::order::EndToEndRef;
 use crate::pipeline::hold;
+use crate::domain::money::Centimes;
+use crate::store::feedback::history;
 use crate::store::orders::OrderDetail;
 use crate::store::{holds, orders};
 
@@ -78,8 +80,10 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
     for order in &found {
         let held = holds::of_order(store, OrderId::new(order.order_id)).await?;
         let lines = lines(app, order)?;
+        let life = history(store, OrderId::new(order.order_id)).await?;
+        let fee = app.context.config.router.by_code(&order.provider).map_or(Centimes::ZERO, |(_, p)| p.fee(order.amount));
         if app.output.is_json() {
-            app.output.json(&serde_json::json!({ "order": order, "holds": held, "lines": lines }))?;
+            app.output.json(&serde_json::json!({ "order": order, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee }))?;
             continue;
         }
         let out = &app.output;
@@ -94,6 +98,14 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             order.wave,
             format::amount(order.amount)
         ));
+        if !fee.is_zero() {
+            let (fee, net) = (format::amount(fee), format::amount(order.amount - fee));
+            out.line(&format!("{net} in hand: {fee} is the provider's fee for drawing it"));
+        }
+        for step in &life {
+            let reason = step.reason.as_ref().map_or_else(String::new, |r| format!(" for {r}"));
+            out.line(&format!("{} {}{reason} · {}", format::moment(step.at), step.state, step.source));
+        }
         for hold in &held {
             let let_go = hold.released_by.as_ref().map_or_else(String::new, |by| {
                 format!(", let go by {by}: {}", hold.released_why.as_deref().unwrap_or(""))
@@ -118,7 +130,7 @@ struct Line {
     code: String,
     label: String,
     child: String,
-    amount: crate::domain::money::Centimes,
+    amount: Centimes,
 }
 
 fn lines(app: &App, order: &OrderDetail) -> anyhow::Result<Vec<Line>> {

@@ -1,12 +1,16 @@
-//! `sarf sandbox`: banks that answer what lies in the outbox.
+//! `sarf sandbox`: banks that answer what lies in the outbox; `sarf sandbox points`: payment points and a wallet over HTTP.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::ui::{Align, Exit, Output, format};
 use super::{Global, app};
+use super::demo::lanes::sandbox_providers;
 use crate::clock::Clock;
+use crate::rails::sandbox::points::{PointCounts, PointFaults, PointRates, Points, PointsOptions};
 use crate::rails::sandbox::{Answers, Faults, Rates, Sandbox as Banks, SandboxOptions, StatusStyle};
 use crate::telemetry::{Metrics, Telemetry};
 
@@ -25,6 +29,33 @@ pub struct Sandbox {
     /// How statuses come: group, transactions, or mixed by bank
     #[arg(long, value_parser = parse_style, default_value = "mixed")]
     statuses: StatusStyle,
+    #[command(subcommand)]
+    kind: Option<Kind>,
+}
+
+#[derive(clap::Subcommand)]
+enum Kind {
+    /// Payment points and a wallet over HTTP, until interrupted; then payees draw, and the day is settled into the inbox
+    Points(PointArgs),
+}
+
+#[derive(Args)]
+struct PointArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:8710", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Where callbacks go (`sarf serve`); the list of changes tells without
+    #[arg(long, value_name = "URL")]
+    callback_url: Option<String>,
+    /// Milliseconds until an order is at hand; 0: in the answer
+    #[arg(long, default_value_t = 0)]
+    later_ms: u64,
+    /// A bit of everything goes wrong
+    #[arg(long)]
+    faults: bool,
+    /// What fates are drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 fn parse_style(text: &str) -> Result<StatusStyle, String> {
@@ -39,6 +70,9 @@ fn parse_style(text: &str) -> Result<StatusStyle, String> {
 impl Sandbox {
     pub async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
         let home = app::home(global);
+        if let Some(Kind::Points(args)) = self.kind {
+            return args.run(global, output).await;
+        }
         let options = SandboxOptions {
             outbox: self.outbox.unwrap_or_else(|| home.join("outbox")),
             inbox: self.inbox.unwrap_or_else(|| home.join("inbox")),
@@ -58,6 +92,55 @@ impl Sandbox {
         }
         Ok(Exit::Done)
     }
+}
+
+impl PointArgs {
+    async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let (home, config) = (app::home(global), app::config(global)?);
+        let points = Points::start(PointsOptions {
+            listen: self.listen,
+            providers: sandbox_providers(&config, &home)?,
+            callback_url: self.callback_url,
+            later: (self.later_ms > 0).then(|| Duration::from_millis(self.later_ms)),
+            seed: self.seed,
+            faults: if self.faults { PointFaults::some() } else { PointFaults::default() },
+            rates: PointRates::default(),
+            clock: Clock::system(),
+            inbox: home.join("inbox"),
+        })
+        .await?;
+        output.note(&format!("payment points on http://{}; interrupt to end their day", points.address()));
+        super::interrupted().await;
+        let drawn = points.collect();
+        let files = points.end_day()?;
+        if output.is_json() {
+            output.json(&serde_json::json!({ "providers": points.counts(), "drawn": drawn, "files": files }))?;
+        } else {
+            print_points(output, &points);
+            output.line(&format!("{} settlement files and statements in {}", files.len(), home.join("inbox").display()));
+        }
+        points.stop();
+        Ok(Exit::Done)
+    }
+}
+
+fn print_points(output: &Output, points: &Points) {
+    let columns = [
+        ("provider", Align::Left),
+        ("requests", Align::Right),
+        ("orders", Align::Right),
+        ("put again", Align::Right),
+        ("at hand", Align::Right),
+        ("paid", Align::Right),
+        ("rejected", Align::Right),
+        ("cancelled", Align::Right),
+    ];
+    let row = |(code, c): (String, PointCounts)| {
+        let figures = [c.requests, c.orders, c.repeated, c.available, c.paid, c.rejected, c.cancelled];
+        std::iter::once(code).chain(figures.map(format::count)).collect()
+    };
+    let rows: Vec<Vec<String>> = points.counts().into_iter().map(row).collect();
+    output.table(&columns, &rows);
 }
 
 /// Lets the banks answer, with progress.

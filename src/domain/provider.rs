@@ -219,6 +219,15 @@ impl Router {
         Ok(Self { providers, by_bank_code, by_code })
     }
 
+    /// Changes how providers of the stream lane are spoken to: for sandboxes, whose address is known late.
+    pub fn change_streams(&mut self, mut change: impl FnMut(&Code, &mut StreamTerms)) {
+        for provider in &mut self.providers {
+            if let Some(terms) = &mut provider.stream {
+                change(&provider.code, terms);
+            }
+        }
+    }
+
     /// All providers, in the order of the configuration.
     pub fn providers(&self) -> &[Provider] {
         &self.providers

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
 use super::pgcopy::{CopyBuffer, CopyOut, CopyRow};
-use super::{StoreError, orders};
+use super::{Store, StoreError, orders};
 use crate::domain::ids::{BatchId, HouseholdId, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
@@ -352,6 +352,39 @@ fn read_facts(order: i64, row: &mut CopyRow) -> Result<OrderFacts, StoreError> {
         missed: false,
         listed_in: None,
     })
+}
+
+/// One step in an order's life, and where it is known from.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct HistoryStep {
+    /// The state that it took the order to.
+    pub state: OrderState,
+    /// When it was recorded.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Kind of the message: `pain.002`, `stream.callback`, …
+    pub source: String,
+    /// Reason code.
+    pub reason: Option<String>,
+}
+
+/// The steps of an order's own, as they were recorded. What its whole file shares is the batch's.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn history(store: &Store, order: OrderId) -> Result<Vec<HistoryStep>, StoreError> {
+    let rows: Vec<(i16, OffsetDateTime, String, Option<String>)> = sqlx::query_as(
+        "select x.step, m.received_at, m.kind, x.reason from outcome x join message m on m.id = x.message_id
+          where x.order_id = $1 order by m.id, x.step",
+    )
+    .bind(order.get())
+    .fetch_all(store.pool())
+    .await?;
+    let step = |(number, at, source, reason): (i16, _, _, _)| {
+        let step = Step::ALL.into_iter().find(|s| *s as i16 == number)?;
+        Some(HistoryStep { state: step.state(), at, source, reason })
+    };
+    Ok(rows.into_iter().filter_map(step).collect())
 }
 
 /// Purpose codes by number.

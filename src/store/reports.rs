@@ -27,3 +27,19 @@ pub async fn hold_gauges(store: &Store) -> Result<Vec<(String, i64)>, StoreError
         .fetch_all(store.pool())
         .await?)
 }
+
+/// What waits at each provider of the stream lane: provider, kind (`shards`, `unknown`, `pending`), how many.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn stream_gauges(store: &Store) -> Result<Vec<(String, String, i64)>, StoreError> {
+    Ok(sqlx::query_as(
+        "select p.code, k.kind, case k.kind
+                   when 'shards' then (select count(*) from shard s where s.provider_id = p.id and not s.done)
+                   else (select count(*) from enquiry e where e.provider_id = p.id and e.unknown = (k.kind = 'unknown')) end
+           from provider p cross join (values ('shards'), ('unknown'), ('pending')) k(kind)
+          where exists (select from batch b where b.provider_id = p.id and b.lane = 'stream')",
+    )
+    .fetch_all(store.pool())
+    .await?)
+}

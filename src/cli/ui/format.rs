@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use time::{OffsetDateTime, UtcOffset};
+
 use crate::domain::money::Centimes;
 
 /// `1 234 567.00 MAD`.
@@ -52,6 +54,13 @@ pub fn rate(done: u64, took: Duration) -> String {
         Ok(millis @ 1..) => format!("{}/s", count(done.saturating_mul(1000) / millis)),
         _ => "–".into(),
     }
+}
+
+/// `2026-11-24 09:00:07 UTC`.
+pub fn moment(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    let (h, m, s) = at.to_hms();
+    format!("{} {h:02}:{m:02}:{s:02} UTC", at.date())
 }
 
 #[cfg(test)]

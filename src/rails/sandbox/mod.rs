@@ -22,6 +22,7 @@ mod fate;
 mod notify;
 mod options;
 mod order_file;
+pub mod points;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,17 @@
 //! `sarf demo`: the whole month, on synthetic data and sandbox banks, in a database and a folder of its own.
 
+pub mod lanes;
+
 use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
 
-use super::app::{App, DEMO_DATABASE};
-use super::ui::{Align, Exit, Output, format};
-use super::{Global, generate, run, sandbox, verify};
+use crate::cli::app::{self, App, DEMO_DATABASE};
+use lanes::Lanes;
+
+use crate::cli::ui::{Align, Exit, Output, format};
+use crate::cli::{Global, generate, run, sandbox, verify};
 use crate::domain::ids::{Code, RunId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
@@ -46,12 +50,14 @@ impl Demo {
         let global = Global { demo: true, ..global.clone() };
         start_afresh(&global).await?;
         let mut app = App::open(&global, output, true).await?;
-        let result = self.months(&app).await;
+        let lanes = Lanes::start(&mut app, app::config(&global)?, self.seed).await?;
+        let result = self.months(&app, &lanes).await;
+        let ended = lanes.end().await;
         app.close().await;
-        result
+        result.and_then(|exit| ended.map(|()| exit))
     }
 
-    async fn months(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn months(&self, app: &App, lanes: &Lanes) -> anyhow::Result<Exit> {
         let today = app.context.clock.now().date();
         let last = match self.period {
             Some(period) => period,
@@ -70,7 +76,7 @@ impl Demo {
         let mut lines = Vec::new();
         for back in (0..i32::from(self.months)).rev() {
             let period = Period::from_index(last.index() - back)?;
-            lines.push(self.month(app, period).await.with_context(|| format!("month {period}"))?);
+            lines.push(self.month(app, lanes, period).await.with_context(|| format!("month {period}"))?);
         }
         say(app, "\nThe books are proven");
         let proven = proofs::verify(&app.context, None).await?;
@@ -92,7 +98,7 @@ impl Demo {
     }
 
     /// One month, from snapshot to closed books.
-    async fn month(&self, app: &App, period: Period) -> anyhow::Result<serde_json::Value> {
+    async fn month(&self, app: &App, lanes: &Lanes, period: Period) -> anyhow::Result<serde_json::Value> {
         let context = &app.context;
         let mut steps = Steps::new(app);
         say(app, &format!("\n── {period} ─────────────────────────────────────────"));
@@ -153,6 +159,9 @@ impl Demo {
             entries += result.with_context(|| path.display().to_string())?.counts.entries;
         }
         steps.done("feedback read", &format!("{} entries", format::count(entries)));
+        if sent.queued > 0 {
+            self.stream(app, lanes, id, sent.queued, &mut steps).await?;
+        }
         let found = reconcile::reconcile(context, id).await?;
         steps.done(
             "reconciled",
@@ -167,6 +176,40 @@ impl Demo {
         let closed = find(app, id).await?;
         anyhow::ensure!(closed.state == RunState::Closed, "run {id} is {}", closed.state);
         Ok(serde_json::json!({ "period": period, "run": closed, "reconciliation": found }))
+    }
+
+    /// The stream lane's part: handed over through all faults, drawn, swept, settled.
+    async fn stream(
+        &self,
+        app: &App,
+        lanes: &Lanes,
+        id: RunId,
+        queued: u64,
+        steps: &mut Steps<'_>,
+    ) -> anyhow::Result<()> {
+        let context = &app.context;
+        let at_hand = lanes.settle_down(context, id).await?;
+        steps.done(
+            "payment points and wallet answer",
+            &format!(
+                "{} orders handed over through faults, {} at hand",
+                format::count(queued),
+                format::count(at_hand as u64)
+            ),
+        );
+        let (drawn, swept) = lanes.draw(context, id).await?;
+        steps.done(
+            "payees draw their money",
+            &format!("{} drawn, {} not collected and swept back", format::count(drawn), format::count(swept)),
+        );
+        let files = lanes.end_day()?;
+        let count = files.len();
+        for (path, result) in feedback::import(context, files).await? {
+            result.with_context(|| path.display().to_string())?;
+        }
+        steps.done("settlement files and statements", &format!("{count} files"));
+        dispatch::finish(context, id).await?;
+        Ok(())
     }
 
     /// Three people take the run through its checks.
@@ -236,7 +279,7 @@ async fn start_afresh(global: &Global) -> anyhow::Result<()> {
     let server = cluster::server(&global.home, global.database_url.as_deref()).await?;
     cluster::recreate_database(&server.connect_options(), DEMO_DATABASE, None).await?;
     server.stop().await?;
-    let folder = super::app::home(global);
+    let folder = app::home(global);
     match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| folder.display().to_string())

@@ -1,0 +1,173 @@
+//! The demo's stream lane: sandbox payment points with faults switched on, a worker, and a door for their callbacks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::task::JoinHandle;
+
+use crate::cli::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::batch::Lane as LaneKind;
+use crate::domain::ids::RunId;
+use crate::domain::order::OrderState;
+use crate::engine::lane::{Lane, LaneError};
+use crate::engine::stop::Stop;
+use crate::engine::worker::{self, WorkerOptions};
+use crate::http::{self, Door, Service};
+use crate::pipeline::Context;
+use crate::pipeline::stream::recorder::Recorder;
+use crate::pipeline::stream::sweep::sweep;
+use crate::rails::sandbox::points::{PointFaults, PointProvider, PointRates, Points, PointsOptions};
+use crate::rails::stream::secrets;
+use crate::store::runs;
+
+/// How often it looks whether everything is known.
+const BEAT: Duration = Duration::from_millis(100);
+/// Longest wait for anything: faults make some things take their time, none this long.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What runs beside the demo's months.
+pub(super) struct Lanes {
+    points: Points,
+    door: Service,
+    recorder: Recorder,
+    stop: Stop,
+    worker: JoinHandle<Result<(), LaneError>>,
+}
+
+/// The providers of the stream lane, with their secrets.
+pub fn sandbox_providers(config: &Config, home: &std::path::Path) -> anyhow::Result<Vec<PointProvider>> {
+    let streamed = config.router.providers().iter().filter(|p| config.lane(p) == LaneKind::Stream);
+    streamed
+        .map(|provider| {
+            let secret = secrets::read_or_make(home, provider.code.as_str())?;
+            Ok(PointProvider { provider: provider.clone(), secret })
+        })
+        .collect()
+}
+
+impl Lanes {
+    /// Starts the payment points, the door and a worker, and points the configuration at them.
+    pub(super) async fn start(app: &mut App, config: Config, seed: u64) -> anyhow::Result<Self> {
+        let providers = sandbox_providers(&config, &app.context.home)?;
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let recorder = Recorder::new(&app.context);
+        let door = http::spawn_door(any, http::door(Door::new(&app.context, recorder.clone())), None).await?;
+        let points = Points::start(PointsOptions {
+            listen: any,
+            providers,
+            callback_url: Some(format!("http://{}/v1/callbacks", door.address())),
+            later: Some(Duration::from_millis(50)),
+            seed,
+            faults: PointFaults::some(),
+            rates: PointRates::default(),
+            clock: Clock::system(),
+            inbox: app.context.home.join("inbox"),
+        })
+        .await?;
+        app.context.config = Arc::new(pointed_at(config, points.address()));
+        let stop = Stop::new();
+        let (context, asked) = (app.context.clone(), stop.clone());
+        let worker =
+            tokio::spawn(async move { worker::work(&context, &WorkerOptions::default(), &asked).await });
+        Ok(Self { points, door, recorder, stop, worker })
+    }
+
+    /// Waits until it is known of every order what became of it: how many are at hand at a payment point.
+    pub(super) async fn settle_down(&self, context: &Context, run: RunId) -> anyhow::Result<i64> {
+        use OrderState::{Accepted, Released, Sent, Unknown};
+        let moving = |totals: &[runs::RunTotal]| {
+            let files: Vec<&str> = context
+                .config
+                .router
+                .providers()
+                .iter()
+                .filter(|p| context.config.lane(p) == LaneKind::File)
+                .map(|p| p.code.as_str())
+                .collect();
+            let on_its_way = |t: &&runs::RunTotal| matches!(t.state, Released | Sent | Unknown | Accepted);
+            totals.iter().filter(on_its_way).any(|t| !files.contains(&t.provider.as_str()))
+        };
+        self.until(context, run, |totals| !moving(totals)).await
+    }
+
+    /// Payees draw their money; those who do not come are swept after the days that their provider gives: how many drew, how
+    /// many were swept.
+    pub(super) async fn draw(&self, context: &Context, run: RunId) -> anyhow::Result<(u64, u64)> {
+        let drawn = self.points.collect();
+        let left: i64 = self.points.counts().values().map(|c| c.available as i64).sum();
+        self.until(context, run, |totals| available(totals) <= left).await?;
+        let mut later = context.clone();
+        later.clock = Clock::fixed(context.clock.now() + time::Duration::days(60));
+        let mut swept = 0;
+        for lane in Lane::open_all(context, &[]).await? {
+            // Faults strike here too; a sweep is safe to repeat.
+            for tries in 1.. {
+                match sweep(&later, lane.code(), lane.rail()).await {
+                    Ok(counts) => swept += counts.applied,
+                    Err(error) if tries == 20 => return Err(error.into()),
+                    Err(_) => tokio::time::sleep(BEAT).await,
+                }
+                if tries > 2 {
+                    break;
+                }
+            }
+        }
+        self.until(context, run, |totals| available(totals) == 0).await?;
+        Ok((drawn, swept))
+    }
+
+    /// Ends the providers' day: settlement files and statements.
+    pub(super) fn end_day(&self) -> anyhow::Result<Vec<PathBuf>> {
+        Ok(tokio::task::block_in_place(|| self.points.end_day())?)
+    }
+
+    /// Stops everything in order.
+    pub(super) async fn end(self) -> anyhow::Result<()> {
+        self.stop.request();
+        self.worker.await.context("the worker")??;
+        self.points.stop();
+        self.door.stop().await;
+        self.recorder.stop().await;
+        Ok(())
+    }
+
+    async fn until(
+        &self,
+        context: &Context,
+        run: RunId,
+        holds: impl Fn(&[runs::RunTotal]) -> bool,
+    ) -> anyhow::Result<i64> {
+        let began = std::time::Instant::now();
+        loop {
+            let mut tx = context.store.begin().await?;
+            let totals = runs::totals_in_tx(&mut tx, run).await?;
+            tx.rollback().await?;
+            if holds(&totals) {
+                return Ok(available(&totals));
+            }
+            anyhow::ensure!(!self.worker.is_finished(), "the worker ended");
+            anyhow::ensure!(began.elapsed() < PATIENCE, "orders of the stream lane are still on their way");
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+}
+
+fn available(totals: &[runs::RunTotal]) -> i64 {
+    totals.iter().filter(|t| t.state == OrderState::Available).map(|t| t.orders).sum()
+}
+
+/// The configuration with the sandbox's address, and with patience fit for a demo.
+fn pointed_at(mut config: Config, address: std::net::SocketAddr) -> Config {
+    config.router.change_streams(|code, terms| {
+        terms.url = format!("http://{address}/{code}");
+        terms.timeout_ms = 1_500;
+        terms.enquire_after_s = 1;
+        terms.believe_absent_after_s = 2;
+        terms.changes_every_s = 2;
+    });
+    config
+}

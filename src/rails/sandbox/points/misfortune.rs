@@ -1,0 +1,90 @@
+//! What goes wrong with a request, around what it does.
+
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::{Point, strikes};
+
+/// Longer than any client waits.
+const NEVER: Duration = Duration::from_secs(120);
+
+/// What strikes a request, drawn by its number.
+pub(super) struct Misfortune<'a> {
+    point: &'a Point,
+    number: u64,
+}
+
+impl<'a> Misfortune<'a> {
+    /// Counts a request.
+    pub fn of(point: &'a Point) -> Self {
+        let mut book = point.book();
+        book.counts.requests += 1;
+        Self { point, number: book.counts.requests }
+    }
+
+    fn strikes(&self, share: super::Share, label: &str) -> bool {
+        strikes(self.point.dice(), share, label, self.point.told.provider.code.as_str(), self.number)
+    }
+
+    /// What happens before anything is done; `Some` answers instead.
+    pub async fn before(&self) -> Option<Response> {
+        let faults = self.point.faults();
+        if self.strikes(faults.slow, "slow") {
+            let drawn = self.point.dice().number("latency", &self.number.to_string());
+            let most = faults.latency_max.as_millis() as u64;
+            tokio::time::sleep(Duration::from_millis(drawn % (most + 1))).await;
+        }
+        if faults.outage {
+            return Some(StatusCode::SERVICE_UNAVAILABLE.into_response());
+        }
+        if self.strikes(faults.busy, "busy") || self.too_many(faults.requests_per_second_max) {
+            return Some((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")]).into_response());
+        }
+        if self.strikes(faults.errors_before, "error before") {
+            return Some(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        }
+        self.strikes(faults.cut_before, "cut before").then(cut)
+    }
+
+    /// What becomes of an answer after everything was done.
+    pub async fn after(&self, answer: Vec<u8>) -> Response {
+        let faults = self.point.faults();
+        if self.strikes(faults.timeouts_after, "timeout after") {
+            tokio::time::sleep(NEVER).await;
+        }
+        if self.strikes(faults.errors_after, "error after") {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+        if self.strikes(faults.cut_after, "cut after") {
+            return cut();
+        }
+        if self.strikes(faults.unreadable, "unreadable") {
+            return "<html>Gateway</html>".into_response();
+        }
+        ([("content-type", "application/json")], answer).into_response()
+    }
+
+    /// Whether an answer is to lack some of its orders.
+    pub fn is_partial(&self) -> bool {
+        self.strikes(self.point.faults().partial, "partial")
+    }
+
+    fn too_many(&self, most: u32) -> bool {
+        let mut window = self.point.busy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = Instant::now();
+        if window.0.is_none_or(|began| now - began >= Duration::from_secs(1)) {
+            *window = (Some(now), 0);
+        }
+        window.1 += 1;
+        most > 0 && window.1 > most
+    }
+}
+
+/// An answer that breaks off.
+fn cut() -> Response {
+    let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
+    Response::new(Body::from_stream(broken))
+}
