@@ -1,5 +1,6 @@
 //! One request that hands orders over, to its end: recorded, or unknown.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use super::lane::Lane;
 use super::stop::Stop;
 use crate::pipeline::stream::record::{Source, record};
 use crate::pipeline::stream::{self, Named};
-use crate::rails::stream::{Answer, CallError, Instruction};
+use crate::rails::stream::{CallError, Instruction, Put};
 use crate::store::StoreError;
 
 /// Times that a request which surely had no effect is made again before its orders are left to enquiry.
@@ -17,17 +18,31 @@ const TRIES_MAX: u32 = 20;
 impl Lane {
     /// Hands orders over that are intended. A request that surely had no effect is made again; one that may have had makes
     /// its orders unknown.
-    pub(super) async fn call(self: &Arc<Self>, orders: Vec<Named>, stop: &Stop) -> Result<(), StoreError> {
-        let instructions: Vec<Instruction> = orders.iter().map(|n| n.instruction.clone()).collect();
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        mut orders: Vec<Named>,
+        stop: &Stop,
+    ) -> Result<(), StoreError> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         for _ in 0..TRIES_MAX {
+            let instructions: Vec<Instruction> = orders.iter().map(|n| n.instruction.clone()).collect();
             let began = Instant::now();
             let outcome = self.rail.put(&instructions).await;
-            self.tell("put", began, &outcome.as_ref().map(Vec::len));
+            self.tell("put", began, &outcome.as_ref().map(|put| put.answers.len()));
             let pause = match outcome {
-                Ok(answers) => {
-                    self.breaker.succeeded();
-                    return self.take_answers(&orders, answers).await;
+                Ok(put) => {
+                    // An answer to one is a sign of life, whatever became of the others.
+                    if put.answers.is_empty() {
+                        self.breaker.failed()
+                    } else {
+                        self.breaker.succeeded()
+                    }
+                    let asked = put.retry_after;
+                    orders = self.take_answers(orders, put).await?;
+                    if orders.is_empty() {
+                        return Ok(());
+                    }
+                    backoff.failed(asked)
                 }
                 Err(CallError::Busy { retry_after }) => backoff.failed(retry_after),
                 Err(CallError::Unreachable(_)) => {
@@ -46,15 +61,18 @@ impl Lane {
         self.lose(&orders, &CallError::Lost { what: "gave up" }).await
     }
 
-    /// Records what was answered; orders without an answer are unknown.
-    async fn take_answers(&self, orders: &[Named], answers: Vec<Answer>) -> Result<(), StoreError> {
+    /// Records what was answered and gives the orders that were not acted on; what is neither is unknown.
+    async fn take_answers(&self, orders: Vec<Named>, put: Put) -> Result<Vec<Named>, StoreError> {
+        let (untouched, handled): (Vec<Named>, Vec<Named>) =
+            orders.into_iter().partition(|n| put.untouched.contains(&n.instruction.key));
         let missing: Vec<i64> = {
-            let answered: std::collections::HashSet<&str> = answers.iter().map(|a| a.key.as_str()).collect();
-            let unanswered = orders.iter().filter(|n| !answered.contains(n.instruction.key.as_str()));
+            let answered: HashSet<&str> = put.answers.iter().map(|a| a.key.as_str()).collect();
+            let unanswered = handled.iter().filter(|n| !answered.contains(n.instruction.key.as_str()));
             unanswered.map(|n| n.order.get()).collect()
         };
-        record(&self.context, self.code(), Source::Answer, answers).await?;
-        stream::lose(&self.context, self.code(), &missing, "no answer among others").await
+        record(&self.context, self.code(), Source::Answer, put.answers).await?;
+        stream::lose(&self.context, self.code(), &missing, "no answer among others").await?;
+        Ok(untouched)
     }
 
     async fn lose(&self, orders: &[Named], error: &CallError) -> Result<(), StoreError> {

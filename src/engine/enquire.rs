@@ -89,9 +89,10 @@ impl Lane {
             let began = Instant::now();
             let outcome = self.rail.put(&instructions).await;
             drop(permit);
-            self.tell("put_again", began, &outcome.as_ref().map(Vec::len));
+            self.tell("put_again", began, &outcome.as_ref().map(|put| put.answers.len()));
             match outcome {
-                Ok(answers) => drop(record(&self.context, self.code(), Source::Answer, answers).await?),
+                // Untouched ones stay unknown and are asked about again.
+                Ok(put) => drop(record(&self.context, self.code(), Source::Answer, put.answers).await?),
                 // Not known any better: asked again when its time comes.
                 Err(error) => tracing::info!(provider = self.code(), error = %error, "handed over again, no answer"),
             }

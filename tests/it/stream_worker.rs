@@ -1,5 +1,6 @@
 //! Workers against a provider that misbehaves: each order is taken there once and known here as it stands there.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use sarf::config::Config;
@@ -14,7 +15,7 @@ use sarf::pipeline::{Context, dispatch};
 use sarf::rails::stream::secrets;
 use sarf::rails::stream::wire::Status;
 
-use crate::harness::{Bed, Moods, TestProvider};
+use crate::harness::{Bed, Moods, Program, TestProvider};
 
 /// All cash goes to one provider, at this address and by these terms.
 fn one_provider(config: &mut Config, provider: &TestProvider, change: impl FnOnce(&mut sarf::domain::provider::StreamTerms)) {
@@ -55,6 +56,26 @@ fn start(context: &Context) -> (Stop, tokio::task::JoinHandle<()>) {
         worker::work(&context, &WorkerOptions::default(), &asked).await.expect("the worker can work");
     });
     (stop, task)
+}
+
+/// The real program, with this provider's address and the same terms.
+fn worker_program(bed: &Bed, provider: &TestProvider) -> Program {
+    let mut program = Program::new(bed.home());
+    program.url = Some(bed.url());
+    let path = program.config.join("sarf.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let text = text.replace("enabled = false", "enabled = true").replace("lease_s = 30", "lease_s = 1");
+    std::fs::write(&path, text).expect("the configuration");
+    let path = program.config.join("providers/payment_institutions.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let text = text
+        .replace("http://127.0.0.1:8710/cashplus", &format!("http://{}", provider.address))
+        .replace("orders_per_request = 500", "orders_per_request = 7")
+        .replace("enquire_after_s = 30", "enquire_after_s = 0")
+        .replace("requests_per_second = 50", "requests_per_second = 60")
+        .replace("burst = 5", "burst = 1");
+    std::fs::write(&path, text).expect("the configuration");
+    program
 }
 
 async fn all_known(bed: &Bed, run: RunId) -> bool {
@@ -116,13 +137,17 @@ async fn workers_that_die_change_nothing_in_the_outcome() {
     let Some(bed) = bed(&provider, |terms| (terms.requests_per_second, terms.burst) = (60, 1)).await else { return };
     let run = bed.run_to(4_000, 6, RunState::Dispatching).await;
     dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+    let program = worker_program(&bed, &provider);
     for round in 0..6 {
-        let (_, task) = start(&bed.context);
-        tokio::time::sleep(Duration::from_millis(150 + 70 * round)).await;
-        // At any instant: tasks are dropped where they stand.
-        task.abort();
-        let _ = task.await;
+        let worker = program.command(&["worker", "--provider", "cashplus"]).stderr(Stdio::null()).spawn();
+        let mut worker = worker.expect("the worker starts");
+        // At any instant, in the middle of whatever it does.
+        tokio::time::sleep(Duration::from_millis(250 + 90 * round)).await;
+        worker.kill().expect("killed");
+        worker.wait().expect("dead");
     }
+    let killed = bed.number("select max(fence) from shard").await;
+    assert!(killed > 1, "shards were taken over");
     let (stop, task) = start(&bed.context);
     until("everything known", 60, async || all_known(&bed, run).await).await;
     stop.request();

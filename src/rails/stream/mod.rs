@@ -5,8 +5,9 @@
 //! a call that surely had no effect may be made again without asking first.
 //! Limit: no state and no database here; pace, retries and what an answer means for an order are the callers'.
 
+pub mod backoff;
 pub mod breaker;
-mod http;
+pub mod http;
 pub mod pace;
 pub mod provider_api;
 pub mod secrets;
@@ -14,19 +15,24 @@ pub mod sign;
 pub mod wallet_api;
 pub mod wire;
 
+#[cfg(test)]
+mod testing;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use time::OffsetDateTime;
 
+use self::http::AddressError;
+use self::provider_api::ProviderApi;
+use self::sign::Secret;
+use self::wallet_api::WalletApi;
 use crate::clock::Clock;
 use crate::domain::household::Means;
 use crate::domain::money::Centimes;
 use crate::domain::provider::{StreamApi, StreamTerms};
-use provider_api::ProviderApi;
-use sign::Secret;
-use wallet_api::WalletApi;
 
 /// One order as a provider gets it: only what it needs to pay.
 #[derive(Clone)]
@@ -69,6 +75,18 @@ pub struct Answer {
     pub reason: Option<String>,
     /// The amount as the provider knows it, where it says so.
     pub amount: Option<Centimes>,
+}
+
+/// What became of orders that were handed over together. An order that is neither answered nor untouched got no readable
+/// answer: what the provider did with it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Put {
+    /// What the provider says.
+    pub answers: Vec<Answer>,
+    /// Keys of orders that surely were not acted on: they may be handed over again.
+    pub untouched: Vec<String>,
+    /// How long the provider asks to wait with those, where it says so.
+    pub retry_after: Option<Duration>,
 }
 
 /// Changes since a cursor, oldest first.
@@ -125,10 +143,11 @@ pub trait StreamRail: Send + Sync {
     fn tells_changes(&self) -> bool;
 
     /// Hands orders over. An order whose key the provider knows is answered with where it stands, and nothing is done.
-    /// Answers may come in any order and some may be missing.
-    fn put<'a>(&'a self, orders: &'a [Instruction]) -> BoxFuture<'a, Result<Vec<Answer>, CallError>>;
+    /// Answers may come in any order and some may be missing. An error is about all of them.
+    fn put<'a>(&'a self, orders: &'a [Instruction]) -> BoxFuture<'a, Result<Put, CallError>>;
 
-    /// Asks where orders stand; a key that the provider does not know is answered with [`wire::Status::NotFound`].
+    /// Asks where orders stand; a key that the provider does not know is answered with [`wire::Status::NotFound`]. Some may be
+    /// missing.
     fn enquire<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Answer>, CallError>>;
 
     /// Cancels what is not collected or credited yet, and says where each stands now.
@@ -141,10 +160,32 @@ pub trait StreamRail: Send + Sync {
     fn probe(&self) -> BoxFuture<'_, Result<(), CallError>>;
 }
 
-/// The connection to a provider with a push API.
+/// What callbacks and requests are timed by.
+pub fn unix_seconds(now: OffsetDateTime) -> i64 {
+    now.unix_timestamp()
+}
+
+/// The longest key or reason (ISO 20022, Max35Text).
+const TEXT_MAX: usize = 35;
+
+/// A key as it may be kept: one that cannot be ours stays as one that cannot.
+fn clean_key(key: String) -> String {
+    if key.len() <= TEXT_MAX && key.bytes().all(|b| b.is_ascii_graphic()) {
+        return key;
+    }
+    key.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(TEXT_MAX).collect()
+}
+
+/// A reason code as it may be kept; `NARR` (told in words) for what is no code.
+fn clean_reason(reason: String) -> String {
+    let code = (1..=TEXT_MAX).contains(&reason.len()) && reason.bytes().all(|b| b.is_ascii_alphanumeric());
+    if code { reason } else { "NARR".to_owned() }
+}
+
+/// The rail of a provider's terms, with connections of its own. `institution` is who pays: the debtor's id.
 ///
 /// # Errors
-/// When no client can be made (TLS), or the provider has no API that is pushed to.
+/// [`CallError::Unreachable`] when no call can ever be made: the address, the secret or TLS is unusable.
 pub fn connect(
     terms: &StreamTerms,
     secret: Secret,
@@ -152,8 +193,12 @@ pub fn connect(
     institution: &str,
 ) -> Result<Arc<dyn StreamRail>, CallError> {
     match terms.api {
-        StreamApi::Provider => Ok(Arc::new(ProviderApi::new(terms, secret, clock, institution)?)),
-        StreamApi::Wallet => Ok(Arc::new(WalletApi::new(terms, secret, clock)?)),
-        StreamApi::Worklist => Err(CallError::Unreachable("it fetches work lists".into())),
+        StreamApi::Provider => {
+            Ok(Arc::new(ProviderApi::new(http::client(terms)?, terms, secret, clock, institution)?))
+        }
+        StreamApi::Wallet => {
+            Ok(Arc::new(WalletApi::new(http::client(terms)?, terms, &secret, clock, institution)?))
+        }
+        StreamApi::Worklist => Err(http::refuse_address(AddressError::NotCalled)),
     }
 }

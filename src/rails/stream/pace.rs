@@ -1,103 +1,167 @@
-//! A provider's pace within one worker: requests and orders a second, a burst, and how many requests may be under way.
+//! A provider's pace in one worker: requests a second, orders a second, requests under way.
 //!
-//! Guarantee: never more than the terms allow, but for the burst. Limit: one process; the pace over all workers is given away
-//! by the database, and this keeps a worker from spending a grant all at once.
+//! Input: the terms, and how many orders are about to leave. Output: a permit, once all three allow it.
+//! Guarantee: in any time `t` no more than burst + rate × `t` is granted; callers are served in turn, so that large requests
+//! are not starved by small ones. A pace of 0 means none.
+//! Limit: of one worker: the pace over all of them is granted by the store. What was granted and is not used is lost.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::provider::StreamTerms;
 
-/// A provider's pace.
+/// Part of a second for which orders may come at once: timers are no finer than a millisecond, and a pace that could
+/// not catch up with them would fall short.
+const ORDERS_BURST_PART: u32 = 20;
+
+/// The pace of one provider.
+#[derive(Debug)]
 pub struct Pace {
-    requests: Option<DefaultDirectRateLimiter>,
-    orders: Option<(DefaultDirectRateLimiter, NonZeroU32)>,
-    under_way: Arc<Semaphore>,
-    single: bool,
+    orders_per_request: usize,
+    requests: Option<Rate>,
+    orders: Option<Rate>,
+    under_way: Option<(Arc<Semaphore>, u32)>,
+    turn: Mutex<()>,
 }
 
-/// Leave for one call; it is under way until this is dropped.
-pub struct Permit(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+/// Requests that may leave; those under way count until it is dropped.
+#[derive(Debug)]
+#[must_use = "requests are under way until the permit is dropped"]
+pub struct Permit {
+    _under_way: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+struct Rate {
+    limiter: DefaultDirectRateLimiter,
+    burst: NonZeroU32,
+}
 
 impl Pace {
-    /// The pace of these terms; 0 means none.
+    /// A pace by the provider's terms.
     pub fn new(terms: &StreamTerms) -> Self {
-        let burst = NonZeroU32::new(terms.burst).unwrap_or(NonZeroU32::MIN);
-        let per_second = |rate: u32| NonZeroU32::new(rate).map(Quota::per_second);
-        // The cell of a whole request must fit into the orders' burst, or it could never pass.
-        let piece = NonZeroU32::new(terms.orders_per_request.max(terms.concurrency)).unwrap_or(NonZeroU32::MIN);
-        let orders = per_second(terms.orders_per_second);
-        let single = terms.orders_per_request <= 1;
+        let orders_burst = terms.orders_per_request.max(terms.orders_per_second / ORDERS_BURST_PART);
+        let concurrency = terms.concurrency;
         Self {
-            requests: per_second(terms.requests_per_second).map(|q| RateLimiter::direct(q.allow_burst(burst))),
-            orders: orders.map(|q| (RateLimiter::direct(q.allow_burst(piece)), piece)),
-            // A call of single transfers keeps to the concurrency by itself.
-            under_way: Arc::new(Semaphore::new(if single { 1 } else { terms.concurrency.max(1) as usize })),
-            single,
+            orders_per_request: terms.orders_per_request.max(1) as usize,
+            requests: Rate::new(terms.requests_per_second, terms.burst),
+            orders: Rate::new(terms.orders_per_second, orders_burst),
+            under_way: (concurrency > 0)
+                .then(|| (Arc::new(Semaphore::new(concurrency as usize)), concurrency)),
+            turn: Mutex::new(()),
         }
     }
 
-    /// Waits until a call with so many orders may be made.
+    /// Waits until so many orders may leave, in as many requests as they need. Orders that need more requests than may be
+    /// under way take them all. May be dropped while it waits.
     pub async fn take(&self, orders: usize) -> Permit {
-        let permit = Arc::clone(&self.under_way).acquire_owned().await.expect("the semaphore is never closed");
-        let requests = if self.single { orders } else { 1 };
-        if let Some(limiter) = &self.requests {
-            for _ in 0..requests {
-                limiter.until_ready().await;
+        let requests = u32::try_from(orders.div_ceil(self.orders_per_request).max(1)).unwrap_or(u32::MAX);
+        let under_way = match &self.under_way {
+            None => None,
+            Some((all, most)) => {
+                let taken = Arc::clone(all).acquire_many_owned(requests.min(*most)).await;
+                Some(taken.expect("the semaphore is never closed"))
             }
+        };
+        // Only now, with a place to go: what the rates grant leaves at once.
+        let turn = self.turn.lock().await;
+        if let Some(rate) = &self.requests {
+            rate.take(requests).await;
         }
-        if let Some((limiter, most)) = &self.orders {
-            let mut left = u32::try_from(orders).unwrap_or(u32::MAX);
-            while let Some(piece) = NonZeroU32::new(left.min(most.get())) {
-                limiter.until_n_ready(piece).await.expect("a piece is no more than the burst");
-                left -= piece.get();
-            }
+        if let Some(rate) = &self.orders {
+            rate.take(u32::try_from(orders).unwrap_or(u32::MAX)).await;
         }
-        Permit(permit)
+        drop(turn);
+        Permit { _under_way: under_way }
+    }
+}
+
+impl Rate {
+    fn new(per_second: u32, burst: u32) -> Option<Self> {
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(NonZeroU32::new(per_second)?).allow_burst(burst);
+        Some(Self { limiter: RateLimiter::direct(quota), burst })
+    }
+
+    async fn take(&self, mut count: u32) {
+        while let Some(share) = NonZeroU32::new(count.min(self.burst.get())) {
+            self.limiter.until_n_ready(share).await.expect("a share is never more than the burst");
+            count -= share.get();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
+    use futures_util::FutureExt as _;
+
+    use super::super::testing::terms;
     use super::*;
 
-    fn terms(requests: u32, orders: u32, burst: u32, per_request: u32) -> StreamTerms {
-        toml::from_str(&format!(
-            "api = \"provider\"\nurl = \"http://x\"\norders_per_request = {per_request}\nrequests_per_second = {requests}\n\
-             orders_per_second = {orders}\nburst = {burst}\nconcurrency = 4\ntimeout_ms = 1000\nopens = \"00:00\"\n\
-             closes = \"00:00\"\nenquire_after_s = 1\nbelieve_absent_after_s = 1\nunknown_hours_max = 1\nexpiry_days = 1"
-        ))
-        .expect("terms")
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn pace(per_request: u32, requests: u32, orders: u32, burst: u32, concurrency: u32) -> Pace {
+        let mut terms = terms("http://127.0.0.1:1");
+        (terms.orders_per_request, terms.requests_per_second) = (per_request, requests);
+        (terms.orders_per_second, terms.burst, terms.concurrency) = (orders, burst, concurrency);
+        Pace::new(&terms)
+    }
+
+    /// Takes as much as there is for half a second and a little: never more than burst + rate × time by then, at any
+    /// time; at the end no less than nine tenths of it. Rates and bursts are in orders.
+    async fn check(name: &str, pace: Pace, each: usize, rate: u32, burst: u32) {
+        let (began, mut taken) = (Instant::now(), 0u64);
+        let allowed =
+            |since: Duration| u64::from(burst) + u64::from(rate) * since.as_micros() as u64 / 1_000_000;
+        while began.elapsed() < MS(600) {
+            drop(pace.take(each).await);
+            taken += each as u64;
+            assert!(taken <= allowed(began.elapsed()) + 1, "{name}: {taken} in {:?}", began.elapsed());
+        }
+        let due = allowed(began.elapsed());
+        assert!(taken * 10 >= due * 9, "{name}: {taken} of {due} in {:?}", began.elapsed());
     }
 
     #[tokio::test]
-    async fn the_slower_of_both_rates_holds() {
-        // So many calls of so many orders take at least so many milliseconds, and hardly more.
-        for (terms, calls, orders, least_ms) in [
-            (terms(0, 0, 1, 10), 1_000, 10, 0),
-            (terms(100, 0, 5, 10), 25, 10, 200),
-            (terms(0, 1_000, 1, 50), 8, 50, 350),
-            (terms(100, 1_000, 1, 50), 8, 50, 350),
-            (terms(0, 100, 1, 500), 2, 500, 5_000),
-        ] {
-            if least_ms > 1_000 {
-                // A request larger than a second's orders passes, as slowly as it must.
-                tokio::time::timeout(std::time::Duration::from_secs(1), Pace::new(&terms).take(orders))
-                    .await
-                    .expect("the first request passes at once");
-                continue;
-            }
-            let (pace, began) = (Pace::new(&terms), Instant::now());
-            for _ in 0..calls {
-                pace.take(orders).await;
-            }
-            let took = began.elapsed().as_millis();
-            assert!((least_ms..least_ms + 150).contains(&took), "{terms:?}: {took} ms, {least_ms} due");
+    async fn the_slower_of_both_rates_is_held() {
+        check("single orders", pace(1, 0, 500, 1, 4), 1, 500, 25).await;
+        check("requests", pace(10, 50, 0, 5, 4), 10, 500, 50).await;
+        check("orders in bulk", pace(50, 1_000, 400, 10, 4), 50, 400, 50).await;
+        check("more orders than a burst", pace(40, 0, 400, 1, 4), 200, 400, 40).await;
+        check("transfers one by one, many at a time", pace(1, 200, 0, 8, 4), 16, 200, 8).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_larger_than_a_second_is_waited_for() {
+        let pace = pace(500, 0, 1_000, 1, 1);
+        let began = Instant::now();
+        for _ in 0..2 {
+            drop(pace.take(500).await);
         }
+        assert!(began.elapsed() >= MS(480) && began.elapsed() < MS(900), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn no_more_requests_are_under_way_than_allowed() {
+        let held = pace(10, 0, 0, 1, 2);
+        let (first, second) = (held.take(10).await, held.take(1).await);
+        assert!(held.take(1).now_or_never().is_none());
+        drop(first);
+        let third = held.take(0).await;
+        assert!(held.take(1).now_or_never().is_none());
+        drop((second, third));
+        // More requests than may be under way: all places.
+        let all = held.take(1_000).await;
+        assert!(held.take(1).now_or_never().is_none());
+        drop(all);
+        assert!(held.take(20).now_or_never().is_some());
+        let free = pace(1, 0, 0, 0, 0);
+        let many: Vec<Option<Permit>> = (0..100).map(|_| free.take(1_000).now_or_never()).collect();
+        assert!(many.iter().all(Option::is_some));
     }
 }

@@ -111,7 +111,7 @@ async fn find(State(point): State<Arc<Point>>, headers: HeaderMap, Query(asked):
     }
     let answer = point.book().find(&asked.reference);
     if answer.status == Status::NotFound {
-        return StatusCode::NOT_FOUND.into_response();
+        return (StatusCode::NOT_FOUND, r#"{"error":"unknown_reference"}"#).into_response();
     }
     misfortune.after(told(answer)).await
 }
