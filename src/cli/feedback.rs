@@ -66,7 +66,7 @@ async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
     }
 }
 
-/// The `.xml` files of a path, by name.
+/// The messages of a path (`.xml`, and settlement files, `.csv`), by name.
 pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     if !path.is_dir() {
         files.push(path.to_owned());
@@ -77,7 +77,7 @@ pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     entries.sort();
     for entry in entries {
         let hidden = entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        if !hidden && (entry.is_dir() || entry.extension().is_some_and(|e| e == "xml")) {
+        if !hidden && (entry.is_dir() || entry.extension().is_some_and(|e| e == "xml" || e == "csv")) {
             collect(&entry, files)?;
         }
     }
