@@ -8,7 +8,8 @@ use crate::domain::ids::RunId;
 use crate::engine::stop::Stop;
 use crate::engine::worker::{self, WorkerOptions};
 use crate::pipeline::dispatch::{self, Dispatched};
-use crate::store::shards;
+use crate::domain::order::OrderState;
+use crate::store::{runs, shards};
 
 /// Write and deliver what is released: bank files, and orders over HTTP.
 #[derive(Args)]
@@ -42,10 +43,21 @@ impl Dispatch {
         } else if open > 0 {
             app.output.line(&format!("{} pieces of work wait for their provider or for `sarf worker`", open));
         } else if done.queued > 0 {
+            let unknown = unknown_orders(app, self.id).await?;
             app.output.line(&format!("{} orders handed over one by one", format::count(done.queued)));
+            if unknown > 0 {
+                app.output.note(&format!("of {unknown} it is not known whether they were taken: `sarf worker` asks"));
+            }
         }
         Ok(if open > 0 && !self.queue_only { Exit::NeedsPerson } else { Exit::Done })
     }
+}
+
+async fn unknown_orders(app: &App, run: RunId) -> anyhow::Result<i64> {
+    let mut tx = app.context.store.begin().await?;
+    let totals = runs::totals_in_tx(&mut tx, run).await?;
+    tx.rollback().await?;
+    Ok(totals.iter().filter(|t| t.state == OrderState::Unknown).map(|t| t.orders).sum())
 }
 
 fn print(app: &App, done: &Dispatched) {
