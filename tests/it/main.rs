@@ -16,5 +16,6 @@ mod ledger;
 mod month;
 mod nats;
 mod outbox;
+mod settlement;
 mod stream_record;
 mod stream_worker;

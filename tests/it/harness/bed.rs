@@ -132,6 +132,12 @@ impl Bed {
             .expect("the test's database is dropped");
     }
 
+    /// Changes the configuration of a bed that stands.
+    pub fn change(&mut self, change: impl FnOnce(&mut Config)) {
+        let config = Arc::get_mut(&mut self.context.config).expect("nobody else holds the configuration");
+        change(config);
+    }
+
     /// The same bed with a clock that runs.
     pub fn with_running_clock(mut self) -> Self {
         self.context.clock = Clock::system();
