@@ -17,7 +17,7 @@ python  := var/venv/bin/python
 help:
 	@echo 'make demo       a whole month on synthetic data: HOUSEHOLDS=$(HOUSEHOLDS) SEED=$(SEED) MONTHS=$(MONTHS)'
 	@echo 'make test       all tests, on a real PostgreSQL'
-	@echo 'make bench      the month at national scale, timed'
+	@echo 'make bench      the month at national scale and the stream lane, timed'
 	@echo 'make interop    our files through an independent bank (PyPI mock-bank), and its answers back'
 	@echo 'make lint       rustfmt and clippy'
 	@echo 'make clean      target, var/venv and var/interop; the data in var stays'
@@ -33,8 +33,9 @@ test:
 	$(CARGO) test --locked --test it
 
 bench:
-	$(prepare) rust postgres pain001
+	$(prepare) rust postgres nats pain001
 	$(CARGO) bench --locked --bench national
+	$(CARGO) bench --locked --bench stream
 
 interop:
 	$(prepare) rust postgres mock-bank

@@ -37,7 +37,7 @@ create table standing_approval (
 );
 alter table run add constraint run_standing_approval foreign key (standing_approval) references standing_approval;
 alter table run add column business_day date;
-create unique index run_one_a_day on run (standing_approval, business_day) where standing_approval is not null;
+create unique index run_one_a_day on run (standing_approval, business_day, period) where standing_approval is not null;
 
 -- Events taken, each once by its id.
 create table event (

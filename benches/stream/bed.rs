@@ -66,7 +66,9 @@ impl Bed {
         let config = Arc::new(Config::read("config".as_ref())?);
         let context = Context { store, config, telemetry: Telemetry::silent(), clock, home: home.clone() };
         let today = clock.now().date();
-        Ok(Self { context, home, url, period: Period::new(today.year(), today.month().into())? })
+        // Months go upwards: the last list is the latest.
+        let period = Period::from_index(Period::new(today.year(), today.month().into())?.index() - 4)?;
+        Ok(Self { context, home, url, period })
     }
 
     /// Writes a configuration in which one institution keeps all payment accounts, and takes it on.
@@ -75,13 +77,15 @@ impl Bed {
         copy_folder("config".as_ref(), &folder)?;
         let file = folder.join("providers/payment_institutions.toml");
         let text = fs::read_to_string(&file)?;
-        let one = text.split("[[provider]]").find(|part| part.contains("\"cashplus\"")).expect("it is shipped");
+        let one =
+            text.split("[[provider]]").find(|part| part.contains("\"cashplus\"")).expect("it is shipped");
         let one = one
             .replace("[\"802\"]", "[\"801\", \"802\", \"803\", \"804\", \"805\", \"806\", \"807\", \"808\"]")
             .replace("daily_capacity = 500000", "daily_capacity = 100000000");
         fs::write(&file, format!("[[provider]]{}", written(&one, points, terms)))?;
         let file = folder.join("providers/wallets.toml");
-        let text = fs::read_to_string(&file)?.replace("daily_capacity = 500000", "daily_capacity = 100000000");
+        let text =
+            fs::read_to_string(&file)?.replace("daily_capacity = 500000", "daily_capacity = 100000000");
         fs::write(&file, written(&text, points, Terms { orders_per_request: 1, ..terms }))?;
         self.context.config = Arc::new(Config::read(&folder)?);
         Ok(())
@@ -90,9 +94,9 @@ impl Bed {
     /// The sandbox's payment points: at once in the answer, or later by callbacks to `callback_url`.
     pub async fn points(&self, callback_url: Option<String>) -> anyhow::Result<Points> {
         let providers = self.context.config.router.providers().iter();
-        let providers = providers
-            .filter(|p| ["cashplus", "wallet"].contains(&p.code.as_str()))
-            .map(|p| Ok(PointProvider { provider: p.clone(), secret: secrets::read(&self.home, p.code.as_str())? }));
+        let providers = providers.filter(|p| ["cashplus", "wallet"].contains(&p.code.as_str())).map(|p| {
+            Ok(PointProvider { provider: p.clone(), secret: secrets::read(&self.home, p.code.as_str())? })
+        });
         let none = Share::per_million(0);
         Ok(Points::start(PointsOptions {
             listen: "127.0.0.1:0".parse()?,
@@ -113,7 +117,7 @@ impl Bed {
         let folder = self.home.join("snapshots").join(self.period.to_string());
         let options = GenerateOptions::new(households, self.period, Code::parse("dss")?, 1, folder.clone());
         tokio::task::block_in_place(|| generate(&options, |_| ()))?;
-        self.period = Period::from_index(self.period.index() - 1)?;
+        self.period = Period::from_index(self.period.index() + 1)?;
         let context = &self.context;
         let snapshot = intake::import(context, &folder).await?.into_inner().id;
         let run = order::create(context, snapshot, RunKind::Regular, PREPARER).await?.into_inner();
@@ -153,8 +157,64 @@ impl Bed {
         Ok(found as u64)
     }
 
+    /// Households of the latest list whose payee has a payment account, and its month.
+    pub async fn cash_households(&self) -> anyhow::Result<(Vec<String>, String)> {
+        let (run, period): (i64, i32) = sqlx::query_as(
+            "select id, period from run where standing_approval is null order by id desc limit 1",
+        )
+        .fetch_one(self.context.store.pool())
+        .await?;
+        let sql = format!(
+            "select household_id from payment_order_{run} o join provider p on p.id = o.provider_id where p.code = 'cashplus'
+                and not exists (select from order_hold h where h.order_id = o.order_id) order by 1"
+        );
+        let households =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(self.context.store.pool()).await?;
+        Ok((households, Period::from_index(period)?.to_string()))
+    }
+
+    /// Waits until so many orders of a purpose were taken from events.
+    pub async fn until_events(&self, purpose: &str, orders: u64) -> anyhow::Result<Instant> {
+        let began = Instant::now();
+        loop {
+            let taken: i64 = sqlx::query_scalar(
+                "select coalesce(sum(r.orders), 0)::bigint from run r join standing_approval a on a.id = r.standing_approval
+                  where a.purpose = $1",
+            )
+            .bind(purpose)
+            .fetch_one(self.context.store.pool())
+            .await?;
+            if taken as u64 >= orders {
+                return Ok(Instant::now());
+            }
+            anyhow::ensure!(
+                began.elapsed() < Duration::from_secs(120),
+                "{taken} of {orders} events were taken"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Takes events from a NATS server, too.
+    pub fn listen_to_nats(&mut self, url: &str) -> anyhow::Result<()> {
+        let file = self.home.join("config/sarf.toml");
+        let text = fs::read_to_string(&file)?;
+        let nats = format!(
+            "\n[events.nats]\nurl = \"{url}\"\nstream = \"SARF\"\nsubject = \"sarf.events\"\ndurable = \"sarf\"\n\
+             dead_letter_subject = \"sarf.dead\"\n"
+        );
+        fs::write(&file, format!("{text}{nats}"))?;
+        Ok(())
+    }
+
     /// Waits until so many orders of a provider are in one of these states.
-    pub async fn until(&self, run: RunId, provider: &str, states: &[&str], orders: u64) -> anyhow::Result<Instant> {
+    pub async fn until(
+        &self,
+        run: RunId,
+        provider: &str,
+        states: &[&str],
+        orders: u64,
+    ) -> anyhow::Result<Instant> {
         let began = Instant::now();
         while self.count(run, provider, states).await? < orders {
             anyhow::ensure!(began.elapsed() < Duration::from_secs(600), "orders at {provider} do not arrive");
@@ -180,7 +240,8 @@ impl Process {
     pub fn peak_mib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap_or_default();
         let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-        line.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map_or(0, |k| k.div_ceil(1024))
+        line.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+            .map_or(0, |k| k.div_ceil(1024))
     }
 
     /// Ends it as an operator would.

@@ -6,6 +6,7 @@
 //! provider's side or in the books; the run fails when the books are not proven. Limit: no assertion on time.
 
 mod bed;
+mod events;
 #[path = "../national/machine.rs"]
 #[allow(dead_code, reason = "the national bench measures its own memory; here workers are processes")]
 mod machine;
@@ -56,13 +57,16 @@ async fn run(cluster: &Cluster, home: &std::path::Path, households: u64) -> anyh
     let mut text = machine::describe(cluster.major())?;
     text.push_str("| what | through | goal | was | worker's peak (≤ 128 MiB) |\n|---|---|--:|--:|--:|\n");
     let mut bed = Bed::open(cluster, home).await?;
-    for line in [
+    let mut lines = vec![
         stages::bulk(&mut bed, households).await?,
         stages::callbacks(&mut bed, households).await?,
         stages::single(&mut bed, households).await?,
         stages::paced(&mut bed, households, 2).await?,
         stages::paced(&mut bed, households, 4).await?,
-    ] {
+    ];
+    lines.extend(events::latency(&mut bed).await?);
+    lines.extend(events::nats(&mut bed).await?);
+    for line in lines {
         println!("   {line}");
         text.push_str(&line);
         text.push('\n');

@@ -7,17 +7,17 @@ use sarf::domain::ids::RunId;
 
 use crate::bed::{Bed, Terms};
 
-const FAST: Terms = Terms { orders_per_request: 500, orders_per_second: 0, concurrency: 8 };
+pub const FAST: Terms = Terms { orders_per_request: 500, orders_per_second: 0, concurrency: 8 };
 
-fn line(what: &str, through: &str, goal: &str, was: &str, peak: &str) -> String {
+pub fn line(what: &str, through: &str, goal: &str, was: &str, peak: &str) -> String {
     format!("| {what} | {through} | {goal} | {was} | {peak} |")
 }
 
-fn rate(orders: u64, began: Instant, ended: Instant) -> u64 {
+pub fn rate(orders: u64, began: Instant, ended: Instant) -> u64 {
     orders * 1_000 / (ended.duration_since(began).as_millis() as u64).max(1)
 }
 
-fn free_port() -> anyhow::Result<u16> {
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -34,7 +34,13 @@ pub async fn bulk(bed: &mut Bed, households: u64) -> anyhow::Result<String> {
     worker.end();
     single_if_left(bed, run).await?;
     let was = format!("{} a second", rate(orders, began, ended));
-    Ok(line("500 orders a request, to *available*", &format!("{orders} orders"), "20,000 a second", &was, &peak))
+    Ok(line(
+        "500 orders a request, to *available*",
+        &format!("{orders} orders"),
+        "20,000 a second",
+        &was,
+        &peak,
+    ))
 }
 
 /// The wallets of a run are another stage's; here they are only brought to their end.
@@ -103,7 +109,8 @@ pub async fn paced(bed: &mut Bed, households: u64, workers: usize) -> anyhow::Re
     let arrivals = points.arrivals("cashplus");
     let (first, last) = (arrivals[0].0, arrivals[arrivals.len() - 1].0);
     let came: u64 = arrivals[..arrivals.len() - 1].iter().map(|(_, n)| u64::from(*n)).sum();
-    let per_mille = came * 1_000_000 / (last.duration_since(first).as_millis() as u64).max(1) / u64::from(PACE);
+    let per_mille =
+        came * 1_000_000 / (last.duration_since(first).as_millis() as u64).max(1) / u64::from(PACE);
     let was = format!("{}.{} %", per_mille / 10, per_mille % 10);
     Ok(line(
         &format!("{workers} workers, {PACE} orders a second allowed"),

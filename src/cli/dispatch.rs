@@ -5,10 +5,10 @@ use clap::Args;
 use super::app::App;
 use super::ui::{Exit, format};
 use crate::domain::ids::RunId;
+use crate::domain::order::OrderState;
 use crate::engine::stop::Stop;
 use crate::engine::worker::{self, WorkerOptions};
 use crate::pipeline::dispatch::{self, Dispatched};
-use crate::domain::order::OrderState;
 use crate::store::{runs, shards};
 
 /// Write and deliver what is released: bank files, and orders over HTTP.
@@ -46,7 +46,9 @@ impl Dispatch {
             let unknown = unknown_orders(app, self.id).await?;
             app.output.line(&format!("{} orders handed over one by one", format::count(done.queued)));
             if unknown > 0 {
-                app.output.note(&format!("of {unknown} it is not known whether they were taken: `sarf worker` asks"));
+                app.output.note(&format!(
+                    "of {unknown} it is not known whether they were taken: `sarf worker` asks"
+                ));
             }
         }
         Ok(if open > 0 && !self.queue_only { Exit::NeedsPerson } else { Exit::Done })
@@ -61,7 +63,8 @@ async fn unknown_orders(app: &App, run: RunId) -> anyhow::Result<i64> {
 }
 
 fn print(app: &App, done: &Dispatched) {
-    let before = if done.already > 0 { format!("; {} delivered before", done.already) } else { String::new() };
+    let before =
+        if done.already > 0 { format!("; {} delivered before", done.already) } else { String::new() };
     app.output.line(&format!(
         "{} files with {} orders, {} in {}{before}",
         done.files,

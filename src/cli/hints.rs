@@ -2,9 +2,8 @@
 
 use crate::config::ConfigError;
 use crate::domain::ids::RunId;
-use crate::http::HttpError;
 use crate::engine::lane::LaneError;
-use crate::pipeline::tokens::TokenError;
+use crate::http::HttpError;
 use crate::pipeline::approve::ApproveError;
 use crate::pipeline::dispatch::DispatchError;
 use crate::pipeline::fund::FundError;
@@ -13,6 +12,7 @@ use crate::pipeline::intake::IntakeError;
 use crate::pipeline::order::OrderError;
 use crate::pipeline::reconcile::CloseError;
 use crate::pipeline::report::ReportError;
+use crate::pipeline::tokens::TokenError;
 use crate::pipeline::{Refusal, feedback::FeedbackError};
 use crate::rails::bank_file::DeliveryError;
 use crate::snapshot::SnapshotError;

@@ -16,6 +16,7 @@ mod run;
 mod sandbox;
 mod serve;
 mod snapshot;
+mod standing;
 pub mod ui;
 mod verify;
 mod worker;
@@ -112,7 +113,10 @@ enum Command {
     Serve(serve::Serve),
     /// Hand over the orders of the stream lane until interrupted
     Worker(worker::Worker),
-    /// People and their roles
+    /// Standing approvals: what may be ordered by events, and up to how much
+    #[command(subcommand)]
+    Approval(standing::Approval),
+    /// People, their roles, and API tokens
     #[command(subcommand)]
     Operator(operator::Operator),
 }
@@ -182,6 +186,7 @@ async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Serve(command) => command.run(&app).await,
         Command::Worker(command) => command.run(&app).await,
         Command::Operator(command) => command.run(&app).await,
+        Command::Approval(command) => command.run(&app).await,
         Command::Migrate => {
             output.line("the schema is up to date");
             output.json(&serde_json::json!({ "migrated": true })).map(|()| Exit::Done).map_err(Into::into)

@@ -7,9 +7,9 @@ use super::run::Actor;
 use super::ui::{Align, Exit, format};
 use crate::domain::entitlement::{decode_components, explain};
 use crate::domain::ids::OrderId;
+use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
 use crate::pipeline::hold;
-use crate::domain::money::Centimes;
 use crate::store::feedback::history;
 use crate::store::orders::OrderDetail;
 use crate::store::{holds, orders};
@@ -81,7 +81,12 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
         let held = holds::of_order(store, OrderId::new(order.order_id)).await?;
         let lines = lines(app, order)?;
         let life = history(store, OrderId::new(order.order_id)).await?;
-        let fee = app.context.config.router.by_code(&order.provider).map_or(Centimes::ZERO, |(_, p)| p.fee(order.amount));
+        let fee = app
+            .context
+            .config
+            .router
+            .by_code(&order.provider)
+            .map_or(Centimes::ZERO, |(_, p)| p.fee(order.amount));
         if app.output.is_json() {
             app.output.json(&serde_json::json!({ "order": order, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee }))?;
             continue;

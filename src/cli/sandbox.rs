@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::demo::lanes::sandbox_providers;
 use super::ui::{Align, Exit, Output, format};
 use super::{Global, app};
-use super::demo::lanes::sandbox_providers;
 use crate::clock::Clock;
 use crate::rails::sandbox::points::{PointCounts, PointFaults, PointRates, Points, PointsOptions};
 use crate::rails::sandbox::{Answers, Faults, Rates, Sandbox as Banks, SandboxOptions, StatusStyle};
@@ -114,10 +114,15 @@ impl PointArgs {
         let drawn = points.collect();
         let files = points.end_day()?;
         if output.is_json() {
-            output.json(&serde_json::json!({ "providers": points.counts(), "drawn": drawn, "files": files }))?;
+            output
+                .json(&serde_json::json!({ "providers": points.counts(), "drawn": drawn, "files": files }))?;
         } else {
             print_points(output, &points);
-            output.line(&format!("{} settlement files and statements in {}", files.len(), home.join("inbox").display()));
+            output.line(&format!(
+                "{} settlement files and statements in {}",
+                files.len(),
+                home.join("inbox").display()
+            ));
         }
         points.stop();
         Ok(Exit::Done)

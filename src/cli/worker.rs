@@ -6,8 +6,8 @@ use clap::Args;
 use super::app::App;
 use super::ui::Exit;
 use crate::engine::stop::Stop;
-use crate::engine::{nats_intake, outbox};
 use crate::engine::worker::{self, WorkerOptions};
+use crate::engine::{nats_intake, outbox};
 
 /// Work the stream lane until interrupted; as many workers as one likes, on as many machines.
 #[derive(Args)]

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod calendar;
 pub mod entitlement;
+pub mod event;
 pub mod household;
 pub mod ids;
 pub mod ledger;

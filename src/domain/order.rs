@@ -100,10 +100,18 @@ impl OrderState {
             (_, E::Lose) => Already,
             (Self::Sent | Self::Unknown, E::Accept) => Moves(Self::Accepted),
             (Self::Sent | Self::Unknown | Self::Accepted, E::Offer) => Moves(Self::Available),
-            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Settle) => Moves(Self::Settled),
-            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Collect) => Moves(Self::Collected),
-            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Reject) => Moves(Self::Rejected),
-            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Expire) => Moves(Self::Expired),
+            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Settle) => {
+                Moves(Self::Settled)
+            }
+            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Collect) => {
+                Moves(Self::Collected)
+            }
+            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Reject) => {
+                Moves(Self::Rejected)
+            }
+            (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Expire) => {
+                Moves(Self::Expired)
+            }
             (Self::Expired, E::Return | E::Settle | E::Collect) => Conflict,
             (Self::Returned, _) | (Self::Expired, _) => Already,
             // A bank may book the gross debit and send the rejected part back: the money did move.

@@ -69,7 +69,8 @@ impl Lane {
         due: &HashMap<i64, &Enquiry>,
         answers: Vec<Answer>,
     ) -> Result<Vec<&'n Named>, StoreError> {
-        let by_key: HashMap<&str, &'n Named> = named.iter().map(|n| (n.instruction.key.as_str(), n)).collect();
+        let by_key: HashMap<&str, &'n Named> =
+            named.iter().map(|n| (n.instruction.key.as_str(), n)).collect();
         let believed_before =
             self.context.clock.now() - Duration::seconds(i64::from(self.terms().believe_absent_after_s));
         let (absent, known): (Vec<Answer>, Vec<Answer>) =
@@ -94,7 +95,9 @@ impl Lane {
                 // Untouched ones stay unknown and are asked about again.
                 Ok(put) => drop(record(&self.context, self.code(), Source::Answer, put.answers).await?),
                 // Not known any better: asked again when its time comes.
-                Err(error) => tracing::info!(provider = self.code(), error = %error, "handed over again, no answer"),
+                Err(error) => {
+                    tracing::info!(provider = self.code(), error = %error, "handed over again, no answer")
+                }
             }
         }
         Ok(())
@@ -132,7 +135,9 @@ impl Lane {
                 message: None,
                 entry: None,
                 amount: None,
-                detail: format!("asked about for {hours} hours without an answer that settles it: call the provider"),
+                detail: format!(
+                    "asked about for {hours} hours without an answer that settles it: call the provider"
+                ),
             })
             .collect();
         let orders: Vec<i64> = late.iter().map(|e| e.order.get()).collect();
@@ -166,7 +171,9 @@ impl Lane {
         if every == 0 || !self.rail.tells_changes() {
             return Ok(false);
         }
-        let Some(cursor) = change_cursor::claim(&self.context.store, self.id, every).await? else { return Ok(false) };
+        let Some(cursor) = change_cursor::claim(&self.context.store, self.id, every).await? else {
+            return Ok(false);
+        };
         let began = Instant::now();
         let outcome = self.rail.changes(&cursor).await;
         self.tell("changes", began, &outcome.as_ref().map(|c| c.changes.len()));

@@ -133,14 +133,16 @@ impl Lane {
     /// Asks for a share of the provider's time, over all workers: how long to wait for it; `None` when the day is full.
     pub(super) async fn granted(&self, orders: usize) -> Result<Option<Duration>, StoreError> {
         let terms = self.terms();
-        let per_second = |rate: u32, n: u64| if rate == 0 { 0 } else { (n * 1_000_000).div_ceil(rate.into()) };
+        let per_second =
+            |rate: u32, n: u64| if rate == 0 { 0 } else { (n * 1_000_000).div_ceil(rate.into()) };
         let requests = orders.div_ceil(terms.orders_per_request.max(1) as usize) as u64;
         let cost = |requests, orders| {
             per_second(terms.requests_per_second, requests).max(per_second(terms.orders_per_second, orders))
         };
         let ask = Ask {
             cost_us: cost(requests, orders as u64) as i64,
-            burst_us: cost(terms.burst.into(), u64::from(terms.burst) * u64::from(terms.orders_per_request)) as i64,
+            burst_us: cost(terms.burst.into(), u64::from(terms.burst) * u64::from(terms.orders_per_request))
+                as i64,
             orders: orders as i64,
             daily_capacity: self.provider.daily_capacity.into(),
             day: self.local_now().date(),

@@ -139,7 +139,9 @@ impl Lane {
 
     async fn programme(&self, shard: &Shard) -> Result<Code, StoreError> {
         let mut tx = self.context.store.begin().await?;
-        let run = runs::find_in_tx(&mut tx, shard.run, false).await?.ok_or(StoreError::Corrupt("run of a shard"))?;
+        let run = runs::find_in_tx(&mut tx, shard.run, false)
+            .await?
+            .ok_or(StoreError::Corrupt("run of a shard"))?;
         tx.rollback().await?;
         Code::parse(&run.programme).map_err(|_| StoreError::Corrupt("programme"))
     }

@@ -16,9 +16,9 @@ use super::lane::{Lane, LaneError};
 use super::shard::Ended;
 use super::stop::Stop;
 use crate::domain::ids::RunId;
+use crate::pipeline::Context;
 use crate::pipeline::dispatch::{self, DispatchError};
 use crate::pipeline::stream::sweep::{SweepError, sweep};
-use crate::pipeline::Context;
 use crate::store::{StoreError, shards};
 
 /// Shards of one provider that a worker holds at a time.
@@ -114,7 +114,11 @@ impl Loop {
                 }
                 Err(error) if run.is_some() => return Err(error),
                 Err(error) => {
-                    tracing::warn!(provider = self.lane.code(), error = super::chain(&error), "work interrupted");
+                    tracing::warn!(
+                        provider = self.lane.code(),
+                        error = super::chain(&error),
+                        "work interrupted"
+                    );
                     stop.sleep(backoff.failed(None)).await;
                 }
             }
@@ -145,7 +149,9 @@ impl Loop {
         for run in touched.drain() {
             match dispatch::finish(&self.lane.context, run).await {
                 Err(DispatchError::Refused(crate::pipeline::Refusal::Store(error))) => return Err(error),
-                Err(error) => tracing::warn!(run = run.get(), error = super::chain(&error), "run not moved on"),
+                Err(error) => {
+                    tracing::warn!(run = run.get(), error = super::chain(&error), "run not moved on")
+                }
                 Ok(()) => {}
             }
         }
@@ -194,7 +200,9 @@ async fn read_changes(lane: Arc<Lane>, stop: Stop) {
 async fn keep_swept(lane: Arc<Lane>, stop: Stop) {
     while stop.sleep(SWEEP_EVERY).await {
         match sweep(&lane.context, lane.code(), lane.rail()).await {
-            Ok(counts) => tracing::info!(provider = lane.code(), orders = counts.applied, "uncollected orders swept"),
+            Ok(counts) => {
+                tracing::info!(provider = lane.code(), orders = counts.applied, "uncollected orders swept")
+            }
             Err(SweepError::Store(error)) => {
                 tracing::warn!(provider = lane.code(), error = super::chain(&error), "not swept");
             }

@@ -12,6 +12,7 @@ pub mod intake;
 pub mod order;
 pub mod reconcile;
 pub mod report;
+pub mod standing;
 pub mod stream;
 pub mod tokens;
 pub mod upload;

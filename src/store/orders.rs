@@ -110,7 +110,15 @@ pub async fn attach_leaves_in_tx(connection: &mut PgConnection, run: RunId) -> R
         format!("create index {exclusions}_household_id on {exclusions} (household_id)"),
         format!("alter table exclusion attach partition {exclusions} for values in ({run})"),
         format!("alter table {exclusions} drop constraint {exclusions}_bounds"),
-        format!("create table outcome_{run} partition of outcome for values from ({low}) to ({high})"),
+        // Attached, not created in place: that would wait for, and hold up, whoever reads or writes outcomes.
+        format!(
+            "create table outcome_{run} (like outcome including constraints, primary key (order_id, step))"
+        ),
+        format!(
+            "alter table outcome_{run} add constraint outcome_{run}_bounds check (order_id >= {low} and order_id < {high})"
+        ),
+        format!("alter table outcome attach partition outcome_{run} for values from ({low}) to ({high})"),
+        format!("alter table outcome_{run} drop constraint outcome_{run}_bounds"),
         format!("analyze {leaf} (order_id, provider_id, wave, household_id)"),
     ] {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
@@ -133,9 +141,16 @@ pub struct EarlierOrder {
     pub payee: Vec<u8>,
 }
 
-/// A run's orders for merging, in household order: leaves are written in that order, and the reader checks it.
-pub fn earlier_source(run: RunId) -> String {
-    format!("{} (household_id, amount, provider_id, place_id, payee)", leaf(run))
+/// A run's orders for merging, in household order: leaves are written in that order, and the reader checks it. Those of
+/// a run that gathers events stand in the order of their arrival (`by_arrival`) and are sorted.
+pub fn earlier_source(run: RunId, by_arrival: bool) -> String {
+    const COLUMNS: &str = "household_id, amount, provider_id, place_id, payee";
+    let leaf = leaf(run);
+    if by_arrival {
+        format!("(select {COLUMNS} from {leaf} order by household_id)")
+    } else {
+        format!("{leaf} ({COLUMNS})")
+    }
 }
 
 /// Reads a row of [`earlier_source`].

@@ -133,6 +133,9 @@ impl Listener {
 /// # Errors
 /// When the database is gone.
 pub async fn set_switch(store: &Store, tells: bool) -> Result<(), StoreError> {
-    sqlx::query("update outbox_switch set tells = $1 where tells <> $1").bind(tells).execute(store.pool()).await?;
+    sqlx::query("update outbox_switch set tells = $1 where tells <> $1")
+        .bind(tells)
+        .execute(store.pool())
+        .await?;
     Ok(())
 }

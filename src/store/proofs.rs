@@ -41,7 +41,18 @@ pub async fn recount(
     state: RunState,
     progress: impl Fn(u64),
 ) -> Result<Vec<Counted>, StoreError> {
-    let source = format!("{} (order_id, provider_id, entitled, offset_amount, amount)", orders::leaf(run));
+    const COLUMNS: &str = "order_id, provider_id, entitled, offset_amount, amount";
+    // Leaves of most runs lie in order; those that grew with the day's events fill whatever room there is.
+    let grown: bool =
+        sqlx::query_scalar("select exists (select from run where id = $1 and standing_approval is not null)")
+            .bind(run.get())
+            .fetch_one(store.pool())
+            .await?;
+    let source = if grown {
+        format!("(select {COLUMNS} from {} order by order_id)", orders::leaf(run))
+    } else {
+        format!("{} ({COLUMNS})", orders::leaf(run))
+    };
     let mut rows = CopyAhead::open(store.pool(), source);
     let mut standing = Standing::open(store, run, state).await?;
     let mut groups: HashMap<(i16, Option<BatchId>, OrderState), [i64; 4]> = HashMap::new();
@@ -167,8 +178,10 @@ pub async fn events(store: &Store) -> Result<(i64, i64, i64), StoreError> {
 /// When the database is gone.
 pub async fn over_day_ceiling(store: &Store) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(
-        "select count(*) from run r join standing_approval a on a.id = r.standing_approval
-          where r.ordered > a.day_max or a.approved_by is null or a.funded_by is null",
+        "select count(*) from (select r.standing_approval, r.business_day, sum(r.ordered) as ordered from run r
+                                 where r.standing_approval is not null group by 1, 2) d
+            join standing_approval a on a.id = d.standing_approval
+          where d.ordered > a.day_max or a.approved_by is null or a.funded_by is null",
     )
     .fetch_one(store.pool())
     .await?)

@@ -376,10 +376,11 @@ pub async fn uncollected(
 /// # Errors
 /// When the database is gone.
 pub async fn runs_with(store: &Store, state: OrderState) -> Result<Vec<(RunId, i16)>, StoreError> {
-    let rows: Vec<(i64, i16)> =
-        sqlx::query_as("select run_id, provider_id from run_total where state = $1 and orders > 0 order by 1, 2")
-            .bind(state.as_str())
-            .fetch_all(store.pool())
-            .await?;
+    let rows: Vec<(i64, i16)> = sqlx::query_as(
+        "select run_id, provider_id from run_total where state = $1 and orders > 0 order by 1, 2",
+    )
+    .bind(state.as_str())
+    .fetch_all(store.pool())
+    .await?;
     Ok(rows.into_iter().map(|(run, provider)| (RunId::new(run), provider)).collect())
 }

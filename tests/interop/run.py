@@ -55,13 +55,17 @@ def sarf(*arguments, allowed=(0,)):
 
 
 def configure():
-    """A copy of the configuration: accounts as IBAN, small files so that a bank gets several."""
+    """A copy of the configuration: accounts as IBAN, small files so that a bank gets several, files for all providers."""
     shutil.copytree(ROOT / "config", HOME / "config")
     settings = HOME / "config" / "sarf.toml"
     text, changed = re.subn(r"(?m)^orders_per_file = \d+", f"orders_per_file = {ORDERS_PER_FILE}", settings.read_text())
     if changed != 1:
         raise Failed("config/sarf.toml has no orders_per_file to change")
     settings.write_text(text)
+    text = settings.read_text()
+    if "enabled = true" not in text:
+        raise Failed("config/sarf.toml has no stream lane to switch off")
+    settings.write_text(text.replace("enabled = true", "enabled = false"))
     for path in (HOME / "config" / "providers").glob("*.toml"):
         path.write_text(path.read_text().replace('account_format = "rib"', 'account_format = "iban"'))
 

@@ -5,6 +5,7 @@
 mod architecture;
 mod cli;
 mod crash;
+mod events;
 mod feedback_any_order;
 mod feedback_faults;
 mod four_eyes;

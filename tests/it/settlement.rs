@@ -63,7 +63,8 @@ async fn day(faults: PointFaults, seed: u64) -> Option<(Bed, RunId, PathBuf, Pat
     let settlement = files.pop().expect("a settlement file");
     let text = std::fs::read_to_string(&settlement).expect("a text");
     let keys = text.lines().filter_map(|l| l.strip_prefix("D,")?.split(',').next()).step_by(2);
-    let told = keys.map(|key| Answer { key: key.into(), status: Status::Collected, reason: None, amount: None });
+    let told =
+        keys.map(|key| Answer { key: key.into(), status: Status::Collected, reason: None, amount: None });
     record(&bed.context, "cashplus", Source::Callback, told.collect()).await.expect("recorded");
     Some((bed, run, settlement, statement))
 }
@@ -106,7 +107,11 @@ async fn file_and_statement_agree_whichever_comes_first() {
         bed.verify_all_holds().await;
         bed.feedback_taken(vec![files[1].clone()]).await;
         let (states, paid_out, suspense, breaks) = figures(&bed, run).await;
-        assert_eq!((states.as_str(), suspense, breaks), ("collected rejected", 0, vec![]), "{statement_first}");
+        assert_eq!(
+            (states.as_str(), suspense, breaks),
+            ("collected rejected", 0, vec![]),
+            "{statement_first}"
+        );
         assert_eq!(paid_out, collected(&bed, run).await);
         // Again changes nothing.
         bed.feedback_taken(vec![settlement, statement]).await;

@@ -105,10 +105,15 @@ async fn a_lease_that_was_taken_over_writes_nothing_more() {
     dispatch::dispatch(&bed.context, run).await.expect("shards are cut");
     let (store, now) = (&bed.context.store, bed.context.clock.now());
     let provider = bed.number("select id::bigint from provider where code = 'cashplus'").await as i16;
-    let first = shards::claim(store, provider, None, "first", 30, now).await.expect("claimed").expect("a shard");
-    assert!(shards::claim(store, provider, None, "second", 30, now).await.expect("claimed").is_none(), "it is held");
+    let first =
+        shards::claim(store, provider, None, "first", 30, now).await.expect("claimed").expect("a shard");
+    assert!(
+        shards::claim(store, provider, None, "second", 30, now).await.expect("claimed").is_none(),
+        "it is held"
+    );
     bed.execute("update shard set leased_until = now() - interval '1 second'").await.expect("it went silent");
-    let second = shards::claim(store, provider, None, "second", 30, now).await.expect("claimed").expect("taken over");
+    let second =
+        shards::claim(store, provider, None, "second", 30, now).await.expect("claimed").expect("taken over");
     assert_eq!((second.id, second.fence), (first.id, first.fence + 1));
 
     let waiting = shards::waiting(store, &first, 10).await.expect("orders");
@@ -117,7 +122,8 @@ async fn a_lease_that_was_taken_over_writes_nothing_more() {
     let late = stream::intend(&bed.context, "cashplus", &ids, Some((&first, next, 30))).await.expect("asked");
     assert_eq!(late, None);
     assert_eq!(bed.number(&format!("select count(*) from outcome_{run}")).await, 0);
-    let taken = stream::intend(&bed.context, "cashplus", &ids, Some((&second, next, 30))).await.expect("asked");
+    let taken =
+        stream::intend(&bed.context, "cashplus", &ids, Some((&second, next, 30))).await.expect("asked");
     assert_eq!(taken.as_deref(), Some(&ids[..]));
     assert_eq!(shards::unanswered(store, &second).await.expect("asked"), ids);
     assert!(!shards::renew(store, &first, 30).await.expect("asked"));

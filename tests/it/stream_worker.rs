@@ -18,7 +18,11 @@ use sarf::rails::stream::wire::Status;
 use crate::harness::{Bed, Moods, Program, TestProvider};
 
 /// All cash goes to one provider, at this address and by these terms.
-fn one_provider(config: &mut Config, provider: &TestProvider, change: impl FnOnce(&mut sarf::domain::provider::StreamTerms)) {
+fn one_provider(
+    config: &mut Config,
+    provider: &TestProvider,
+    change: impl FnOnce(&mut sarf::domain::provider::StreamTerms),
+) {
     config.settings.stream.enabled = true;
     config.settings.stream.orders_per_shard = 40;
     config.settings.stream.lease_s = 2;
@@ -34,7 +38,10 @@ fn one_provider(config: &mut Config, provider: &TestProvider, change: impl FnOnc
     config.router = Router::new(providers).expect("providers");
 }
 
-async fn bed(provider: &TestProvider, change: impl FnOnce(&mut sarf::domain::provider::StreamTerms)) -> Option<Bed> {
+async fn bed(
+    provider: &TestProvider,
+    change: impl FnOnce(&mut sarf::domain::provider::StreamTerms),
+) -> Option<Bed> {
     let bed = Bed::with(|config| one_provider(config, provider, change)).await?;
     secrets::read_or_make(bed.home(), "cashplus").expect("a secret");
     // Enquiries wait for time to pass.
@@ -93,14 +100,18 @@ async fn agrees(bed: &Bed, run: RunId, provider: &TestProvider) {
         .await;
     let books = provider.books.lock().expect("no panic");
     let count = |status| books.orders.values().filter(|t| t.status == status).count();
-    let mut expected = vec![format!("available {}", count(Status::Available)), format!("rejected {}", count(Status::Rejected))];
+    let mut expected = vec![
+        format!("available {}", count(Status::Available)),
+        format!("rejected {}", count(Status::Rejected)),
+    ];
     expected.retain(|line| !line.ends_with(" 0"));
     assert_eq!(states, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_misbehaves_is_paid_through_once() {
-    let moods = Moods { cut_before: 5, cut_after: 7, late: 31, fails_after: 11, half: 13, rubbish: 17, busy: 3 };
+    let moods =
+        Moods { cut_before: 5, cut_after: 7, late: 31, fails_after: 11, half: 13, rubbish: 17, busy: 3 };
     let provider = TestProvider::start(moods).await;
     let Some(bed) = bed(&provider, |_| ()).await else { return };
     let run = bed.run_to(6_000, 5, RunState::Dispatching).await;
@@ -113,7 +124,11 @@ async fn a_provider_that_misbehaves_is_paid_through_once() {
         task.await.expect("a clean end");
     }
     agrees(&bed, run, &provider).await;
-    assert_eq!(bed.number("select count(*) from outcome where step = 2").await > 0, true, "some were unknown");
+    assert_eq!(
+        bed.number("select count(*) from outcome where step = 2").await > 0,
+        true,
+        "some were unknown"
+    );
     assert_eq!(bed.state(run).await, RunState::Settling);
     bed.verify_all_holds().await;
 
@@ -125,7 +140,13 @@ async fn a_provider_that_misbehaves_is_paid_through_once() {
     assert!(swept.applied > 0 && swept.breaks == 0, "{swept:?}");
     let again = sweep(&later, "cashplus", lanes[0].rail()).await.expect("swept");
     assert_eq!(again.applied, 0);
-    assert_eq!(bed.number(&format!("select sum(orders)::bigint from run_total where run_id = {run} and state = 'available'")).await, 0);
+    assert_eq!(
+        bed.number(&format!(
+            "select sum(orders)::bigint from run_total where run_id = {run} and state = 'available'"
+        ))
+        .await,
+        0
+    );
     bed.verify_all_holds().await;
     bed.end().await;
 }
@@ -134,7 +155,9 @@ async fn a_provider_that_misbehaves_is_paid_through_once() {
 async fn workers_that_die_change_nothing_in_the_outcome() {
     let provider = TestProvider::start(Moods { cut_after: 6, ..Moods::default() }).await;
     // Slowly, so that there is something to kill.
-    let Some(bed) = bed(&provider, |terms| (terms.requests_per_second, terms.burst) = (60, 1)).await else { return };
+    let Some(bed) = bed(&provider, |terms| (terms.requests_per_second, terms.burst) = (60, 1)).await else {
+        return;
+    };
     let run = bed.run_to(4_000, 6, RunState::Dispatching).await;
     dispatch::dispatch(&bed.context, run).await.expect("dispatched");
     let program = worker_program(&bed, &provider);
@@ -179,7 +202,10 @@ async fn the_pace_holds_over_two_and_four_workers() {
         let orders: usize = puts[..puts.len() - 1].iter().map(|(_, n)| n).sum();
         let allowed = last.duration_since(first).as_millis() as usize * 200 / 1_000;
         println!("{workers} workers: {orders} orders, {allowed} allowed, {} requests", puts.len());
-        assert!(orders * 100 <= allowed * 102 + 100 * 14, "{workers} workers: {orders} orders, {allowed} allowed");
+        assert!(
+            orders * 100 <= allowed * 102 + 100 * 14,
+            "{workers} workers: {orders} orders, {allowed} allowed"
+        );
         assert!(orders * 100 >= allowed * 90, "{workers} workers: {orders} orders of {allowed}");
         bed.verify_all_holds().await;
         bed.end().await;

@@ -28,12 +28,12 @@ use crate::domain::order::OrderState;
 use crate::domain::provider::{Provider, StreamApi};
 use crate::domain::run::{RunEvent, RunState};
 use crate::rails::bank_file::{Delivered, DeliveryError};
-use crate::store::{StoreError, reference};
 use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::runs::{self, Run, TotalMove};
 use crate::store::shards;
+use crate::store::{StoreError, reference};
 
 /// Why dispatch stopped.
 #[derive(Debug, thiserror::Error)]

@@ -66,7 +66,12 @@ pub(crate) async fn intend(
 }
 
 /// Notes that no readable answer came for orders: they are unknown, and on the list of enquiries.
-pub(crate) async fn lose(context: &Context, provider: &str, ids: &[i64], why: &str) -> Result<(), StoreError> {
+pub(crate) async fn lose(
+    context: &Context,
+    provider: &str,
+    ids: &[i64],
+    why: &str,
+) -> Result<(), StoreError> {
     let configured = configured(context, provider)?;
     let mut applier = begin(context, configured, "stream.lost").await?;
     applier.step_all(ids, OrderEvent::Lose, Step::Unknown).await?;
@@ -101,12 +106,7 @@ async fn begin<'a>(
 
 impl Applier<'_> {
     /// Takes orders of any runs one step on, by the engine's own hand; gives those that moved.
-    async fn step_all(
-        &mut self,
-        ids: &[i64],
-        event: OrderEvent,
-        step: Step,
-    ) -> Result<Vec<i64>, StoreError> {
+    async fn step_all(&mut self, ids: &[i64], event: OrderEvent, step: Step) -> Result<Vec<i64>, StoreError> {
         let mut by_run: std::collections::BTreeMap<RunId, Vec<i64>> = std::collections::BTreeMap::new();
         for id in ids {
             by_run.entry(OrderId::new(*id).run()).or_default().push(*id);

@@ -25,7 +25,8 @@ impl Applier<'_> {
         self.lock(provider).await?;
         if settlements::is_known_in_tx(&mut self.tx, provider, &head.reference).await? {
             self.counts.entries += 1;
-            let detail = "a settlement of this reference was read before; its lines are passed over".to_owned();
+            let detail =
+                "a settlement of this reference was read before; its lines are passed over".to_owned();
             self.open_break(BreakKind::StatementRepeated, 0, None, None, detail);
             return Ok(true);
         }
@@ -42,7 +43,12 @@ impl Applier<'_> {
         let Some(provider) = self.provider else { return Ok(()) };
         let shares: Vec<Share> = std::mem::take(&mut self.shares)
             .into_iter()
-            .map(|((run, batch), (orders, amount))| Share { run, batch, orders, amount: Centimes::new(amount) })
+            .map(|((run, batch), (orders, amount))| Share {
+                run,
+                batch,
+                orders,
+                amount: Centimes::new(amount),
+            })
             .collect();
         if differs {
             self.counts.entries += 1;

@@ -7,20 +7,19 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::compare::{Comparison, Now};
-use super::merge::{EarlierOrders, Shares};
+use super::judge::{fill_payee, judge, shared_reason};
+use super::merge::{ChangesSince, EarlierOrders, Shares};
 use super::slices::Slicer;
-use super::{OrderError, Parcel, Totals};
-use crate::config::{ConfiguredProgramme, Holds};
+use super::{Barring, OrderError, Parcel, Totals};
+use crate::config::ConfiguredProgramme;
 use crate::domain::batch::Slice;
 use crate::domain::entitlement::{Assessment, Assessor, ExclusionReason, Outcome, encode_components};
-use crate::domain::household::{Household, Means, Member};
+use crate::domain::household::{Household, Member};
 use crate::domain::ids::{HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::provider::Router;
 use crate::domain::reason::HoldReason;
-use crate::domain::rib::Rib;
-use crate::iso20022::text;
 use crate::pipeline::Context;
 use crate::store::orders::NewOrder;
 use crate::store::personal::{self, OrderPayee};
@@ -30,21 +29,20 @@ use crate::store::snapshots::{self, Snapshot};
 use crate::store::{StoreError, holds, households, orders};
 use crate::telemetry::StageGuard;
 
-/// Creditor names are cut to this: 70 characters is what banks take.
-const NAME_LEN_MAX: usize = 70;
 const COPY_BYTES: usize = 1 << 20;
 
 /// What a computation is made from.
 pub(in crate::pipeline) struct Inputs<'a> {
     pub context: &'a Context,
     pub run: RunId,
+    pub programme_id: i16,
     pub period: Period,
     pub purpose: i16,
     pub snapshot: &'a Snapshot,
     pub programme: &'a ConfiguredProgramme,
     pub providers: &'a HashMap<String, i16>,
     pub previous: Option<&'a Run>,
-    pub barring: &'a [Run],
+    pub barring: &'a [Barring],
     pub now: OffsetDateTime,
 }
 
@@ -66,6 +64,7 @@ pub(super) struct Computation<'a> {
     assessor: Assessor,
     households: CopyAhead,
     shares: Shares,
+    changes: ChangesSince,
     previous: EarlierOrders,
     barring: Vec<(ExclusionCause, EarlierOrders)>,
     maker: Maker<'a>,
@@ -96,10 +95,10 @@ impl<'a> Computation<'a> {
         let (low, high) =
             (households::key(inputs.snapshot.id, 0), households::key(inputs.snapshot.id, u32::MAX));
         let mut barring = Vec::new();
-        for run in inputs.barring {
+        for Barring { run, by_arrival } in inputs.barring {
             let same = run.programme == inputs.snapshot.programme;
             let cause = if same { ExclusionCause::SameClaim } else { ExclusionCause::OtherProgramme };
-            barring.push((cause, EarlierOrders::open(store, Some(run)).await?));
+            barring.push((cause, EarlierOrders::open(store, Some(run), *by_arrival).await?));
         }
         let before = match inputs.previous {
             Some(run) => snapshots::places(store, run.snapshot).await?,
@@ -111,7 +110,8 @@ impl<'a> Computation<'a> {
             assessor,
             households: CopyAhead::open(store.pool(), source),
             shares: Shares::open(store, low, high).await?,
-            previous: EarlierOrders::open(store, inputs.previous).await?,
+            changes: ChangesSince::open(store, inputs.programme_id, inputs.snapshot.id).await?,
+            previous: EarlierOrders::open(store, inputs.previous, false).await?,
             barring,
             maker: Maker::new(inputs),
             comparison: Comparison::new(&before, &snapshots::places(store, inputs.snapshot.id).await?, names),
@@ -128,17 +128,22 @@ impl<'a> Computation<'a> {
         let (mut before, mut count, mut told) = (None::<HouseholdId>, 0u64, 0u64);
         let mut reasons: Vec<HoldReason> = Vec::new();
         while let Some(mut row) = self.households.next().await? {
-            let household = households::read(&mut row, std::mem::take(&mut members))?;
+            let mut household = households::read(&mut row, std::mem::take(&mut members))?;
             if before.is_some_and(|b| b >= household.id) {
                 return Err(StoreError::Corrupt("order of households").into());
             }
             before = Some(household.id);
             count += 1;
             reasons.clear();
+            let changes = self.changes.take(household.id).await?;
+            let replaced = changes.as_ref().map(|c| c.lay_over(&mut household)).unwrap_or_default();
+            if changes.is_some_and(|c| c.hold().is_some()) {
+                reasons.push(HoldReason::RegistryHold);
+            }
             let limits = &self.inputs.context.config.settings.holds;
             self.shares
                 .take(households::key(self.inputs.snapshot.id, household.row), |kind, n| {
-                    reasons.extend(shared_reason(limits, kind, n))
+                    reasons.extend(shared_reason(limits, kind, n).filter(|_| !replaced.outdates(kind)))
                 })
                 .await?;
             let barred = self.barred(household.id).await?;
@@ -194,15 +199,6 @@ impl<'a> Computation<'a> {
     }
 }
 
-fn shared_reason(limits: &Holds, kind: &str, households: u32) -> Option<HoldReason> {
-    let (max, reason) = match kind {
-        "account" => (limits.account_households_max, HoldReason::SharedAccount),
-        "phone" => (limits.phone_households_max, HoldReason::SharedPhone),
-        _ => (limits.person_households_max, HoldReason::SharedPerson),
-    };
-    (households > max).then_some(reason)
-}
-
 /// Turns assessed households into rows.
 struct Maker<'a> {
     inputs: &'a Inputs<'a>,
@@ -252,19 +248,10 @@ impl<'a> Maker<'a> {
     ) {
         self.orders += 1;
         let id = OrderId::compose(self.inputs.run, self.orders);
-        let route = self.router.route(household, amount);
-        reasons.extend(route.hold);
-        if household.payee.deceased {
-            reasons.push(HoldReason::PayeeDeceased);
-        }
-        if household.members_rejected > 0 {
-            reasons.push(HoldReason::MemberRejected);
-        }
-        reasons.sort_unstable();
-        reasons.dedup();
-        let provider = route.provider.map_or(0, |index| self.provider_ids[index]);
-        let wave = route.provider.map_or(0, |index| self.slicers[index].push(id, amount));
-        self.fill_payee(household);
+        let route = judge(self.router, household, amount, reasons);
+        let provider = route.map_or(0, |index| self.provider_ids[index]);
+        let wave = route.map_or(0, |index| self.slicers[index].push(id, amount));
+        fill_payee(household, &mut self.payee);
         self.components.clear();
         encode_components(assessment.components(), &mut self.components);
         personal::encode_order_payee(&self.payee, &mut self.payee_bytes);
@@ -292,23 +279,6 @@ impl<'a> Maker<'a> {
         total.0 += 1;
         total.1 += amount;
         self.last = (amount, provider);
-    }
-
-    /// Only what the payment needs: the name, and the account or the phone.
-    fn fill_payee(&mut self, household: &Household) {
-        let payee = &household.payee;
-        let name = if payee.name.is_empty() { &payee.name_ar } else { &payee.name };
-        self.payee.name.clear();
-        text::fold_into(name, NAME_LEN_MAX, &mut self.payee.name);
-        self.payee.account.clear();
-        let by_account = matches!(household.means, Means::BankAccount | Means::PaymentAccount);
-        if by_account {
-            match Rib::parse(&payee.account) {
-                Ok(rib) => self.payee.account.push_str(rib.reveal()),
-                Err(_) => self.payee.account.push_str(&payee.account),
-            }
-        }
-        self.payee.phone = payee.phone.filter(|_| !by_account);
     }
 
     fn last(&self, place: u16) -> Now<'_> {

@@ -1,6 +1,8 @@
 //! Cursors over rows in household order, merged with the households of a snapshot in constant memory.
 
-use crate::domain::ids::HouseholdId;
+use crate::domain::event::Changes;
+use crate::domain::ids::{HouseholdId, SnapshotId};
+use crate::store::changes::{self, ChangeRow};
 use crate::store::orders::{self, EarlierOrder};
 use crate::store::pgcopy::{CopyAhead, CopyOut};
 use crate::store::runs::Run;
@@ -13,11 +15,11 @@ pub struct EarlierOrders {
 }
 
 impl EarlierOrders {
-    /// Opens the orders of `run`; of none, an empty list.
-    pub async fn open(store: &Store, run: Option<&Run>) -> Result<Self, StoreError> {
+    /// Opens the orders of `run`; of none, an empty list. Those that stand in the order of their arrival are sorted first.
+    pub async fn open(store: &Store, run: Option<&Run>, by_arrival: bool) -> Result<Self, StoreError> {
         let mut cursor = Self { rows: None, ahead: None };
         if let Some(run) = run {
-            cursor.rows = Some(CopyAhead::open(store.pool(), orders::earlier_source(run.id)));
+            cursor.rows = Some(CopyAhead::open(store.pool(), orders::earlier_source(run.id, by_arrival)));
             cursor.ahead = cursor.read().await?;
         }
         Ok(cursor)
@@ -107,5 +109,45 @@ impl Shares {
             return Ok(None);
         };
         Ok(Some((row.i64()?, row.text()?.to_owned(), row.i32()?)))
+    }
+}
+
+/// Changes since the list was made, one ahead.
+pub struct ChangesSince {
+    rows: CopyAhead,
+    ahead: Option<ChangeRow>,
+}
+
+impl ChangesSince {
+    /// Opens a programme's changes since a list was made.
+    pub async fn open(store: &Store, programme: i16, list: SnapshotId) -> Result<Self, StoreError> {
+        let rows = CopyAhead::open(store.pool(), changes::since_source(programme, list));
+        let mut cursor = Self { rows, ahead: None };
+        cursor.ahead = cursor.read().await?;
+        Ok(cursor)
+    }
+
+    /// What the changes of `household` come to; those of households before it, which the list does not have, are passed
+    /// over.
+    pub async fn take(&mut self, household: HouseholdId) -> Result<Option<Changes>, StoreError> {
+        let mut found: Option<Changes> = None;
+        while self.ahead.as_ref().is_some_and(|(at, ..)| *at <= household) {
+            let next = self.read().await?;
+            if let Some((of, at, change)) = std::mem::replace(&mut self.ahead, next)
+                && of == household
+            {
+                found.get_or_insert_default().add(at, &change);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn read(&mut self) -> Result<Option<ChangeRow>, StoreError> {
+        let Some(mut row) = self.rows.next().await? else { return Ok(None) };
+        let change = changes::read(&mut row)?;
+        if self.ahead.as_ref().is_some_and(|before| before.0 > change.0) {
+            return Err(StoreError::Corrupt("order of households"));
+        }
+        Ok(Some(change))
     }
 }

@@ -7,11 +7,15 @@
 //! | index | primary key and one order for each claim, as unique indexes; leaves attached | – |
 //! | book | batches planned, totals kept, control accounts posted, checks written, audit record; one commit | – |
 //!
+//! Changes to households that came as events since the list was made are laid over it; orders of those that change while the
+//! orders are made are held at the end.
+//!
 //! Guarantee: one transaction: a run is there whole or not at all. Repeating the command finds the run.
 //! Limit: one order for each household and run.
 
 mod compare;
 mod compute;
+mod judge;
 mod merge;
 mod slices;
 
@@ -20,22 +24,33 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
+use super::events::{Touched, hold_in_tx};
 use super::{Applied, Context, Refusal, check, hex, person};
+use crate::config::{Config, ConfiguredProgramme};
 use crate::domain::entitlement::NoRules;
-use crate::domain::ids::{RunId, SnapshotId};
+use crate::domain::ids::{HouseholdId, RunId, SnapshotId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
+use crate::domain::programme::Programme;
 use crate::domain::run::{RunKind, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::ledger::{AccountKey, Occasion, Transfer};
 use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{NewRun, Run, TotalMove};
-use crate::store::{StoreError, Tx, batches, holds, ledger, orders, reference, runs, snapshots};
+use crate::store::{
+    StoreError, Tx, batches, changes, day_runs, holds, ledger, orders, reference, runs, snapshots,
+};
 pub(super) use compute::Inputs;
 use compute::{Computation, Computed};
+pub(super) use judge::{fill_payee, judge, shared_reason};
+
+/// Who holds this lock on (programme, period) alone makes runs or claims of it.
+pub(super) const RUN_LOCK: &str = "sarf.run";
+/// Shared by those who write changes of a programme; whoever finishes a run of it holds it alone.
+pub(super) const CHANGE_LOCK: &str = "sarf.change";
 
 /// Why a run was not made.
 #[derive(Debug, thiserror::Error)]
@@ -110,15 +125,12 @@ pub async fn create(
     person(&mut tx, by, Role::Preparer).await?;
     let programme_id = reference::programme_id_in_tx(&mut tx, programme.rules.code().as_str()).await?;
     // Nobody else makes a run of this programme and period until this one is there whole.
-    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.run'), $1)")
-        .bind(i32::from(programme_id) * 4096 + period.index())
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::from)?;
+    day_runs::lock_in_tx(&mut tx, RUN_LOCK, i32::from(programme_id) * 4096 + period.index()).await?;
     if let Some(run) = existing_regular(&mut tx, &snapshot, kind).await? {
         return Ok(Applied::Already(run));
     }
-    refuse_paid_arrears(&mut tx, programme, period).await?;
+    refuse_paid_arrears(context, &mut tx, programme, period).await?;
+    let last_change = last_change(context, programme_id).await?;
     let now = context.clock.now();
     let new = NewRun {
         programme_id,
@@ -135,11 +147,12 @@ pub async fn create(
     let codes: Vec<String> = context.config.router.providers().iter().map(|p| p.code.to_string()).collect();
     let providers = reference::provider_ids_in_tx(&mut tx, &codes).await?;
     let previous = runs::previous_regular_in_tx(&mut tx, programme_id, period).await?;
-    let barring = barring_runs(&mut tx, programme, period, run).await?;
+    let barring = barring_runs(&context.config, &mut tx, programme, period, run).await?;
 
     let inputs = Inputs {
         context,
         run,
+        programme_id,
         period,
         purpose,
         snapshot: &snapshot,
@@ -166,6 +179,7 @@ pub async fn create(
     }
     orders::attach_leaves_in_tx(&mut tx, run).await?;
     book(context, &mut tx, &inputs, programme_id, computed).await?;
+    hold_changed(&mut tx, &inputs, last_change).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Applied::Now(run))
 }
@@ -203,31 +217,97 @@ async fn existing_regular(
 }
 
 async fn refuse_paid_arrears(
+    context: &Context,
     tx: &mut PgConnection,
-    programme: &crate::config::ConfiguredProgramme,
+    programme: &ConfiguredProgramme,
     period: Period,
 ) -> Result<(), OrderError> {
     for month in programme.rules.months_due(period).into_iter().filter(|m| *m != period) {
         let code = [programme.rules.code().to_string()];
-        if !runs::live_of_period_in_tx(tx, &code, month, RunId::new(0)).await?.is_empty() {
+        let live = runs::live_of_period_in_tx(tx, &code, month, RunId::new(0)).await?;
+        if !of_own_purpose(&context.config, tx, live).await?.is_empty() {
             return Err(OrderError::ArrearsPaid(month));
         }
     }
     Ok(())
 }
 
+/// A run whose orders bar a household from another.
+pub(super) struct Barring {
+    pub run: Run,
+    /// Its orders stand in the order of their arrival.
+    pub by_arrival: bool,
+}
+
 /// Runs whose orders bar a household from this one: the same claim, or a benefit that may not be drawn together.
 async fn barring_runs(
+    config: &Config,
     tx: &mut PgConnection,
-    programme: &crate::config::ConfiguredProgramme,
+    programme: &ConfiguredProgramme,
     period: Period,
     run: RunId,
-) -> Result<Vec<Run>, StoreError> {
-    let codes: Vec<String> = std::iter::once(programme.rules.code())
-        .chain(programme.rules.not_with())
-        .map(ToString::to_string)
-        .collect();
-    runs::live_of_period_in_tx(tx, &codes, period, run).await
+) -> Result<Vec<Barring>, StoreError> {
+    let rules = &programme.rules;
+    let codes: Vec<String> =
+        std::iter::once(rules.code()).chain(rules.not_with()).map(ToString::to_string).collect();
+    let live = runs::live_of_period_in_tx(tx, &codes, period, run).await?;
+    of_own_purpose(config, tx, live).await
+}
+
+/// Runs of benefits that may not be drawn together with a programme's.
+pub(super) async fn barring_by_others(
+    config: &Config,
+    tx: &mut PgConnection,
+    rules: &Programme,
+    period: Period,
+) -> Result<Vec<RunId>, StoreError> {
+    let codes: Vec<String> = rules.not_with().iter().map(ToString::to_string).collect();
+    let live = runs::live_of_period_in_tx(tx, &codes, period, RunId::new(0)).await?;
+    Ok(of_own_purpose(config, tx, live).await?.into_iter().map(|barring| barring.run.id).collect())
+}
+
+/// Leaves out runs that gather events of another purpose than their programme's own: urgent aid is no claim on the month's.
+async fn of_own_purpose(
+    config: &Config,
+    tx: &mut PgConnection,
+    runs: Vec<Run>,
+) -> Result<Vec<Barring>, StoreError> {
+    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    let gathering = day_runs::purposes_in_tx(tx, &ids).await?;
+    let own = |run: &Run, purpose: &str| {
+        config.programme(&run.programme).is_none_or(|p| p.rules.purpose().as_str() == purpose)
+    };
+    Ok(runs
+        .into_iter()
+        .filter(|run| gathering.get(&run.id).is_none_or(|purpose| own(run, purpose)))
+        .map(|run| Barring { by_arrival: gathering.contains_key(&run.id), run })
+        .collect())
+}
+
+/// Number of the last change before the pass; none with a lower number is still to be committed.
+async fn last_change(context: &Context, programme_id: i16) -> Result<i64, StoreError> {
+    let mut tx = context.store.begin().await?;
+    day_runs::lock_in_tx(&mut tx, CHANGE_LOCK, i32::from(programme_id)).await?;
+    let last = changes::last_in_tx(&mut tx).await?;
+    tx.rollback().await?;
+    Ok(last)
+}
+
+/// Holds orders of households that changed while the orders were made; from now to the commit none changes.
+async fn hold_changed(
+    tx: &mut PgConnection,
+    inputs: &Inputs<'_>,
+    last_change: i64,
+) -> Result<(), StoreError> {
+    let programme = inputs.programme_id;
+    day_runs::lock_in_tx(tx, CHANGE_LOCK, i32::from(programme)).await?;
+    let mut touched: BTreeMap<HouseholdId, Touched> = BTreeMap::new();
+    for (household, _, change) in changes::after_in_tx(tx, programme, inputs.snapshot.id, last_change).await?
+    {
+        touched.entry(household).or_default().note(&change);
+    }
+    hold_in_tx(tx, programme, &touched, &[inputs.run], inputs.now).await?;
+    Ok(())
 }
 
 /// Writes what follows from the orders: planned batches, kept totals, postings, comparison, checks, audit.

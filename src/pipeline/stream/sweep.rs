@@ -6,8 +6,8 @@
 
 use time::Duration;
 
-use super::record::{Source, record};
 use super::name;
+use super::record::{Source, record};
 use crate::domain::ids::Code;
 use crate::domain::order::OrderState;
 use crate::pipeline::Context;
@@ -65,7 +65,8 @@ pub async fn sweep(
             let keys: Vec<String> =
                 name(&programme, configured, &waiting)?.into_iter().map(|n| n.instruction.key).collect();
             let answers = rail.cancel(&keys).await;
-            let answers = answers.map_err(|source| SweepError::Call { provider: provider.to_owned(), source })?;
+            let answers =
+                answers.map_err(|source| SweepError::Call { provider: provider.to_owned(), source })?;
             let counts = record(context, provider, Source::Enquiry, answers).await?;
             total.entries += counts.entries;
             total.applied += counts.applied;

@@ -3,7 +3,7 @@
 use super::{Proof, proof};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
-use crate::store::{StoreError, Store, proofs};
+use crate::store::{Store, StoreError, proofs};
 
 /// The stream lane's proofs for one run.
 pub(super) async fn of_run(

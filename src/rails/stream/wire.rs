@@ -89,7 +89,10 @@ pub struct WirePayee {
 
 impl std::fmt::Debug for WireOrder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WireOrder").field("key", &self.key).field("amount", &self.amount).finish_non_exhaustive()
+        f.debug_struct("WireOrder")
+            .field("key", &self.key)
+            .field("amount", &self.amount)
+            .finish_non_exhaustive()
     }
 }
 

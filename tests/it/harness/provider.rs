@@ -72,7 +72,6 @@ impl TestProvider {
         provider
     }
 
-
     fn next(&self) -> (u64, Moods) {
         let mut books = self.books.lock().expect("no panic");
         books.requests += 1;
@@ -102,11 +101,20 @@ async fn put(State(provider): State<TestProvider>, body: Bytes) -> Response {
         books.puts.push((Instant::now(), request.orders.len()));
         for order in &request.orders {
             let status = if order.key.ends_with('7') { Status::Rejected } else { Status::Available };
-            let taken = books.orders.entry(order.key.clone()).or_insert(Taken { amount: order.amount, status, puts: 0 });
+            let taken = books.orders.entry(order.key.clone()).or_insert(Taken {
+                amount: order.amount,
+                status,
+                puts: 0,
+            });
             assert_eq!(taken.amount, order.amount, "one key, one content");
             taken.puts += 1;
             let reason = (taken.status == Status::Rejected).then(|| "AC04".to_owned());
-            answers.push(WireAnswer { key: order.key.clone(), status: taken.status, reason, amount: Some(order.amount) });
+            answers.push(WireAnswer {
+                key: order.key.clone(),
+                status: taken.status,
+                reason,
+                amount: Some(order.amount),
+            });
         }
     }
     answers.reverse();

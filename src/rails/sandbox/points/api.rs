@@ -37,7 +37,10 @@ pub(super) fn pages() -> Router<Arc<Point>> {
 fn read<T: DeserializeOwned>(point: &Point, headers: &HeaderMap, body: &[u8]) -> Result<T, Response> {
     authorised(point, headers, body)?;
     serde_json::from_slice(body).map_err(|error| {
-        (StatusCode::BAD_REQUEST, format!("{{\"error\":\"line {} column {}\"}}", error.line(), error.column()))
+        (
+            StatusCode::BAD_REQUEST,
+            format!("{{\"error\":\"line {} column {}\"}}", error.line(), error.column()),
+        )
             .into_response()
     })
 }
@@ -122,7 +125,11 @@ struct Since {
     limit: Option<usize>,
 }
 
-async fn changes(State(point): State<Arc<Point>>, headers: HeaderMap, Query(asked): Query<Since>) -> Response {
+async fn changes(
+    State(point): State<Arc<Point>>,
+    headers: HeaderMap,
+    Query(asked): Query<Since>,
+) -> Response {
     let misfortune = Misfortune::of(&point);
     if let Some(instead) = misfortune.before().await {
         return instead;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use super::options::PointRates;
 use super::super::fate::Dice;
+use super::options::PointRates;
 use crate::rails::stream::wire::{Status, WireAnswer, WireEvent};
 
 /// An order at its provider.
@@ -104,7 +104,13 @@ impl Book {
             Entry::Vacant(free) => {
                 self.counts.orders += 1;
                 let (status, reason) = how.fate(order);
-                free.insert(Held { amount: order.amount, status, content: order.content, reason, settled: false });
+                free.insert(Held {
+                    amount: order.amount,
+                    status,
+                    content: order.content,
+                    reason,
+                    settled: false,
+                });
                 if status == Status::Accepted {
                     self.coming.push_back((Instant::now() + how.later.unwrap_or_default(), order.key.into()));
                 } else if how.later.is_some() {
@@ -146,7 +152,8 @@ impl Book {
 
     fn note(&mut self, key: &str, at: OffsetDateTime) {
         let held = self.orders[key];
-        let change = Change { key: key.into(), status: held.status, reason: held.reason, amount: held.amount, at };
+        let change =
+            Change { key: key.into(), status: held.status, reason: held.reason, amount: held.amount, at };
         self.changes.push(change);
     }
 

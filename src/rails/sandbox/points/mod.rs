@@ -29,8 +29,8 @@ use super::fate::Dice;
 use super::options::Share;
 use crate::domain::provider::StreamApi;
 use crate::rails::stream::wire::Status;
-use book::{Book, How};
 pub use book::PointCounts;
+use book::{Book, How};
 pub use options::{PointFaults, PointProvider, PointRates, PointsOptions};
 
 /// How often orders ripen and callbacks are gathered.
@@ -133,6 +133,11 @@ impl Points {
         self.points.iter().map(|(code, point)| (code.clone(), point.book().count())).collect()
     }
 
+    /// Orders that a provider has taken.
+    pub fn orders_taken(&self, provider: &str) -> u64 {
+        self.points.get(provider).map_or(0, |point| point.book().counts.orders)
+    }
+
     /// When how many orders came to a provider, in the order they came.
     pub fn arrivals(&self, provider: &str) -> Vec<(Instant, u32)> {
         self.points.get(provider).map_or_else(Vec::new, |point| point.book().arrivals.clone())
@@ -142,12 +147,15 @@ impl Points {
     pub fn collect(&self) -> u64 {
         let mut drawn = 0;
         for point in self.points.values().filter(|p| !p.is_wallet()) {
-            let (dice, share, now) = (point.dice(), point.options.rates.uncollected, point.options.clock.now());
+            let (dice, share, now) =
+                (point.dice(), point.options.rates.uncollected, point.options.clock.now());
             let mut book = point.book();
             let mut keys: Vec<Box<str>> = book
                 .orders
                 .iter()
-                .filter(|(key, held)| held.status == Status::Available && !dice.hits(share, "uncollected", key))
+                .filter(|(key, held)| {
+                    held.status == Status::Available && !dice.hits(share, "uncollected", key)
+                })
                 .map(|(key, _)| key.clone())
                 .collect();
             keys.sort();

@@ -39,7 +39,8 @@ pub(super) fn settle(point: &Point) -> Result<Option<(PathBuf, PathBuf)>, Sandbo
         book.orders.get_mut(key).expect("just seen").settled = true;
     }
     book.settlements += 1;
-    let upper: String = code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
+    let upper: String =
+        code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
     let day = now.date();
     let number = book.settlements;
     let reference =
@@ -55,9 +56,17 @@ pub(super) fn settle(point: &Point) -> Result<Option<(PathBuf, PathBuf)>, Sandbo
     let file = folder.join(format!("settlement_{code}_{reference}.csv"));
     let text = csv(point, &reference, now, &paid, |amount| provider.fee(amount));
     write_whole(&file, text.as_bytes())?;
-    let page = Page { reference: &reference, day, sum: Centimes::new(sum), orders: paid.len() as u64, opening, sequence };
+    let page = Page {
+        reference: &reference,
+        day,
+        sum: Centimes::new(sum),
+        orders: paid.len() as u64,
+        opening,
+        sequence,
+    };
     let statement = folder.join(format!("camt053_{code}_{day}_{reference}.xml"));
-    let bytes = page.write(point, now).map_err(|source| SandboxError::Answer { path: statement.clone(), source })?;
+    let bytes =
+        page.write(point, now).map_err(|source| SandboxError::Answer { path: statement.clone(), source })?;
     write_whole(&statement, &bytes)?;
     Ok(Some((file, statement)))
 }
@@ -71,7 +80,8 @@ fn csv(
 ) -> String {
     use std::fmt::Write as _;
     let (faults, dice, code) = (point.faults(), point.dice(), point.told.provider.code.as_str());
-    let at = now.replace_nanosecond(0).expect("zero is valid").format(&Rfc3339).expect("years of four digits");
+    let at =
+        now.replace_nanosecond(0).expect("zero is valid").format(&Rfc3339).expect("years of four digits");
     let mut text = format!("H,{code},{reference},{},MAD,1\n", now.date());
     let (mut sum, mut fees, mut lines) = (Centimes::ZERO, Centimes::ZERO, 0);
     let short = strikes(dice, faults.settlement_short, "short", reference, 0);
@@ -103,7 +113,11 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn write(&self, point: &Point, now: OffsetDateTime) -> Result<Vec<u8>, crate::iso20022::write::WriteError> {
+    fn write(
+        &self,
+        point: &Point,
+        now: OffsetDateTime,
+    ) -> Result<Vec<u8>, crate::iso20022::write::WriteError> {
         let header = MessageHeader {
             msg_id: format!("STM{}", self.reference),
             created: Some(now.replace_nanosecond(0).expect("zero is valid")),

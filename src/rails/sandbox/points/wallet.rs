@@ -101,7 +101,11 @@ struct ByReference {
     reference: String,
 }
 
-async fn find(State(point): State<Arc<Point>>, headers: HeaderMap, Query(asked): Query<ByReference>) -> Response {
+async fn find(
+    State(point): State<Arc<Point>>,
+    headers: HeaderMap,
+    Query(asked): Query<ByReference>,
+) -> Response {
     let misfortune = Misfortune::of(&point);
     if let Some(instead) = misfortune.before().await {
         return instead;

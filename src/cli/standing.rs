@@ -1,0 +1,154 @@
+//! `sarf approval propose | approve | fund | revoke | list`.
+
+use clap::{Args, Subcommand};
+use time::Date;
+use time::macros::format_description;
+
+use super::app::App;
+use super::run::{Actor, Outcome};
+use super::ui::{Align, Exit, format};
+use crate::domain::event::StandingApprovalId;
+use crate::domain::ids::Code;
+use crate::domain::money::Centimes;
+use crate::pipeline::standing::{self, Proposal};
+use crate::store::standing_approvals::{self, StandingApproval};
+
+/// Standing approvals.
+#[derive(Subcommand)]
+pub enum Approval {
+    /// Propose what may be ordered by events, and up to how much (preparer)
+    Propose(Propose),
+    /// Approve a proposal (approver)
+    Approve(Step),
+    /// Allow its orders to take from the envelope (accountant)
+    Fund(Step),
+    /// End it, now
+    Revoke(Step),
+    /// All standing approvals
+    List,
+}
+
+/// What is proposed.
+#[derive(Args)]
+pub struct Propose {
+    /// Programme
+    #[arg(long)]
+    programme: Code,
+    /// Purpose of the orders, such as urgent
+    #[arg(long)]
+    purpose: Code,
+    /// Most that one order may be over, in MAD
+    #[arg(long, value_name = "MAD")]
+    order_max: Centimes,
+    /// Most that a day's orders may come to, in MAD
+    #[arg(long, value_name = "MAD")]
+    day_max: Centimes,
+    /// First day, YYYY-MM-DD
+    #[arg(long, value_name = "DAY", value_parser = parse_day)]
+    from: Date,
+    /// Last day, YYYY-MM-DD
+    #[arg(long, value_name = "DAY", value_parser = parse_day)]
+    to: Date,
+    #[command(flatten)]
+    actor: Actor,
+}
+
+/// A standing approval, and who acts on it.
+#[derive(Args)]
+pub struct Step {
+    /// Its number
+    id: StandingApprovalId,
+    #[command(flatten)]
+    actor: Actor,
+}
+
+fn parse_day(text: &str) -> Result<Date, String> {
+    Date::parse(text, format_description!("[year]-[month]-[day]"))
+        .map_err(|_| "not a day of the form YYYY-MM-DD".into())
+}
+
+impl Approval {
+    pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
+        let context = &app.context;
+        let (id, now) = match self {
+            Self::List => return list(app).await,
+            Self::Propose(propose) => {
+                let by = propose.actor.name.clone();
+                let applied = standing::propose(context, &propose.into(), &by).await?;
+                let now = applied.is_now();
+                (applied.into_inner(), now)
+            }
+            Self::Approve(step) => {
+                (step.id, standing::approve(context, step.id, &step.actor.name).await?.is_now())
+            }
+            Self::Fund(step) => (step.id, standing::fund(context, step.id, &step.actor.name).await?.is_now()),
+            Self::Revoke(step) => {
+                (step.id, standing::revoke(context, step.id, &step.actor.name).await?.is_now())
+            }
+        };
+        if app.output.is_json() {
+            app.output.json(&serde_json::json!({ "standing_approval": id, "done_now": now }))?;
+        } else {
+            let outcome = if now { Outcome::Now } else { Outcome::Before };
+            app.output.line(&format!("standing approval {id}: {outcome}"));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl From<Propose> for Proposal {
+    fn from(propose: Propose) -> Self {
+        Self {
+            programme: propose.programme,
+            purpose: propose.purpose,
+            order_max: propose.order_max,
+            day_max: propose.day_max,
+            valid_from: propose.from,
+            valid_to: propose.to,
+        }
+    }
+}
+
+async fn list(app: &App) -> anyhow::Result<Exit> {
+    let all = standing_approvals::list(&app.context.store).await?;
+    if app.output.is_json() {
+        app.output.json(&all)?;
+        return Ok(Exit::Done);
+    }
+    let columns = [
+        ("approval", Align::Right),
+        ("programme", Align::Left),
+        ("purpose", Align::Left),
+        ("an order", Align::Right),
+        ("a day", Align::Right),
+        ("from", Align::Left),
+        ("to", Align::Left),
+        ("state", Align::Left),
+    ];
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|a| {
+            vec![
+                a.id.to_string(),
+                a.programme.clone(),
+                a.purpose.clone(),
+                format::amount(a.order_max),
+                format::amount(a.day_max),
+                a.valid_from.to_string(),
+                a.valid_to.to_string(),
+                state(a),
+            ]
+        })
+        .collect();
+    app.output.table(&columns, &rows);
+    Ok(Exit::Done)
+}
+
+fn state(approval: &StandingApproval) -> String {
+    match (&approval.revoked_by, &approval.approved_by, &approval.funded_by) {
+        (Some(by), ..) => format!("revoked by {by}"),
+        (None, None, _) => "proposed".into(),
+        (None, Some(_), None) => "approved".into(),
+        (None, Some(_), Some(_)) => "funded".into(),
+    }
+}

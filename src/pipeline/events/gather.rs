@@ -1,0 +1,291 @@
+//! What events are judged by, read in sets under the locks that keep it true until the commit.
+//!
+//! Order of the locks, the same for all: claims of (programme, period), changes of a programme (shared), standing approvals,
+//! runs of the day, envelopes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use sqlx::PgConnection;
+use time::{Date, OffsetDateTime};
+
+use crate::config::{Config, ConfiguredProgramme};
+use crate::domain::entitlement::{Assessor, NoRules};
+use crate::domain::event::{Changes, Event, Wanted, What};
+use crate::domain::household::Household;
+use crate::domain::ids::{Code, HouseholdId, RunId, SnapshotId};
+use crate::domain::ledger::AccountKind;
+use crate::domain::money::Centimes;
+use crate::domain::period::Period;
+use crate::domain::programme::Programme;
+use crate::pipeline::{Context, order};
+use crate::store::day_runs::DayRun;
+use crate::store::ledger::AccountKey;
+use crate::store::standing_approvals::StandingApproval;
+use crate::store::{StoreError, changes, day_runs, ledger, reference, standing_approvals};
+
+/// What is known of one programme.
+pub(super) struct Known<'a> {
+    pub number: i16,
+    pub configured: &'a ConfiguredProgramme,
+    /// The list of households, and when the registry made it.
+    pub list: Option<(SnapshotId, OffsetDateTime)>,
+    pub households: HashMap<HouseholdId, Household>,
+    /// Households that are not in the list and have orders on their way.
+    pub elsewhere: HashSet<HouseholdId>,
+    pub shares: HashMap<u32, Vec<(String, u32)>>,
+    pub changes: HashMap<HouseholdId, Changes>,
+    pub purposes: HashMap<Code, i16>,
+    /// Standing approvals in force, with what the day's orders under them come to.
+    pub approvals: Vec<(StandingApproval, Centimes)>,
+    pub runs: Vec<DayRun>,
+    /// What is left of each year's envelope; nothing where there is none.
+    pub envelopes: HashMap<i32, Option<Centimes>>,
+    pub claims: HashSet<(HouseholdId, Period, i16)>,
+    /// Households that draw a benefit which may not be drawn together with this one.
+    pub barred: HashSet<(HouseholdId, Period)>,
+    pub assessors: HashMap<Period, Result<Assessor, NoRules>>,
+}
+
+impl Known<'_> {
+    pub(super) fn rules(&self) -> &Programme {
+        &self.configured.rules
+    }
+}
+
+/// What is known.
+pub(super) struct Ground<'a> {
+    pub config: &'a Config,
+    /// The local day: the day of the ceilings.
+    pub today: Date,
+    pub month: Period,
+    pub programmes: Vec<Known<'a>>,
+}
+
+/// What the events of one programme are about.
+#[derive(Default)]
+struct Asked<'e> {
+    households: BTreeSet<HouseholdId>,
+    changed: BTreeSet<HouseholdId>,
+    orders: Vec<(HouseholdId, &'e Wanted)>,
+}
+
+fn by_programme<'a, 'e>(
+    config: &'a Config,
+    events: &[&'e Event],
+) -> BTreeMap<&'a Code, (&'a ConfiguredProgramme, Asked<'e>)> {
+    let mut found: BTreeMap<&Code, (&ConfiguredProgramme, Asked<'e>)> = BTreeMap::new();
+    for event in events {
+        let Some(configured) = config.programme(event.programme.as_str()) else { continue };
+        let (_, asked) =
+            found.entry(configured.rules.code()).or_insert_with(|| (configured, Asked::default()));
+        asked.households.insert(event.household);
+        match &event.what {
+            What::Order(wanted) => asked.orders.push((event.household, wanted)),
+            What::Change(_) => drop(asked.changed.insert(event.household)),
+        }
+    }
+    found
+}
+
+/// Waits until nobody else decides claims of these programmes and periods; with the programme's own purpose, nobody makes
+/// a run of them either. Changes may come side by side, but not while a run is being finished.
+pub(super) async fn lock_claims_in_tx(
+    context: &Context,
+    tx: &mut PgConnection,
+    events: &[&Event],
+) -> Result<(), StoreError> {
+    let mut claims: BTreeSet<(i32, bool)> = BTreeSet::new();
+    let mut changed: BTreeSet<i16> = BTreeSet::new();
+    for (code, (configured, asked)) in by_programme(&context.config, events) {
+        let number = reference::programme_id_in_tx(tx, code.as_str()).await?;
+        for (_, wanted) in &asked.orders {
+            let key = i32::from(number) * 4096 + wanted.period.index();
+            claims.insert((key, wanted.purpose == *configured.rules.purpose()));
+        }
+        if !asked.changed.is_empty() {
+            changed.insert(number);
+        }
+    }
+    for (key, own) in &claims {
+        if *own {
+            day_runs::lock_in_tx(tx, order::RUN_LOCK, *key).await?;
+        }
+    }
+    for (key, _) in &claims {
+        day_runs::lock_in_tx(tx, "sarf.claim", *key).await?;
+    }
+    for number in changed {
+        day_runs::share_in_tx(tx, order::CHANGE_LOCK, i32::from(number)).await?;
+    }
+    Ok(())
+}
+
+impl<'a> Ground<'a> {
+    /// Reads what the events are judged by.
+    pub(super) async fn gather(
+        context: &'a Context,
+        tx: &mut PgConnection,
+        events: &[&Event],
+        now: OffsetDateTime,
+    ) -> Result<Ground<'a>, StoreError> {
+        let config: &'a Config = &context.config;
+        let today = now.to_offset(config.settings.calendar.utc_offset).date();
+        let month =
+            Period::new(today.year(), today.month().into()).map_err(|_| StoreError::Corrupt("clock"))?;
+        let mut programmes = Vec::new();
+        for (configured, asked) in by_programme(config, events).into_values() {
+            programmes.push(known_in_tx(config, tx, configured, &asked, today).await?);
+        }
+        Ok(Ground { config, today, month, programmes })
+    }
+
+    /// The number of a programme by its place.
+    pub(super) fn programme_number(&self, place: usize) -> i16 {
+        self.programmes[place].number
+    }
+}
+
+async fn known_in_tx<'a>(
+    config: &'a Config,
+    tx: &mut PgConnection,
+    configured: &'a ConfiguredProgramme,
+    asked: &Asked<'_>,
+    today: Date,
+) -> Result<Known<'a>, StoreError> {
+    let rules = &configured.rules;
+    let number = reference::programme_id_in_tx(tx, rules.code().as_str()).await?;
+    let mut known = Known {
+        number,
+        configured,
+        list: None,
+        households: HashMap::new(),
+        elsewhere: HashSet::new(),
+        shares: HashMap::new(),
+        changes: HashMap::new(),
+        purposes: HashMap::new(),
+        approvals: Vec::new(),
+        runs: Vec::new(),
+        envelopes: HashMap::new(),
+        claims: HashSet::new(),
+        barred: HashSet::new(),
+        assessors: HashMap::new(),
+    };
+    known.read_approvals(tx, asked, today).await?;
+    known.read_list(tx, asked, today).await?;
+    known.read_claims(config, tx, asked).await?;
+    Ok(known)
+}
+
+impl Known<'_> {
+    /// Standing approvals and the day's runs, locked; then the envelopes.
+    async fn read_approvals(
+        &mut self,
+        tx: &mut PgConnection,
+        asked: &Asked<'_>,
+        today: Date,
+    ) -> Result<(), StoreError> {
+        let purposes: BTreeSet<&Code> = asked.orders.iter().map(|(_, wanted)| &wanted.purpose).collect();
+        if purposes.is_empty() {
+            return Ok(());
+        }
+        let codes: Vec<&str> = purposes.iter().map(|p| p.as_str()).collect();
+        let approvals = standing_approvals::in_force_in_tx(tx, self.number, &codes, today).await?;
+        self.runs = day_runs::of_day_in_tx(tx, self.number, today).await?;
+        let used = |approval: &StandingApproval| {
+            self.runs.iter().filter(|run| run.approval == approval.id).map(|run| run.ordered).sum()
+        };
+        self.approvals = approvals.iter().map(|a| (a.clone(), used(a))).collect();
+        for purpose in purposes {
+            let number = reference::purpose_id_in_tx(tx, purpose.as_str()).await?;
+            self.purposes.insert(purpose.clone(), number);
+        }
+        let years: BTreeSet<i32> = asked.orders.iter().map(|(_, wanted)| wanted.period.year()).collect();
+        for year in years {
+            let left = match self.rules().budget(year) {
+                None => None,
+                Some(envelope) => {
+                    day_runs::lock_in_tx(tx, "sarf.envelope", i32::from(self.number) * 4096 + year).await?;
+                    Some(envelope + ledger::balance_in_tx(tx, envelope_key(self.number, year)).await?)
+                }
+            };
+            self.envelopes.insert(year, left);
+        }
+        Ok(())
+    }
+
+    /// Households as the list has them, what they share, and what changed since.
+    async fn read_list(
+        &mut self,
+        tx: &mut PgConnection,
+        asked: &Asked<'_>,
+        today: Date,
+    ) -> Result<(), StoreError> {
+        let programme = self.rules().code().as_str();
+        let list = day_runs::list_of_day_in_tx(tx, self.number, programme, today).await?;
+        let ids: Vec<HouseholdId> = asked.households.iter().copied().collect();
+        if let Some((list, made_at)) = list {
+            self.list = Some((list, made_at));
+            self.households = day_runs::households_in_tx(tx, list, &ids).await?;
+            let ordered = asked.orders.iter().filter_map(|(id, _)| self.households.get(id));
+            let rows: Vec<u32> = ordered.map(|household| household.row).collect();
+            self.shares = day_runs::shares_in_tx(tx, list, &rows).await?;
+            for (household, at, change) in
+                changes::of_households_in_tx(tx, self.number, &ids, Some(list)).await?
+            {
+                self.changes.entry(household).or_default().add(at, &change);
+            }
+        }
+        let missing = asked.changed.iter().filter(|id| !self.households.contains_key(*id));
+        let missing: Vec<HouseholdId> = missing.copied().collect();
+        if !missing.is_empty() {
+            for run in changes::open_runs_in_tx(tx, self.number).await? {
+                let orders = changes::orders_in_tx(tx, run, &missing).await?;
+                self.elsewhere.extend(orders.into_iter().map(|order| order.household));
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders for the same claims in whatever run, and those of benefits that may not be drawn together with this one.
+    async fn read_claims(
+        &mut self,
+        config: &Config,
+        tx: &mut PgConnection,
+        asked: &Asked<'_>,
+    ) -> Result<(), StoreError> {
+        let own = self.rules().purpose().clone();
+        let mut periods: BTreeMap<Period, (BTreeSet<HouseholdId>, BTreeSet<&Code>)> = BTreeMap::new();
+        for (household, wanted) in &asked.orders {
+            let (households, purposes) = periods.entry(wanted.period).or_default();
+            households.insert(*household);
+            purposes.insert(&wanted.purpose);
+        }
+        for (period, (households, purposes)) in periods {
+            let households: Vec<HouseholdId> = households.into_iter().collect();
+            self.assessors.insert(period, Assessor::new(self.rules(), period));
+            let claimants = day_runs::claimants_in_tx(tx, self.number, period).await?;
+            let concerned = |purpose: &Option<String>| {
+                purpose.as_ref().is_none_or(|p| purposes.iter().any(|wanted| wanted.as_str() == p))
+            };
+            let runs: Vec<RunId> =
+                claimants.iter().filter(|(_, purpose)| concerned(purpose)).map(|(run, _)| *run).collect();
+            for run in runs {
+                for (household, purpose) in day_runs::claimed_in_tx(tx, run, period, &households).await? {
+                    self.claims.insert((household, period, purpose));
+                }
+            }
+            if purposes.contains(&own) {
+                for run in order::barring_by_others(config, tx, self.rules(), period).await? {
+                    let found = day_runs::claimed_in_tx(tx, run, period, &households).await?;
+                    self.barred.extend(found.into_iter().map(|(household, _)| (household, period)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The envelope of a programme and year.
+pub(super) const fn envelope_key(programme: i16, year: i32) -> AccountKey {
+    AccountKey { programme, year: Some(year), run: None, provider: None, kind: AccountKind::Envelope }
+}
