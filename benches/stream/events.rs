@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use time::format_description::well_known::Rfc3339;
+
 use sarf::domain::ids::Code;
 use sarf::domain::money::Centimes;
 use sarf::pipeline::standing::{self, Proposal};
@@ -18,21 +20,34 @@ const SINGLE: usize = 300;
 /// Events sent at once.
 const MANY: usize = 100_000;
 
+/// What events of a stage have in common.
+struct Month {
+    period: String,
+    at: String,
+}
+
+async fn month(bed: &Bed) -> anyhow::Result<(Vec<String>, Month)> {
+    let (households, period) = bed.cash_households().await?;
+    let at = bed.context.clock.now().replace_nanosecond(0)?.format(&Rfc3339)?;
+    Ok((households, Month { period, at }))
+}
+
 /// An urgent order for a household; numbers tell events apart.
-fn event(number: usize, household: &str, purpose: &str, period: &str) -> String {
+fn event(number: usize, household: &str, purpose: &str, month: &Month) -> String {
+    let Month { period, at } = month;
     format!(
         "{{\"id\":\"{purpose}-{number}\",\"type\":\"order\",\"programme\":\"dss\",\"household\":\"{household}\",\
-         \"at\":\"2026-11-23T08:00:00Z\",\"period\":\"{period}\",\"purpose\":\"{purpose}\",\"amount\":\"300.00\"}}\n"
+         \"at\":\"{at}\",\"period\":\"{period}\",\"purpose\":\"{purpose}\",\"amount\":\"300.00\"}}\n"
     )
 }
 
 /// Events with duplicates (one in ten) and rubbish (one in a hundred) among them.
-fn mixed(households: &[String], purpose: &str, period: &str) -> Vec<String> {
+fn mixed(households: &[String], purpose: &str, month: &Month) -> Vec<String> {
     (0..MANY)
         .map(|n| match n {
             _ if n % 100 == 99 => "{\"id\":\"rubbish\"\n".to_owned(),
-            _ if n % 10 == 9 => event(n - 9, &households[(n - 9) % households.len()], purpose, period),
-            _ => event(n, &households[n % households.len()], purpose, period),
+            _ if n % 10 == 9 => event(n - 9, &households[(n - 9) % households.len()], purpose, month),
+            _ => event(n, &households[n % households.len()], purpose, month),
         })
         .collect()
 }
@@ -63,7 +78,7 @@ async fn token(bed: &Bed) -> anyhow::Result<String> {
 pub async fn latency(bed: &mut Bed) -> anyhow::Result<Vec<String>> {
     let points = bed.points(None).await?;
     bed.configure(&points, FAST)?;
-    let (households, period) = bed.cash_households().await?;
+    let (households, month) = month(bed).await?;
     anyhow::ensure!(households.len() > SINGLE, "too few households for the stage");
     for purpose in ["urgent", "flood"] {
         allow(bed, purpose).await?;
@@ -82,7 +97,7 @@ pub async fn latency(bed: &mut Bed) -> anyhow::Result<Vec<String>> {
     let mut times = Vec::with_capacity(SINGLE);
     for (number, household) in households[..SINGLE].iter().enumerate() {
         let (before, began) = (points.orders_taken("cashplus"), Instant::now());
-        let answer = post(event(number, household, "urgent", &period)).await?;
+        let answer = post(event(number, household, "urgent", &month)).await?;
         anyhow::ensure!(answer.contains("\"taken\""), "not taken: {answer}");
         while points.orders_taken("cashplus") == before {
             anyhow::ensure!(began.elapsed() < Duration::from_secs(10), "an order did not arrive");
@@ -100,7 +115,7 @@ pub async fn latency(bed: &mut Bed) -> anyhow::Result<Vec<String>> {
         &format!("{} MiB, service {} MiB", worker.peak_mib(), serve.peak_mib()),
     );
     let began = Instant::now();
-    let answer = post(mixed(&households, "flood", &period).concat()).await?;
+    let answer = post(mixed(&households, "flood", &month).concat()).await?;
     let ended = Instant::now();
     anyhow::ensure!(answer.lines().count() == MANY, "{} answers", answer.lines().count());
     let count = |what: &str| answer.lines().filter(|l| l.contains(&format!("\"{what}\""))).count();
@@ -136,7 +151,7 @@ pub async fn nats(bed: &mut Bed) -> anyhow::Result<Option<String>> {
     let points = bed.points(None).await?;
     bed.configure(&points, FAST)?;
     bed.listen_to_nats(&server.url)?;
-    let (households, period) = bed.cash_households().await?;
+    let (households, month) = month(bed).await?;
     allow(bed, "relief").await?;
     let client = connect(&server.url).await?;
     let stream = async_nats::jetstream::new(client);
@@ -148,7 +163,7 @@ pub async fn nats(bed: &mut Bed) -> anyhow::Result<Option<String>> {
         })
         .await?;
     let mut last = None;
-    for event in mixed(&households, "relief", &period) {
+    for event in mixed(&households, "relief", &month) {
         last = Some(stream.publish("sarf.events", event.into()).await?);
     }
     if let Some(last) = last {

@@ -1,5 +1,10 @@
 //! What goes wrong with a request, around what it does.
+//!
+//! Input: the faults switched on, the number of the request. Output: an answer instead, or the answer as it arrives.
+//! Guarantee: drawn from the seed and the request's number; without faults an answer goes out as it was made.
+//! Limit: which request bears which number hangs on the order they come in.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -7,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{Point, strikes};
+use crate::rails::stream::wire::WireAnswer;
 
 /// Longer than any client waits.
 const NEVER: Duration = Duration::from_secs(120);
@@ -34,7 +40,7 @@ impl<'a> Misfortune<'a> {
         let faults = self.point.faults();
         if self.strikes(faults.slow, "slow") {
             let drawn = self.point.dice().number("latency", &self.number.to_string());
-            let most = faults.latency_max.as_millis() as u64;
+            let most = u64::try_from(faults.latency_max.as_millis()).unwrap_or(u64::MAX - 1);
             tokio::time::sleep(Duration::from_millis(drawn % (most + 1))).await;
         }
         if faults.outage {
@@ -67,23 +73,33 @@ impl<'a> Misfortune<'a> {
         ([("content-type", "application/json")], answer).into_response()
     }
 
-    /// Whether an answer is to lack some of its orders.
-    pub fn is_partial(&self) -> bool {
-        self.strikes(self.point.faults().partial, "partial")
+    /// Answers as they are told: half of them, or in another order, where faults say so.
+    pub fn mangled(&self, mut answers: Vec<WireAnswer>) -> Vec<WireAnswer> {
+        let faults = self.point.faults();
+        if self.strikes(faults.partial, "partial") {
+            answers.truncate(answers.len() / 2);
+        }
+        if self.strikes(faults.disordered, "disordered") {
+            answers.reverse();
+        }
+        answers
     }
 
     fn too_many(&self, most: u32) -> bool {
-        let mut window = self.point.busy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if most == 0 {
+            return false;
+        }
+        let mut window = self.point.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if window.0.is_none_or(|began| now - began >= Duration::from_secs(1)) {
             *window = (Some(now), 0);
         }
         window.1 += 1;
-        most > 0 && window.1 > most
+        window.1 > most
     }
 }
 
-/// An answer that breaks off.
+/// An answer that breaks off: the connection is closed.
 fn cut() -> Response {
     let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
     Response::new(Body::from_stream(broken))

@@ -4,7 +4,8 @@
 //! callbacks, the list of changes; settlement files and statements at the day's end.
 //! Guarantee: what becomes of an order hangs on the seed and its key alone; under one key a thing is done once; a change that no
 //! callback told of is on the list of changes.
-//! Limit: everything is in memory, some 200 bytes an order: a sandbox that ends forgets.
+//! Limit: orders are in memory, some 200 bytes each: a sandbox that ends forgets them; only the numbers and balances of its
+//! statements are kept, in the inbox.
 
 mod api;
 mod book;
@@ -12,11 +13,14 @@ mod callbacks;
 mod misfortune;
 mod options;
 mod settlement;
+#[cfg(test)]
+mod tests;
 mod wallet;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +39,8 @@ pub use options::{PointFaults, PointProvider, PointRates, PointsOptions};
 
 /// How often orders ripen and callbacks are gathered.
 const BEAT: Duration = Duration::from_millis(10);
+/// So many orders are looked at under one lock when payees draw: requests get in between.
+const DRAWN_AT_ONCE: usize = 10_000;
 
 /// One provider's side.
 pub(super) struct Point {
@@ -43,6 +49,10 @@ pub(super) struct Point {
     faults: Arc<Mutex<PointFaults>>,
     book: Mutex<Book>,
     busy: Mutex<(Option<Instant>, u32)>,
+    /// Held while the day is settled.
+    settling: Mutex<()>,
+    /// Changes that callbacks are done with: taken, given up, or lost on purpose.
+    callbacks_done: AtomicUsize,
 }
 
 impl Point {
@@ -70,6 +80,21 @@ impl Point {
             later: self.options.later,
             now: self.options.clock.now(),
         }
+    }
+
+    fn has_callbacks(&self) -> bool {
+        self.options.callback_url.is_some() && !self.is_wallet()
+    }
+
+    /// Moves what is at hand and wanted, a few orders at a time; how many were moved.
+    fn move_available(&self, to: Status, wanted: impl Fn(&str) -> bool) -> u64 {
+        let (mut all, mut from) = (0, Some(0));
+        while let Some(begin) = from {
+            let now = self.options.clock.now();
+            let (moved, next) = self.book().move_available((begin, DRAWN_AT_ONCE), to, now, &wanted);
+            (all, from) = (all + moved, next);
+        }
+        all
     }
 }
 
@@ -99,13 +124,15 @@ impl Points {
                 told,
                 options: Arc::clone(&options),
                 faults: Arc::clone(&faults),
-                book: Mutex::new(Book::new()),
+                book: Mutex::default(),
                 busy: Mutex::default(),
+                settling: Mutex::default(),
+                callbacks_done: AtomicUsize::new(0),
             });
             let pages = if point.is_wallet() { wallet::pages() } else { api::pages() };
             router = router.nest(&format!("/{code}"), pages.with_state(Arc::clone(&point)));
             tasks.push(tokio::spawn(ripen(Arc::clone(&point))));
-            if options.callback_url.is_some() && !point.is_wallet() {
+            if point.has_callbacks() {
                 tasks.push(tokio::spawn(callbacks::tell(Arc::clone(&point))));
             }
             points.insert(code, point);
@@ -130,7 +157,7 @@ impl Points {
 
     /// Figures by provider.
     pub fn counts(&self) -> BTreeMap<String, PointCounts> {
-        self.points.iter().map(|(code, point)| (code.clone(), point.book().count())).collect()
+        self.points.iter().map(|(code, point)| (code.clone(), point.book().counts)).collect()
     }
 
     /// Orders that a provider has taken.
@@ -145,24 +172,22 @@ impl Points {
 
     /// Payees draw what is at hand, but for those who never come. How many did.
     pub fn collect(&self) -> u64 {
-        let mut drawn = 0;
-        for point in self.points.values().filter(|p| !p.is_wallet()) {
-            let (dice, share, now) =
-                (point.dice(), point.options.rates.uncollected, point.options.clock.now());
-            let mut book = point.book();
-            let mut keys: Vec<Box<str>> = book
-                .orders
-                .iter()
-                .filter(|(key, held)| {
-                    held.status == Status::Available && !dice.hits(share, "uncollected", key)
-                })
-                .map(|(key, _)| key.clone())
-                .collect();
-            keys.sort();
-            drawn += keys.len() as u64;
-            keys.iter().for_each(|key| book.to(key, Status::Collected, now));
-        }
-        drawn
+        self.collect_share(Share::ALL)
+    }
+
+    /// As [`collect`](Self::collect), but so far only this share of them come, the same ones each time.
+    pub fn collect_share(&self, share: Share) -> u64 {
+        let draw = |point: &Arc<Point>| {
+            let (dice, never) = (point.dice(), point.options.rates.uncollected);
+            let comes = |key: &str| !dice.hits(never, "uncollected", key) && dice.hits(share, "comes", key);
+            point.move_available(Status::Collected, comes)
+        };
+        self.points.values().filter(|p| !p.is_wallet()).map(draw).sum()
+    }
+
+    /// What is still at hand expires: the providers sweep it by themselves. How many did.
+    pub fn expire(&self) -> u64 {
+        self.points.values().map(|point| point.move_available(Status::Expired, |_| true)).sum()
     }
 
     /// Ends the business day: a settlement file for each provider that paid something, and the statement that debits it. Gives
@@ -173,27 +198,27 @@ impl Points {
     pub fn end_day(&self) -> Result<Vec<PathBuf>, SandboxError> {
         let (mut settlements, mut statements) = (Vec::new(), Vec::new());
         for point in self.points.values() {
-            if let Some((file, statement)) = settlement::settle(point)? {
-                settlements.push(file);
-                statements.push(statement);
+            if let Some(mut end) = settlement::settle(point)? {
+                settlements.append(&mut end.settlements);
+                statements.push(end.statement);
             }
         }
         settlements.append(&mut statements);
         Ok(settlements)
     }
 
-    /// Whether every change was told by a callback that was taken, or lost on purpose.
+    /// Whether nothing is under way: no order is still to come to hand, no callback still to be told.
     pub fn is_quiet(&self) -> bool {
-        self.points.values().all(|p| {
-            let book = p.book();
-            let waiting = book.orders.values().any(|h| h.status == Status::Accepted);
-            !waiting
+        self.points.values().all(|point| {
+            let done = point.callbacks_done.load(Ordering::Acquire);
+            let book = point.book();
+            book.counts.accepted == 0 && (!point.has_callbacks() || done == book.changed())
         })
     }
 
-    /// Ends them.
+    /// Ends them: new connections are refused, open ones closed once their answer is out.
     pub fn stop(self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        drop(self);
     }
 }
 

@@ -1,4 +1,6 @@
 //! What sandbox payment points are told: who they are, how they behave, what goes wrong.
+//!
+//! Guarantee: shares are whole parts per million; nothing goes wrong unless told. Limit: the default rates are assumptions.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,18 +41,24 @@ pub struct PointFaults {
     pub unreadable: Share,
     /// Answers that lack some of the orders.
     pub partial: Share,
+    /// Answers whose orders come in another order than asked.
+    pub disordered: Share,
     /// Requests asked to come back later, at random.
     pub busy: Share,
     /// Callbacks sent twice.
     pub callbacks_twice: Share,
     /// Callbacks whose events are out of order.
     pub callbacks_shuffled: Share,
+    /// Callbacks overtaken by the one after them.
+    pub callbacks_late: Share,
     /// Callbacks never sent: only the list of changes tells.
     pub callbacks_lost: Share,
     /// Settlement files that lack a line.
     pub settlement_short: Share,
     /// Settlement lines with another fee.
     pub settlement_fees: Share,
+    /// Settlement files delivered a second time, as `NAME_copy.csv`.
+    pub settlement_twice: Share,
     /// Nothing but 503 is said.
     pub outage: bool,
     /// Requests a second beyond which 429 is said; 0 for no limit.
@@ -70,12 +78,15 @@ impl PointFaults {
             timeouts_after: Share::per_million(10_000),
             unreadable: Share::per_million(10_000),
             partial: Share::per_million(20_000),
+            disordered: Share::per_million(100_000),
             busy: Share::per_million(30_000),
             callbacks_twice: Share::per_million(100_000),
             callbacks_shuffled: Share::per_million(200_000),
+            callbacks_late: Share::per_million(50_000),
             callbacks_lost: Share::per_million(50_000),
             settlement_short: Share::NONE,
             settlement_fees: Share::NONE,
+            settlement_twice: Share::NONE,
             outage: false,
             requests_per_second_max: 0,
         }
