@@ -10,6 +10,7 @@ use crate::pipeline::fund::FundError;
 use crate::pipeline::hold::HoldError;
 use crate::pipeline::intake::IntakeError;
 use crate::pipeline::order::OrderError;
+use crate::pipeline::recall::RecallError;
 use crate::pipeline::reconcile::CloseError;
 use crate::pipeline::report::ReportError;
 use crate::pipeline::tokens::TokenError;
@@ -75,13 +76,34 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return match e {
             HoldError::Refused(e) => of_refusal(e),
             HoldError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
-            HoldError::TooLate { .. } => Some("what has left can only be recalled at the bank".into()),
+            HoldError::TooLate { .. } => Some("what has left can be asked back: `sarf order recall`".into()),
             HoldError::NoProvider(_) => {
                 Some("ask the beneficiary for another account; the next snapshot brings it".into())
             }
         };
     }
+    if let Some(e) = error.downcast_ref::<RecallError>() {
+        return of_recall(e);
+    }
     of_rest(error)
+}
+
+fn of_recall(error: &RecallError) -> Option<String> {
+    match error {
+        RecallError::Refused(e) => of_refusal(e),
+        RecallError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
+        RecallError::NotLeft { .. } => Some("keep it back instead: `sarf order hold`".into()),
+        RecallError::Ended { .. } => Some("see its life with `sarf order show`".into()),
+        RecallError::NoProvider(_) => Some("put the provider back into config/providers".into()),
+        RecallError::NoConnection(_) => Some("call the provider, and let its reports say what became of it".into()),
+        RecallError::Calendar(_) => Some("add the year's holidays to the calendar file".into()),
+        RecallError::Delivery(DeliveryError::Differs(_)) => {
+            Some("the bank may have it: compare it with the settings of the debtor and of the provider".into())
+        }
+        RecallError::Delivery(_) | RecallError::Call { .. } => {
+            Some("give the command again: it goes on under the same names".into())
+        }
+    }
 }
 
 fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -136,7 +158,7 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<FeedbackError>() {
         return match e {
             FeedbackError::Store(e) => of_store(e),
-            FeedbackError::Kind(_) => Some("pain.002, camt.053 and camt.054 are read".into()),
+            FeedbackError::Kind(_) => Some("pain.002, camt.053, camt.054, pacs.004 and camt.029 are read".into()),
             _ => Some("nothing of the file was applied; ask the bank for it again".into()),
         };
     }

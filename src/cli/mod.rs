@@ -11,6 +11,7 @@ mod generate;
 mod hints;
 mod operator;
 mod order;
+mod recall;
 mod report;
 mod run;
 mod sandbox;
@@ -100,7 +101,7 @@ enum Command {
     /// What could not be explained
     #[command(subcommand)]
     Breaks(breaks::Breaks),
-    /// Look at single orders, hold them, let them go
+    /// Look at single orders, hold them, let them go, ask them back
     #[command(subcommand)]
     Order(order::Order),
     /// Write the reports of a run: xlsx, csv, parquet

@@ -1,8 +1,9 @@
-//! `sarf order show | hold | release`.
+//! `sarf order show | hold | release`; `recall` and `recalls` are in a file of their own.
 
 use clap::Subcommand;
 
 use super::app::App;
+use super::recall::{Recall, Recalls};
 use super::run::Actor;
 use super::ui::{Align, Exit, format};
 use crate::domain::entitlement::{decode_components, explain};
@@ -26,6 +27,8 @@ pub enum Order {
     Hold(Change),
     /// Let a held order go
     Release(Change),
+    Recall(Recall),
+    Recalls(Recalls),
 }
 
 /// An order, a reason, and who acts.
@@ -46,6 +49,8 @@ impl Order {
             Self::Show { key } => return show(app, &key).await,
             Self::Hold(change) => (change, true),
             Self::Release(change) => (change, false),
+            Self::Recall(recall) => return recall.run(app).await,
+            Self::Recalls(recalls) => return recalls.run(app).await,
         };
         let order = order_of(&change.key).ok_or_else(|| {
             anyhow::anyhow!("`{}` is neither an order number nor an end-to-end id", change.key)
@@ -61,7 +66,7 @@ impl Order {
 }
 
 /// An order number has more digits than any household id that is one too: it carries its run.
-fn order_of(key: &str) -> Option<OrderId> {
+pub fn order_of(key: &str) -> Option<OrderId> {
     let number = key.parse::<i64>().ok().filter(|n| *n > u32::MAX.into()).map(OrderId::new);
     number.or_else(|| EndToEndRef::parse(key).map(|r| r.order))
 }

@@ -15,7 +15,7 @@ use crate::domain::programme::{Programme, ProgrammeError};
 use crate::domain::provider::{Provider, RouteTableError, Router};
 
 pub use settings::{
-    Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Registry, Service, Settings, Stream,
+    Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Registry, Service, Settings, Stream,
 };
 
 /// Everything that is configured.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub dispatch: Dispatch,
     /// How messages are read.
     pub feedback: Feedback,
+    /// How payments are asked back.
+    pub recalls: Recalls,
     /// How the stream lane works.
     pub stream: Stream,
     /// How the HTTP service takes calls.
@@ -115,6 +117,14 @@ pub struct Feedback {
     pub message_bytes_max: u64,
     /// A deeper one too.
     pub depth_max: u16,
+}
+
+/// How payments are asked back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recalls {
+    /// Business days that a provider has for its answer, and for the money it promises.
+    pub answer_business_days: u8,
 }
 
 /// How the stream lane works.

@@ -55,6 +55,10 @@ row_id!(
     MessageId
 );
 row_id!(
+    /// A recall: a payment asked back.
+    RecallId
+);
+row_id!(
     /// A ledger account.
     AccountId
 );

@@ -13,6 +13,7 @@ pub mod period;
 pub mod programme;
 pub mod provider;
 pub mod reason;
+pub mod recall;
 pub mod rib;
 pub mod run;
 

@@ -61,7 +61,7 @@ pub enum OrderEvent {
     Settle,
     /// pain.002 `RJCT`, `CANC`.
     Reject,
-    /// A return entry in camt.054/053.
+    /// pacs.004, or a return entry in camt.054/053.
     Return,
 }
 
@@ -191,6 +191,11 @@ impl OrderNames {
         out.push_str(&period.yymm());
         push_base36(order.get() as u64, ORDER_DIGITS, out);
         push_base36(self.check(), CHECK_DIGITS, out);
+    }
+
+    /// The reference that this claim's end-to-end id reads as, for an order.
+    pub fn reference(&self, order: OrderId) -> EndToEndRef {
+        EndToEndRef { order, check: self.check() }
     }
 
     /// Whether the check characters of an end-to-end id are those of this claim.

@@ -1,7 +1,8 @@
 //! Streaming codecs for ISO 20022 messages, in constant memory, over `std::io`.
 //!
-//! Input and output: pain.001 (credit transfer initiation) is written; pain.002 (payment status report), camt.053
-//! (statement) and camt.054 (notification) are read, and written for the sandbox banks.
+//! Input and output: pain.001 (credit transfer initiation) and camt.055 (cancellation request) are written; pain.002
+//! (payment status report), camt.053 (statement), camt.054 (notification), pacs.004 (payment return) and camt.029
+//! (resolution of investigation) are read; all but the last are written for sandbox banks and tests.
 //! Guarantee: what is written is valid against the published schema and its control totals are asserted; what is
 //! read passes a hardened base (no DTD, no custom entities, limits on everything, truncation refused), and one bad
 //! entry never sinks a file.
@@ -9,10 +10,14 @@
 //! and byte offsets, never values.
 
 pub mod camt;
+pub mod camt029;
+pub mod camt055;
 pub mod camt_check;
 pub mod camt_items;
 mod camt_schema;
 pub mod camt_writer;
+pub mod pacs004;
+pub mod pacs004_writer;
 pub mod pain001;
 pub mod pain002;
 pub mod pain002_writer;
@@ -29,6 +34,8 @@ mod xml_table;
 mod camt_tests;
 #[cfg(test)]
 mod pain002_tests;
+#[cfg(test)]
+mod return_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -75,6 +75,9 @@ pub enum StatusCode {
 pub struct ShortCode([u8; 4]);
 
 impl ShortCode {
+    /// No code.
+    pub const EMPTY: Self = Self([0; 4]);
+
     /// The first four characters of a text; what is not ASCII becomes `?`.
     pub fn new(text: &str) -> Self {
         let mut bytes = [0; 4];

@@ -10,6 +10,7 @@ pub mod fund;
 pub mod hold;
 pub mod intake;
 pub mod order;
+pub mod recall;
 pub mod reconcile;
 pub mod report;
 pub mod standing;

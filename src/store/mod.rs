@@ -2,6 +2,7 @@
 //! transaction, so that money and state change together.
 
 pub mod audit;
+pub mod batch_orders;
 pub mod batches;
 pub mod breaks;
 pub mod change_cursor;
@@ -23,6 +24,7 @@ pub mod pace;
 pub mod personal;
 pub mod pgcopy;
 pub mod proofs;
+pub mod recalls;
 pub mod reference;
 pub mod reports;
 pub mod runs;

@@ -17,6 +17,8 @@ mod ledger;
 mod month;
 mod nats;
 mod outbox;
+mod recall;
+mod returns;
 mod settlement;
 mod stream_record;
 mod stream_worker;

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::Imported;
 use super::book::{Flow, Moves};
 use super::parse::{Cash, Parsed, event_of};
+use super::returns::ReturnFile;
 use super::settlement::Head;
 use crate::domain::batch::BatchState;
 use crate::domain::ids::{BatchId, Code, MessageId, OrderId, RunId};
@@ -63,6 +64,8 @@ pub(super) struct Applier<'a> {
     statement: Option<OpenStatement>,
     statements: i32,
     settlement: Option<Head>,
+    /// The file of ours that a payment return is about.
+    pub(super) return_file: Option<ReturnFile>,
     /// The settlement file was read before under this reference.
     passing_over: bool,
     pub(super) outcomes: CopyBuffer,
@@ -98,6 +101,7 @@ impl<'a> Applier<'a> {
             statement: None,
             statements: 0,
             settlement: None,
+            return_file: None,
             passing_over: false,
             outcomes: CopyBuffer::default(),
             spoken_to: HashMap::new(),
@@ -143,6 +147,9 @@ impl<'a> Applier<'a> {
             Parsed::StatementEnd { opening, closing, credits, debits, entries } => {
                 self.end_statement(opening, closing, credits, debits, entries).await?;
             }
+            Parsed::Returns(file) => self.begin_returns(file).await?,
+            Parsed::Unnamed(returns) => self.unnamed_returns(returns).await?,
+            Parsed::Recall(answer) => self.recall_answer(&answer).await?,
             Parsed::SettlementBegin(head) => {
                 self.passing_over = self.begin_settlement(&head).await?;
                 self.settlement = Some(head);
@@ -208,7 +215,7 @@ impl<'a> Applier<'a> {
     }
 
     /// The batch of a message id of ours, its provider locked.
-    async fn batch_of(&mut self, original: &str) -> Result<Option<(RunId, usize)>, StoreError> {
+    pub(super) async fn batch_of(&mut self, original: &str) -> Result<Option<(RunId, usize)>, StoreError> {
         let Some(batch) = batches::by_message_id_in_tx(&mut self.tx, original.trim()).await? else {
             return Ok(None);
         };

@@ -1,5 +1,5 @@
-//! Feedback: what banks answer (pain.002, camt.054, camt.053), what providers of the stream lane report and settle, moves
-//! orders, batches and the books.
+//! Feedback: what banks answer (pain.002, camt.054, camt.053, pacs.004), what providers of the stream lane report and settle,
+//! moves orders, batches and the books; what banks answer to recalls (camt.029) moves recalls.
 //!
 //! | phase | what happens |
 //! |---|---|
@@ -18,7 +18,10 @@ mod book;
 mod lanes;
 mod lines;
 mod parse;
+mod parse_returns;
+mod recalls;
 pub(crate) mod reports;
+mod returns;
 mod settle;
 mod settlement;
 
@@ -79,7 +82,7 @@ pub struct Imported {
     pub message: Option<MessageId>,
     /// Imported before: nothing was done.
     pub already: bool,
-    /// `pain.002`, `camt.053`, `camt.054`.
+    /// `pain.002`, `camt.053`, `camt.054`, `pacs.004`, `camt.029`, `settlement`.
     pub kind: &'static str,
     /// Its entries.
     pub counts: MessageCounts,
@@ -152,6 +155,8 @@ async fn import_one(
         Kind::Xml(MessageKind::Pain002) => "pain.002",
         Kind::Xml(MessageKind::Camt053) => "camt.053",
         Kind::Xml(MessageKind::Camt054) => "camt.054",
+        Kind::Xml(MessageKind::Pacs004) => "pacs.004",
+        Kind::Xml(MessageKind::Camt029) => "camt.029",
         Kind::Xml(other) => return Err(FeedbackError::Kind(other)),
         Kind::Settlement => "settlement",
     };

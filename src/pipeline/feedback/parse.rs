@@ -7,12 +7,15 @@ use std::path::Path;
 use time::Date;
 use tokio::sync::mpsc;
 
+use super::parse_returns::{RecallAnswer, ReturnedFile, parse_camt029, parse_pacs004};
 use super::settlement::{Head, SettlementError, Trailer};
 use crate::domain::money::Centimes;
 use crate::domain::order::{EndToEndRef, OrderEvent};
 use crate::domain::reason::BreakKind;
 use crate::iso20022::camt::{CamtItem, CamtReader};
+use crate::iso20022::camt029::Camt029Reader;
 use crate::iso20022::camt_items::{AccountId, CamtKind, Detail, Entry, EntryStatus};
+use crate::iso20022::pacs004::Pacs004Reader;
 use crate::iso20022::pain002::{Pain002Item, Pain002Reader, TransactionStatus};
 use crate::iso20022::values::{MessageKind, StatusCode};
 use crate::iso20022::xml_fault::{Limits, XmlError};
@@ -89,6 +92,12 @@ pub(super) enum Parsed {
         debits: Centimes,
         entries: u64,
     },
+    /// What a payment return is about, before its transactions.
+    Returns(ReturnedFile),
+    /// Returns that are named by their UETR alone.
+    Unnamed(Vec<(String, Line)>),
+    /// An answer to a recall.
+    Recall(RecallAnswer),
     SettlementBegin(Head),
     /// The last line, and whether it is not what the lines come to.
     SettlementEnd(Trailer, bool),
@@ -109,6 +118,8 @@ pub(super) fn parse(
     let mut out = Out { sender, lines: Vec::new(), gone: false };
     match kind {
         MessageKind::Pain002 => parse_pain002(Pain002Reader::new(reader, limits), &mut out)?,
+        MessageKind::Pacs004 => parse_pacs004(Pacs004Reader::new(reader, limits), &mut out)?,
+        MessageKind::Camt029 => parse_camt029(Camt029Reader::new(reader, limits), &mut out)?,
         _ => parse_camt(CamtReader::new(reader, limits), &mut out)?,
     }
     Ok(())
@@ -128,14 +139,20 @@ pub enum ParseError {
     Settlement(#[from] SettlementError),
 }
 
-struct Out<'a> {
+/// Hands on what is read, lines in chunks.
+pub(super) struct Out<'a> {
     sender: &'a mpsc::Sender<Parsed>,
     lines: Vec<Line>,
     gone: bool,
 }
 
 impl Out<'_> {
-    fn line(&mut self, line: Line) {
+    /// Whether nobody listens any more.
+    pub(super) const fn gone(&self) -> bool {
+        self.gone
+    }
+
+    pub(super) fn line(&mut self, line: Line) {
         self.lines.push(line);
         if self.lines.len() == LINES_AT_ONCE {
             self.flush();
@@ -150,7 +167,7 @@ impl Out<'_> {
     }
 
     /// Keeps the order of the file: lines so far go first.
-    fn send(&mut self, parsed: Parsed) {
+    pub(super) fn send(&mut self, parsed: Parsed) {
         self.flush();
         self.gone |= self.sender.blocking_send(parsed).is_err();
     }
@@ -213,9 +230,9 @@ fn parse_pain002<R: std::io::BufRead>(
     Ok(())
 }
 
-const FOREIGN: &str = "the currency is not MAD";
+pub(super) const FOREIGN: &str = "the currency is not MAD";
 
-fn foreign(currency: &str) -> bool {
+pub(super) fn foreign(currency: &str) -> bool {
     !currency.is_empty() && currency != "MAD"
 }
 
@@ -243,12 +260,12 @@ pub(super) const fn event_of(status: StatusCode) -> Option<OrderEvent> {
     }
 }
 
-fn code(text: &str) -> Option<Box<str>> {
+pub(super) fn code(text: &str) -> Option<Box<str>> {
     let graphic = !text.is_empty() && text.len() <= 35 && text.bytes().all(|b| b.is_ascii_graphic());
     graphic.then(|| text.into())
 }
 
-fn warnings(seen: &[crate::iso20022::xml_fault::Warning], dropped: u64) -> Vec<String> {
+pub(super) fn warnings(seen: &[crate::iso20022::xml_fault::Warning], dropped: u64) -> Vec<String> {
     let mut texts: Vec<String> = seen.iter().map(ToString::to_string).collect();
     if dropped > 0 {
         texts.push(format!("{dropped} more warnings"));
@@ -357,7 +374,7 @@ fn parse_camt<R: std::io::BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_>)
     Ok(())
 }
 
-fn problem(out: &mut Out<'_>, kind: BreakKind, entry: u64, cash: Option<Cash>, detail: String) {
+pub(super) fn problem(out: &mut Out<'_>, kind: BreakKind, entry: u64, cash: Option<Cash>, detail: String) {
     out.send(Parsed::Problem { kind, entry, cash, detail });
 }
 

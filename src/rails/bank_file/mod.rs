@@ -1,9 +1,11 @@
-//! The file lane: a batch becomes one pain.001 file in `outbox/<provider>/`, with its SHA-256 beside it.
+//! The file lane: a batch becomes one pain.001 file in `outbox/<provider>/`, a recall one camt.055 file, each with its
+//! SHA-256 beside it.
 //!
 //! Guarantee: a file that bears its final name is whole, on the disk, and hashed; made again, it is the same bytes.
 //! While it is written it bears the name `.NAME.part`, which nobody is to pick up.
 
 mod digest;
+mod recall;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -13,6 +15,7 @@ use crate::domain::money::Centimes;
 use crate::iso20022::pain001::{Header, Pain001Writer, Totals, Transaction};
 use crate::iso20022::write::WriteError;
 use digest::HashingWriter;
+pub use recall::write_recall;
 
 /// Why a file could not be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -69,11 +72,7 @@ impl BankFile {
         name: &str,
         header: &Header<'_>,
     ) -> Result<Self, DeliveryError> {
-        let folder = outbox.join(provider);
-        fs::create_dir_all(&folder).map_err(|e| DeliveryError::Disk(folder.clone(), e))?;
-        let part = part_path(&folder, name);
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&part);
-        let file = file.map_err(|e| DeliveryError::Disk(part, e))?;
+        let (folder, file) = open_part(outbox, provider, name)?;
         let writer = Pain001Writer::begin(HashingWriter::new(file), header)
             .map_err(|e| DeliveryError::Content(name.into(), e))?;
         Ok(Self { writer, folder, name: name.into() })
@@ -134,6 +133,15 @@ impl WrittenFile {
         File::open(&self.folder).and_then(|f| f.sync_all()).map_err(disk(&self.folder))?;
         Ok(Delivered { sha256: self.sha256, bytes: self.bytes })
     }
+}
+
+/// Opens a file of a provider under its temporary name; gives the folder too.
+fn open_part(outbox: &Path, provider: &str, name: &str) -> Result<(PathBuf, File), DeliveryError> {
+    let folder = outbox.join(provider);
+    fs::create_dir_all(&folder).map_err(|e| DeliveryError::Disk(folder.clone(), e))?;
+    let part = part_path(&folder, name);
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&part);
+    Ok((folder, file.map_err(|e| DeliveryError::Disk(part, e))?))
 }
 
 fn part_path(folder: &Path, name: &str) -> PathBuf {

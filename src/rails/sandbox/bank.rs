@@ -145,7 +145,8 @@ impl<'a> Bank<'a> {
     }
 }
 
-/// The complete files of a folder that have no answer, by name, each with its message id.
+/// The complete files of a folder that have no answer, by name, each with its message id. Recalls (camt.055) are left to
+/// people: sandbox banks answer payments only.
 fn unanswered(outbox: &Path, memory: &Memory) -> Result<Vec<PlannedFile>, SandboxError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(outbox).map_err(SandboxError::io(outbox))? {
@@ -153,6 +154,7 @@ fn unanswered(outbox: &Path, memory: &Memory) -> Result<Vec<PlannedFile>, Sandbo
         let Ok(name) = entry.file_name().into_string() else { continue };
         let complete = !name.starts_with('.')
             && name.ends_with(".xml")
+            && !name.starts_with("camt055_")
             && outbox.join(format!("{name}.sha256")).is_file();
         if complete && !memory.answered.contains_key(&name) {
             names.push(name);

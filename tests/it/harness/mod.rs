@@ -16,5 +16,5 @@ pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, period, standing_sql};
 pub use files::{Sent, TempHome, config_folder, copy_folder, files_only_config, sent_files};
 pub use nats::{NatsServer, event, eventually, publish_events};
 pub use program::{Program, Ran};
-pub use provider::{Moods, TestProvider};
+pub use provider::{Moods, Taken, TestProvider};
 pub use registry::{Registry, rib};

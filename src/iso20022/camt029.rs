@@ -1,0 +1,364 @@
+//! Reader of camt.029, the resolution of an investigation, versions .03 to .12: what a bank answers to a recall.
+//!
+//! Input: XML through the hardened base. Output: the assignment, then one answer for each transaction; where no
+//! transaction is listed, one for the whole case. Guarantee: constant memory; a transaction that states no status of its
+//! own bears that of its payment information, of its group or of the case. Limit: modifications, claims, corrections and
+//! details of the original are passed over.
+
+use std::io::BufRead;
+
+use super::values::{EntryFault, MessageHeader, Problem, Reason, ShortCode, parse_instant};
+use super::xml::{Limits, Node, Step, Warning, XmlError, XmlReader};
+
+/// What a bank says of a cancellation (`CancellationIndividualStatus1Code`, `GroupCancellationStatus1Code`,
+/// `ExternalInvestigationExecutionConfirmation1Code`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancellationStatus {
+    /// `ACCR`, `CNCL`: cancelled as asked for.
+    Accepted,
+    /// `RJCR`: not cancelled.
+    Refused,
+    /// `PDCR`: not decided yet.
+    Pending,
+    /// Any other code; empty where none was given.
+    Other(ShortCode),
+}
+
+impl CancellationStatus {
+    /// No status was given.
+    pub const NONE: Self = Self::Other(ShortCode::EMPTY);
+
+    /// Reads a code.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "ACCR" | "CNCL" => Self::Accepted,
+            "RJCR" => Self::Refused,
+            "PDCR" => Self::Pending,
+            other => Self::Other(ShortCode::new(other)),
+        }
+    }
+}
+
+/// One item of a resolution; it lives until the next is asked for.
+#[derive(Debug)]
+pub enum Camt029Item<'a> {
+    /// The assignment.
+    Header(&'a MessageHeader),
+    /// An answer, to one transaction or, where none is listed, to the whole case.
+    Answer(&'a CaseAnswer),
+    /// A transaction that cannot be used.
+    Faulty(EntryFault),
+}
+
+/// An answer. Texts are empty where nothing was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseAnswer {
+    /// Id of the case, at most 35 characters: the one that the request bore.
+    pub case_id: String,
+    /// Instruction id of the original, at most 35 characters.
+    pub original_instr_id: String,
+    /// End-to-end id of the original, at most 35 characters.
+    pub original_end_to_end_id: String,
+    /// What the bank says.
+    pub status: CancellationStatus,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Default for CaseAnswer {
+    fn default() -> Self {
+        Self {
+            case_id: String::new(),
+            original_instr_id: String::new(),
+            original_end_to_end_id: String::new(),
+            status: CancellationStatus::NONE,
+            reason: Reason::default(),
+        }
+    }
+}
+
+impl CaseAnswer {
+    /// True when it names a transaction.
+    pub fn names_transaction(&self) -> bool {
+        !self.original_end_to_end_id.is_empty() || !self.original_instr_id.is_empty()
+    }
+}
+
+/// The elements of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Message,
+    Header,
+    MsgId,
+    Created,
+    CaseId,
+    Confirmation,
+    Details,
+    Group,
+    Payment,
+    Transaction,
+    Status,
+    EndToEndId,
+    InstrId,
+    ReasonCode,
+    ReasonInfo,
+}
+
+use Field as F;
+
+const REASON: Node<F> = Node::path(
+    "CxlStsRsnInf",
+    &[
+        Node::path("Rsn", &[Node::leaf("Cd", F::ReasonCode), Node::leaf("Prtry", F::ReasonCode)], &[]),
+        Node::leaf("AddtlInf", F::ReasonInfo),
+    ],
+    &["Orgtr"],
+);
+
+const CASE: Node<F> = Node::path("RslvdCase", &[Node::leaf("Id", F::CaseId)], &["Cretr", "ReopCaseIndctn"]);
+
+const TRANSACTION: Node<F> = Node::group(
+    "TxInfAndSts",
+    F::Transaction,
+    &[
+        CASE,
+        Node::leaf("OrgnlInstrId", F::InstrId),
+        Node::leaf("OrgnlEndToEndId", F::EndToEndId),
+        Node::leaf("TxCxlSts", F::Status),
+        REASON,
+    ],
+    &[
+        "CxlStsId",
+        "OrgnlGrpInf",
+        "OrgnlTxId",
+        "OrgnlClrSysRef",
+        "OrgnlUETR",
+        "UETR",
+        "RsltnRltdInf",
+        "OrgnlIntrBkSttlmAmt",
+        "OrgnlIntrBkSttlmDt",
+        "OrgnlInstdAmt",
+        "OrgnlReqdExctnDt",
+        "OrgnlReqdColltnDt",
+        "Assgnr",
+        "Assgne",
+        "OrgnlTxRef",
+    ],
+);
+
+const GROUP: Node<F> = Node::group(
+    "OrgnlGrpInfAndSts",
+    F::Group,
+    &[CASE, Node::leaf("GrpCxlSts", F::Status), REASON],
+    &[
+        "OrgnlGrpCxlId",
+        "OrgnlMsgId",
+        "OrgnlMsgNmId",
+        "OrgnlCreDtTm",
+        "OrgnlNbOfTxs",
+        "OrgnlCtrlSum",
+        "NbOfTxsPerCxlSts",
+    ],
+);
+
+const PAYMENT: Node<F> = Node::group(
+    "OrgnlPmtInfAndSts",
+    F::Payment,
+    &[CASE, Node::leaf("PmtInfCxlSts", F::Status), REASON, TRANSACTION],
+    &["OrgnlPmtInfCxlId", "OrgnlPmtInfId", "OrgnlGrpInf", "OrgnlNbOfTxs", "OrgnlCtrlSum", "NbOfTxsPerCxlSts"],
+);
+
+static TOP: Node<F> = Node::path(
+    "",
+    &[Node::group(
+        "RsltnOfInvstgtn",
+        F::Message,
+        &[
+            Node::group(
+                "Assgnmt",
+                F::Header,
+                &[Node::leaf("Id", F::MsgId), Node::leaf("CreDtTm", F::Created)],
+                &["Assgnr", "Assgne"],
+            ),
+            CASE,
+            Node::path(
+                "Sts",
+                &[Node::leaf("Conf", F::Confirmation)],
+                &["RjctdMod", "DplctOf", "AssgnmtCxlConf"],
+            ),
+            Node::group("CxlDtls", F::Details, &[GROUP, PAYMENT, TRANSACTION], &[]),
+        ],
+        &["ModDtls", "ClmNonRctDtls", "StmtDtls", "CrrctnTx", "RsltnRltdInf", "SplmtryData"],
+    )],
+    &[],
+);
+
+/// What a status or a reason belongs to, from the widest to the narrowest.
+const CASE_LEVEL: usize = 0;
+const GROUP_LEVEL: usize = 1;
+const PAYMENT_LEVEL: usize = 2;
+const TRANSACTION_LEVEL: usize = 3;
+
+enum Found {
+    Header,
+    Answer,
+    Faulty(EntryFault),
+}
+
+/// Reads a resolution, item by item.
+pub struct Camt029Reader<R> {
+    xml: XmlReader<R, F>,
+    header: MessageHeader,
+    /// What is said at each level that is open.
+    levels: [CaseAnswer; 4],
+    level: usize,
+    answer: CaseAnswer,
+    index: u64,
+}
+
+impl<R: BufRead> Camt029Reader<R> {
+    /// Starts reading; give it a buffer of 64 KiB or more.
+    pub fn new(reader: R, limits: Limits) -> Self {
+        Self {
+            xml: XmlReader::new(reader, limits, &TOP),
+            header: MessageHeader::default(),
+            levels: Default::default(),
+            level: CASE_LEVEL,
+            answer: CaseAnswer::default(),
+            index: 0,
+        }
+    }
+
+    /// The next item, or `None` once the message is complete.
+    ///
+    /// # Errors
+    /// The file is refused: what came before must be dropped or marked incomplete.
+    #[allow(clippy::should_implement_trait, reason = "the item borrows from the reader")]
+    pub fn next(&mut self) -> Result<Option<Camt029Item<'_>>, XmlError> {
+        Ok(self.advance()?.map(|found| match found {
+            Found::Header => Camt029Item::Header(&self.header),
+            Found::Answer => Camt029Item::Answer(&self.answer),
+            Found::Faulty(fault) => Camt029Item::Faulty(fault),
+        }))
+    }
+
+    /// The version of the namespace (`9` of `…camt.029.001.09`), if it is that of a resolution.
+    pub fn version(&self) -> Option<u8> {
+        super::xml::version_of(self.xml.namespace(), "camt.029.001.")
+    }
+
+    /// Oddities met so far, each once, in a bounded list.
+    pub fn warnings(&self) -> &[Warning] {
+        self.xml.warnings()
+    }
+
+    /// How many oddities found no room in the list.
+    pub fn warnings_dropped(&self) -> u64 {
+        self.xml.warnings_dropped()
+    }
+
+    fn advance(&mut self) -> Result<Option<Found>, XmlError> {
+        loop {
+            match self.xml.step()? {
+                Step::Leaf(field) => self.leaf(field),
+                Step::Open(field) => self.open(field),
+                Step::Close(field) => {
+                    if let Some(found) = self.close(field) {
+                        return Ok(Some(found));
+                    }
+                }
+                Step::End => return Ok(None),
+            }
+        }
+    }
+
+    fn open(&mut self, field: Field) {
+        match field {
+            F::Message if self.version().is_none() => {
+                let namespace = self.xml.namespace().chars().take(64).collect();
+                self.xml.warn(Warning::Namespace(namespace));
+            }
+            // What an earlier block said of itself does not hold for this one.
+            F::Details => self.enter(GROUP_LEVEL),
+            F::Group => self.level = GROUP_LEVEL,
+            F::Payment => self.enter(PAYMENT_LEVEL),
+            F::Transaction => {
+                if self.level < PAYMENT_LEVEL {
+                    self.levels[PAYMENT_LEVEL] = CaseAnswer::default();
+                }
+                self.enter(TRANSACTION_LEVEL);
+                self.index += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, level: usize) {
+        self.level = level;
+        for said in &mut self.levels[level..] {
+            *said = CaseAnswer::default();
+        }
+    }
+
+    fn close(&mut self, field: Field) -> Option<Found> {
+        match field {
+            F::Header => Some(Found::Header),
+            F::Transaction => {
+                self.level = PAYMENT_LEVEL;
+                self.resolve(TRANSACTION_LEVEL);
+                if self.answer.names_transaction() || !self.answer.case_id.is_empty() {
+                    return Some(Found::Answer);
+                }
+                let problem = Problem::Missing;
+                Some(Found::Faulty(EntryFault { index: self.index, field: "OrgnlEndToEndId", problem }))
+            }
+            F::Payment => {
+                self.level = GROUP_LEVEL;
+                None
+            }
+            F::Message if self.index == 0 => {
+                self.resolve(PAYMENT_LEVEL);
+                Some(Found::Answer)
+            }
+            _ => None,
+        }
+    }
+
+    /// What holds at a level: what it says itself, else what the next wider level says.
+    fn resolve(&mut self, level: usize) {
+        self.answer = self.levels[level].clone();
+        for wider in self.levels[..level].iter().rev() {
+            if self.answer.case_id.is_empty() {
+                self.answer.case_id.clone_from(&wider.case_id);
+            }
+            if self.answer.status == CancellationStatus::NONE {
+                self.answer.status = wider.status;
+            }
+            if self.answer.reason.is_empty() {
+                self.answer.reason.clone_from(&wider.reason);
+            }
+        }
+    }
+
+    fn leaf(&mut self, field: Field) {
+        let (xml, said) = (&mut self.xml, &mut self.levels[self.level]);
+        match field {
+            F::EndToEndId => xml.copy_text("OrgnlEndToEndId", 35, &mut said.original_end_to_end_id),
+            F::InstrId => xml.copy_text("OrgnlInstrId", 35, &mut said.original_instr_id),
+            F::CaseId => xml.copy_text("RslvdCase/Id", 35, &mut said.case_id),
+            F::Status | F::Confirmation => {
+                if xml.text().len() > 4 {
+                    xml.warn(Warning::Truncated("TxCxlSts"));
+                }
+                said.status = CancellationStatus::parse(xml.text());
+            }
+            F::ReasonCode if said.reason.code.is_empty() => xml.copy_text("Rsn", 35, &mut said.reason.code),
+            F::ReasonInfo if said.reason.info.is_empty() => {
+                xml.copy_text("AddtlInf", 105, &mut said.reason.info)
+            }
+            F::MsgId => xml.copy_text("Id", 35, &mut self.header.msg_id),
+            F::Created => self.header.created = xml.parse_text("CreDtTm", parse_instant),
+            _ => {}
+        }
+    }
+}

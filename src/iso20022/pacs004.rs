@@ -1,0 +1,361 @@
+//! Reader of pacs.004, the payment return, versions .02 to .11.
+//!
+//! Input: XML through the hardened base. Output: header, original group and returned transactions, one at a time, in one
+//! loop. Guarantee: constant memory; the header comes before its transactions; a transaction that cannot be used comes as
+//! faulty with what could be read. Limit: settlement, charges, the chain of parties and the original's details are passed
+//! over.
+
+use std::io::BufRead;
+
+use crate::domain::money::Centimes;
+
+use super::values::{EntryFault, MessageHeader, Problem, Reason, parse_instant};
+use super::xml::{Limits, Node, Step, Warning, XmlError, XmlReader};
+
+/// One item of a payment return; it lives until the next is asked for.
+#[derive(Debug)]
+pub enum Pacs004Item<'a> {
+    /// The group header.
+    Header(&'a ReturnHeader),
+    /// The original message.
+    Original(&'a OriginalMessage),
+    /// A returned transaction.
+    Return(&'a ReturnedTransaction),
+    /// A transaction that cannot be used.
+    Faulty {
+        /// What makes it unusable.
+        fault: EntryFault,
+        /// What could be read.
+        partial: &'a ReturnedTransaction,
+    },
+}
+
+/// The group header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReturnHeader {
+    /// Id and time of creation.
+    pub message: MessageHeader,
+    /// Number of transactions, if stated.
+    pub orders: Option<u64>,
+    /// Control sum, if stated.
+    pub sum: Option<Centimes>,
+    /// Total returned, if stated.
+    pub total: Option<Centimes>,
+    /// Whether the whole of the original message is returned.
+    pub group_return: bool,
+}
+
+/// The original message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginalMessage {
+    /// Its id, at most 35 characters.
+    pub msg_id: String,
+    /// Its name, e.g. `pacs.008.001.08`.
+    pub msg_name: String,
+    /// Why it is returned.
+    pub reason: Reason,
+}
+
+/// A returned transaction. Texts are empty where nothing was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReturnedTransaction {
+    /// The returning bank's id, at most 35 characters.
+    pub return_id: String,
+    /// Instruction id of the original, at most 35 characters.
+    pub original_instr_id: String,
+    /// End-to-end id of the original, at most 35 characters.
+    pub original_end_to_end_id: String,
+    /// UETR of the original.
+    pub original_uetr: String,
+    /// The amount sent back, charges taken off; `None` only in a faulty transaction.
+    pub amount: Option<Centimes>,
+    /// Its currency.
+    pub currency: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl ReturnedTransaction {
+    /// Empties the texts and keeps their buffers.
+    pub fn clear(&mut self) {
+        self.return_id.clear();
+        self.original_instr_id.clear();
+        self.original_end_to_end_id.clear();
+        self.original_uetr.clear();
+        self.amount = None;
+        self.currency.clear();
+        self.reason.clear();
+    }
+}
+
+/// The elements of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Message,
+    Header,
+    MsgId,
+    Created,
+    Orders,
+    Sum,
+    Total,
+    GroupReturn,
+    Original,
+    OriginalMsgId,
+    OriginalMsgName,
+    Transaction,
+    ReturnId,
+    InstrId,
+    EndToEndId,
+    Uetr,
+    Amount,
+    ReasonCode,
+    ReasonInfo,
+}
+
+use Field as F;
+
+const REASON: Node<F> = Node::path(
+    "RtrRsnInf",
+    &[
+        Node::path("Rsn", &[Node::leaf("Cd", F::ReasonCode), Node::leaf("Prtry", F::ReasonCode)], &[]),
+        Node::leaf("AddtlInf", F::ReasonInfo),
+    ],
+    &["Orgtr", "OrgnlBkTxCd"],
+);
+
+const ORIGINAL: Node<F> = Node::group(
+    "OrgnlGrpInf",
+    F::Original,
+    &[Node::leaf("OrgnlMsgId", F::OriginalMsgId), Node::leaf("OrgnlMsgNmId", F::OriginalMsgName), REASON],
+    &["OrgnlCreDtTm"],
+);
+
+const TRANSACTION: Node<F> = Node::group(
+    "TxInf",
+    F::Transaction,
+    &[
+        Node::leaf("RtrId", F::ReturnId),
+        Node::leaf("OrgnlInstrId", F::InstrId),
+        Node::leaf("OrgnlEndToEndId", F::EndToEndId),
+        Node::leaf("OrgnlUETR", F::Uetr),
+        Node::leaf("RtrdIntrBkSttlmAmt", F::Amount),
+        REASON,
+    ],
+    &[
+        "OrgnlGrpInf",
+        "OrgnlTxId",
+        "OrgnlClrSysRef",
+        "OrgnlIntrBkSttlmAmt",
+        "OrgnlIntrBkSttlmDt",
+        "PmtTpInf",
+        "IntrBkSttlmDt",
+        "SttlmPrty",
+        "SttlmTmIndctn",
+        "SttlmTmReq",
+        "RtrdInstdAmt",
+        "XchgRate",
+        "CompstnAmt",
+        "ChrgBr",
+        "ChrgsInf",
+        "ClrSysRef",
+        "InstgAgt",
+        "InstdAgt",
+        "RtrChain",
+        "OrgnlTxRef",
+        "SplmtryData",
+    ],
+);
+
+static TOP: Node<F> = Node::path(
+    "",
+    &[Node::group(
+        "PmtRtr",
+        F::Message,
+        &[
+            Node::group(
+                "GrpHdr",
+                F::Header,
+                &[
+                    Node::leaf("MsgId", F::MsgId),
+                    Node::leaf("CreDtTm", F::Created),
+                    Node::leaf("NbOfTxs", F::Orders),
+                    Node::leaf("CtrlSum", F::Sum),
+                    Node::leaf("GrpRtr", F::GroupReturn),
+                    Node::leaf("TtlRtrdIntrBkSttlmAmt", F::Total),
+                ],
+                &["Authstn", "BtchBookg", "IntrBkSttlmDt", "SttlmInf", "PmtTpInf", "InstgAgt", "InstdAgt"],
+            ),
+            ORIGINAL,
+            TRANSACTION,
+        ],
+        &["SplmtryData"],
+    )],
+    &[],
+);
+
+enum Found {
+    Header,
+    Original,
+    Return,
+    Faulty(EntryFault),
+}
+
+/// Reads a payment return, item by item.
+pub struct Pacs004Reader<R> {
+    xml: XmlReader<R, F>,
+    in_transaction: bool,
+    header: ReturnHeader,
+    original: OriginalMessage,
+    transaction: ReturnedTransaction,
+    amount_problem: Option<Problem>,
+    index: u64,
+}
+
+impl<R: BufRead> Pacs004Reader<R> {
+    /// Starts reading; give it a buffer of 64 KiB or more.
+    pub fn new(reader: R, limits: Limits) -> Self {
+        Self {
+            xml: XmlReader::new(reader, limits, &TOP),
+            in_transaction: false,
+            header: ReturnHeader::default(),
+            original: OriginalMessage::default(),
+            transaction: ReturnedTransaction::default(),
+            amount_problem: None,
+            index: 0,
+        }
+    }
+
+    /// The next item, or `None` once the message is complete.
+    ///
+    /// # Errors
+    /// The file is refused: what came before must be dropped or marked incomplete.
+    #[allow(clippy::should_implement_trait, reason = "the item borrows from the reader")]
+    pub fn next(&mut self) -> Result<Option<Pacs004Item<'_>>, XmlError> {
+        Ok(self.advance()?.map(|found| match found {
+            Found::Header => Pacs004Item::Header(&self.header),
+            Found::Original => Pacs004Item::Original(&self.original),
+            Found::Return => Pacs004Item::Return(&self.transaction),
+            Found::Faulty(fault) => Pacs004Item::Faulty { fault, partial: &self.transaction },
+        }))
+    }
+
+    /// The version of the namespace (`9` of `…pacs.004.001.09`), if it is that of a payment return.
+    pub fn version(&self) -> Option<u8> {
+        super::xml::version_of(self.xml.namespace(), "pacs.004.001.")
+    }
+
+    /// Oddities met so far, each once, in a bounded list.
+    pub fn warnings(&self) -> &[Warning] {
+        self.xml.warnings()
+    }
+
+    /// How many oddities found no room in the list.
+    pub fn warnings_dropped(&self) -> u64 {
+        self.xml.warnings_dropped()
+    }
+
+    fn advance(&mut self) -> Result<Option<Found>, XmlError> {
+        loop {
+            match self.xml.step()? {
+                Step::Leaf(field) => self.leaf(field),
+                Step::Open(field) => self.open(field),
+                Step::Close(field) => {
+                    if let Some(found) = self.close(field) {
+                        return Ok(Some(found));
+                    }
+                }
+                Step::End => return Ok(None),
+            }
+        }
+    }
+
+    fn open(&mut self, field: Field) {
+        match field {
+            F::Message if self.version().is_none() => {
+                let namespace = self.xml.namespace().chars().take(64).collect();
+                self.xml.warn(Warning::Namespace(namespace));
+            }
+            F::Transaction => {
+                self.in_transaction = true;
+                self.transaction.clear();
+                self.amount_problem = Some(Problem::Missing);
+                self.index += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, field: Field) -> Option<Found> {
+        match field {
+            F::Header => Some(Found::Header),
+            F::Original => Some(Found::Original),
+            F::Transaction => {
+                self.in_transaction = false;
+                Some(match self.judge() {
+                    Some((field, problem)) => Found::Faulty(EntryFault { index: self.index, field, problem }),
+                    None => Found::Return,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// What makes the transaction unusable, if anything does.
+    fn judge(&self) -> Option<(&'static str, Problem)> {
+        let t = &self.transaction;
+        let named = [&t.original_end_to_end_id, &t.original_instr_id, &t.original_uetr];
+        if named.iter().all(|text| text.is_empty()) {
+            return Some(("OrgnlEndToEndId", Problem::Missing));
+        }
+        self.amount_problem.map(|problem| ("RtrdIntrBkSttlmAmt", problem))
+    }
+
+    fn leaf(&mut self, field: Field) {
+        let (xml, transaction, header) = (&mut self.xml, &mut self.transaction, &mut self.header);
+        match field {
+            F::EndToEndId => xml.copy_text("OrgnlEndToEndId", 35, &mut transaction.original_end_to_end_id),
+            F::InstrId => xml.copy_text("OrgnlInstrId", 35, &mut transaction.original_instr_id),
+            F::Uetr => xml.copy_text("OrgnlUETR", 36, &mut transaction.original_uetr),
+            F::ReturnId => xml.copy_text("RtrId", 35, &mut transaction.return_id),
+            F::Amount => {
+                let amount = super::xml::parse_amount(xml.text());
+                transaction.currency.clear();
+                transaction.currency.push_str(xml.currency());
+                transaction.amount = amount.ok();
+                self.amount_problem = amount.err();
+            }
+            F::ReasonCode | F::ReasonInfo => self.reason(field),
+            F::MsgId => xml.copy_text("MsgId", 35, &mut header.message.msg_id),
+            F::Created => header.message.created = xml.parse_text("CreDtTm", parse_instant),
+            F::Orders => header.orders = xml.parse_text("NbOfTxs", |t| t.parse().ok()),
+            F::Sum => header.sum = xml.parse_text("CtrlSum", |t| t.parse().ok()),
+            F::Total => header.total = xml.parse_text("TtlRtrdIntrBkSttlmAmt", |t| t.parse().ok()),
+            F::GroupReturn => {
+                header.group_return = xml.parse_text("GrpRtr", parse_flag).unwrap_or(false);
+            }
+            F::OriginalMsgId => xml.copy_text("OrgnlMsgId", 35, &mut self.original.msg_id),
+            F::OriginalMsgName => xml.copy_text("OrgnlMsgNmId", 35, &mut self.original.msg_name),
+            F::Message | F::Header | F::Original | F::Transaction => {}
+        }
+    }
+
+    /// Keeps the first code and the first text.
+    fn reason(&mut self, field: Field) {
+        let reason =
+            if self.in_transaction { &mut self.transaction.reason } else { &mut self.original.reason };
+        match field {
+            F::ReasonCode if reason.code.is_empty() => self.xml.copy_text("Rsn", 35, &mut reason.code),
+            F::ReasonInfo if reason.info.is_empty() => self.xml.copy_text("AddtlInf", 105, &mut reason.info),
+            _ => {}
+        }
+    }
+}
+
+/// An XML boolean.
+fn parse_flag(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,206 @@
+//! Reads what banks send of money that comes back: payment returns (pacs.004) and answers to recalls (camt.029).
+
+use std::io::BufRead;
+
+use super::parse::{FOREIGN, Line, Out, Parsed, code, foreign, problem, warnings};
+use crate::domain::money::Centimes;
+use crate::domain::order::{EndToEndRef, OrderEvent};
+use crate::domain::reason::BreakKind;
+use crate::domain::recall::RecallEvent;
+use crate::iso20022::camt029::{Camt029Item, Camt029Reader, CancellationStatus, CaseAnswer};
+use crate::iso20022::pacs004::{
+    OriginalMessage, Pacs004Item, Pacs004Reader, ReturnHeader, ReturnedTransaction,
+};
+use crate::iso20022::xml_fault::XmlError;
+
+/// Returns that are named by UETR alone go on in chunks of so many.
+const UNNAMED_AT_ONCE: usize = 20_000;
+
+/// What a payment return is about, before its transactions.
+#[derive(Debug)]
+pub(super) struct ReturnedFile {
+    /// Id of the original message; empty where none is named.
+    pub original: String,
+    /// No transaction is listed: all of the file is returned.
+    pub whole: bool,
+    /// Number of transactions, if stated.
+    pub orders: Option<u64>,
+    /// What is returned in all, if stated.
+    pub total: Option<Centimes>,
+    /// Reason code.
+    pub reason: Option<Box<str>>,
+}
+
+/// What a bank answers to a recall.
+#[derive(Debug)]
+pub(super) struct RecallAnswer {
+    /// Answer of the message, from 1.
+    pub entry: u64,
+    /// Id of the case.
+    pub case_id: String,
+    /// Whether a transaction is named.
+    pub named: bool,
+    /// The order it names; `None` when the reference is not one of ours.
+    pub reference: Option<EndToEndRef>,
+    /// What it says; `None` for a code that decides nothing.
+    pub event: Option<RecallEvent>,
+    /// Reason code.
+    pub reason: Option<Box<str>>,
+}
+
+#[derive(Default)]
+struct Pacs004State {
+    header: ReturnHeader,
+    original: OriginalMessage,
+    begun: bool,
+    entry: u64,
+    sum: Centimes,
+    /// Transactions whose amount cannot be counted.
+    uncounted: bool,
+    /// With their UETR.
+    unnamed: Vec<(String, Line)>,
+}
+
+/// Reads a payment return to its end.
+pub(super) fn parse_pacs004<R: BufRead>(
+    mut reader: Pacs004Reader<R>,
+    out: &mut Out<'_>,
+) -> Result<(), XmlError> {
+    let mut state = Pacs004State::default();
+    while !out.gone() {
+        let Some(item) = reader.next()? else { break };
+        match item {
+            Pacs004Item::Header(header) => {
+                out.send(Parsed::Header(header.message.msg_id.clone()));
+                state.header = header.clone();
+            }
+            Pacs004Item::Original(original) => state.original = original.clone(),
+            Pacs004Item::Return(transaction) => {
+                state.begin(false, out);
+                state.transaction(transaction, out);
+            }
+            Pacs004Item::Faulty { fault, .. } => {
+                state.begin(false, out);
+                state.entry += 1;
+                state.uncounted = true;
+                problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string());
+            }
+        }
+    }
+    state.end(out);
+    out.send(Parsed::End { warnings: warnings(reader.warnings(), reader.warnings_dropped()) });
+    Ok(())
+}
+
+impl Pacs004State {
+    /// Tells what the message is about. One that lists transactions returns those, whatever its header says of the group.
+    fn begin(&mut self, whole: bool, out: &mut Out<'_>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            out.send(Parsed::Returns(ReturnedFile {
+                original: self.original.msg_id.clone(),
+                whole,
+                orders: self.header.orders,
+                total: self.header.total.or(self.header.sum),
+                reason: code(&self.original.reason.code),
+            }));
+        }
+    }
+
+    fn transaction(&mut self, t: &ReturnedTransaction, out: &mut Out<'_>) {
+        self.entry += 1;
+        if foreign(&t.currency) {
+            self.uncounted = true;
+            problem(out, BreakKind::FaultyEntry, self.entry, None, FOREIGN.into());
+            return;
+        }
+        match t.amount.and_then(|amount| self.sum.checked_add(amount)) {
+            Some(sum) => self.sum = sum,
+            None => self.uncounted = true,
+        }
+        let own = if t.reason.code.is_empty() { &self.original.reason.code } else { &t.reason.code };
+        let reference = EndToEndRef::parse(&t.original_end_to_end_id)
+            .or_else(|| EndToEndRef::parse(&t.original_instr_id));
+        let line = Line {
+            entry: self.entry,
+            reference,
+            event: Some(OrderEvent::Return),
+            // The account statement books the credit; this only announces it.
+            booked: false,
+            reason: code(own),
+            amount: t.amount,
+            cash: None,
+        };
+        if reference.is_some() || t.original_uetr.is_empty() {
+            out.line(line);
+            return;
+        }
+        self.unnamed.push((t.original_uetr.to_ascii_lowercase(), line));
+        if self.unnamed.len() == UNNAMED_AT_ONCE {
+            out.send(Parsed::Unnamed(std::mem::take(&mut self.unnamed)));
+        }
+    }
+
+    fn end(&mut self, out: &mut Out<'_>) {
+        if self.entry == 0 {
+            if self.header.group_return {
+                self.begin(true, out);
+            }
+            return;
+        }
+        if !self.unnamed.is_empty() {
+            out.send(Parsed::Unnamed(std::mem::take(&mut self.unnamed)));
+        }
+        let stated = self.header.orders;
+        if stated.is_some_and(|n| n != self.entry) {
+            let detail = format!("{} transactions stated, {} listed", stated.unwrap_or(0), self.entry);
+            problem(out, BreakKind::TotalsDiffer, 0, None, detail);
+        }
+        let total = self.header.total.or(self.header.sum).filter(|_| !self.uncounted);
+        if let Some(total) = total.filter(|total| *total != self.sum) {
+            let detail = format!("{total} stated, {} listed", self.sum);
+            problem(out, BreakKind::TotalsDiffer, 0, None, detail);
+        }
+    }
+}
+
+/// Reads a resolution of investigation to its end.
+pub(super) fn parse_camt029<R: BufRead>(
+    mut reader: Camt029Reader<R>,
+    out: &mut Out<'_>,
+) -> Result<(), XmlError> {
+    let mut entry = 0;
+    while !out.gone() {
+        let Some(item) = reader.next()? else { break };
+        match item {
+            Camt029Item::Header(header) => out.send(Parsed::Header(header.msg_id.clone())),
+            Camt029Item::Answer(answer) => {
+                entry += 1;
+                out.send(Parsed::Recall(recall_answer(entry, answer)));
+            }
+            Camt029Item::Faulty(fault) => {
+                entry += 1;
+                problem(out, BreakKind::FaultyEntry, entry, None, fault.to_string());
+            }
+        }
+    }
+    out.send(Parsed::End { warnings: warnings(reader.warnings(), reader.warnings_dropped()) });
+    Ok(())
+}
+
+fn recall_answer(entry: u64, answer: &CaseAnswer) -> RecallAnswer {
+    let event = match answer.status {
+        CancellationStatus::Accepted => Some(RecallEvent::Accept),
+        CancellationStatus::Refused => Some(RecallEvent::Refuse),
+        CancellationStatus::Pending => Some(RecallEvent::Pend),
+        CancellationStatus::Other(_) => None,
+    };
+    RecallAnswer {
+        entry,
+        case_id: answer.case_id.clone(),
+        named: answer.names_transaction(),
+        reference: EndToEndRef::parse(&answer.original_end_to_end_id)
+            .or_else(|| EndToEndRef::parse(&answer.original_instr_id)),
+        event,
+        reason: code(&answer.reason.code),
+    }
+}

@@ -1,0 +1,37 @@
+//! Which orders left in a batch.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::batches::Batch;
+use super::{StoreError, orders};
+
+/// Numbers of the orders that left in a batch, ascending, after `after`, at most `limit`.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn numbers_in_tx(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<i64>, StoreError> {
+    if batch.listed {
+        let sql = "select order_id from batch_member where batch_id = $1 and order_id > $2 order by order_id limit $3";
+        let of_batch = sqlx::query_scalar(sql).bind(batch.id.get());
+        return Ok(of_batch.bind(after).bind(limit).fetch_all(connection).await?);
+    }
+    let sql = format!(
+        "select o.order_id from {} o where o.order_id > $1 and o.order_id between $2 and $3 and o.provider_id = $4
+            and not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch is not null)
+          order by o.order_id limit $5",
+        orders::leaf(batch.run)
+    );
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(after)
+        .bind(batch.first.get())
+        .bind(batch.last.get())
+        .bind(batch.provider_id)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?)
+}
