@@ -219,13 +219,9 @@ impl Router {
         Ok(Self { providers, by_bank_code, by_code })
     }
 
-    /// Changes how providers of the stream lane are spoken to: for sandboxes, whose address is known late.
-    pub fn change_streams(&mut self, mut change: impl FnMut(&Code, &mut StreamTerms)) {
-        for provider in &mut self.providers {
-            if let Some(terms) = &mut provider.stream {
-                change(&provider.code, terms);
-            }
-        }
+    /// Changes terms of providers, but not the codes that they are found by: for sandboxes, whose address is known late.
+    pub fn change_terms(&mut self, change: impl FnMut(&mut Provider)) {
+        self.providers.iter_mut().for_each(change);
     }
 
     /// All providers, in the order of the configuration.

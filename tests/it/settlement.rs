@@ -22,7 +22,11 @@ use crate::harness::Bed;
 async fn day(faults: PointFaults, seed: u64) -> Option<(Bed, RunId, PathBuf, PathBuf)> {
     let bed = Bed::with(|config| {
         config.settings.stream.enabled = true;
-        config.router.change_streams(|_, terms| terms.changes_every_s = 0);
+        config.router.change_terms(|provider| {
+            if let Some(terms) = &mut provider.stream {
+                terms.changes_every_s = 0;
+            }
+        });
     })
     .await?
     .with_running_clock();
@@ -47,7 +51,11 @@ async fn day(faults: PointFaults, seed: u64) -> Option<(Bed, RunId, PathBuf, Pat
     let mut bed = bed;
     let address = points.address();
     bed.change(|config| {
-        config.router.change_streams(|code, terms| terms.url = format!("http://{address}/{code}"));
+        config.router.change_terms(|provider| {
+            if let Some(terms) = &mut provider.stream {
+                terms.url = format!("http://{address}/{}", provider.code);
+            }
+        });
     });
     let run = bed.run_to(2_500, seed, RunState::Dispatching).await;
     dispatch::dispatch(&bed.context, run).await.expect("dispatched");
