@@ -95,7 +95,12 @@ impl Bed {
     pub async fn points(&self, callback_url: Option<String>) -> anyhow::Result<Points> {
         let providers = self.context.config.router.providers().iter();
         let providers = providers.filter(|p| ["cashplus", "wallet"].contains(&p.code.as_str())).map(|p| {
-            Ok(PointProvider { provider: p.clone(), secret: secrets::read(&self.home, p.code.as_str())? })
+            let mut provider = p.clone();
+            if let Some(terms) = &mut provider.stream {
+                // As many as any stage puts into one request.
+                terms.orders_per_request = 500;
+            }
+            Ok(PointProvider { provider, secret: secrets::read(&self.home, p.code.as_str())? })
         });
         let none = Share::per_million(0);
         Ok(Points::start(PointsOptions {

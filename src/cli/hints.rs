@@ -12,6 +12,7 @@ use crate::pipeline::intake::IntakeError;
 use crate::pipeline::order::OrderError;
 use crate::pipeline::recall::RecallError;
 use crate::pipeline::reconcile::CloseError;
+use crate::pipeline::reissue::{ForwardError, ReissueError};
 use crate::pipeline::report::ReportError;
 use crate::pipeline::tokens::TokenError;
 use crate::pipeline::{Refusal, feedback::FeedbackError};
@@ -64,6 +65,26 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<OrderError>() {
         return of_order(e);
     }
+    if let Some(e) = error.downcast_ref::<ReissueError>() {
+        return match e {
+            ReissueError::Refused(e) => of_refusal(e),
+            ReissueError::UnknownProgramme(_) => Some("add its rules below config/programmes".into()),
+            ReissueError::NoSnapshot(_) => Some("import its list: sarf snapshot import DIR".into()),
+            ReissueError::Nothing { .. } => {
+                Some("see what waits, and for what: sarf report unclaimed --out FILE.csv".into())
+            }
+            ReissueError::Store(e) => of_store(e),
+        };
+    }
+    if let Some(e) = error.downcast_ref::<ForwardError>() {
+        return match e {
+            ForwardError::Refused(e) => of_refusal(e),
+            ForwardError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
+            ForwardError::NotUnpaid { order, .. } | ForwardError::NotAnOperators { order, .. } => {
+                Some(format!("see what is known of it: sarf order show {order}"))
+            }
+        };
+    }
     if let Some(e) = error.downcast_ref::<CloseError>() {
         return match e {
             CloseError::Refused(e) => of_refusal(e),
@@ -95,11 +116,13 @@ fn of_recall(error: &RecallError) -> Option<String> {
         RecallError::NotLeft { .. } => Some("keep it back instead: `sarf order hold`".into()),
         RecallError::Ended { .. } => Some("see its life with `sarf order show`".into()),
         RecallError::NoProvider(_) => Some("put the provider back into config/providers".into()),
-        RecallError::NoConnection(_) => Some("call the provider, and let its reports say what became of it".into()),
-        RecallError::Calendar(_) => Some("add the year's holidays to the calendar file".into()),
-        RecallError::Delivery(DeliveryError::Differs(_)) => {
-            Some("the bank may have it: compare it with the settings of the debtor and of the provider".into())
+        RecallError::NoConnection(_) => {
+            Some("call the provider, and let its reports say what became of it".into())
         }
+        RecallError::Calendar(_) => Some("add the year's holidays to the calendar file".into()),
+        RecallError::Delivery(DeliveryError::Differs(_)) => Some(
+            "the bank may have it: compare it with the settings of the debtor and of the provider".into(),
+        ),
         RecallError::Delivery(_) | RecallError::Call { .. } => {
             Some("give the command again: it goes on under the same names".into())
         }
@@ -158,7 +181,9 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<FeedbackError>() {
         return match e {
             FeedbackError::Store(e) => of_store(e),
-            FeedbackError::Kind(_) => Some("pain.002, camt.053, camt.054, pacs.004 and camt.029 are read".into()),
+            FeedbackError::Kind(_) => {
+                Some("pain.002, camt.053, camt.054, pacs.004 and camt.029 are read".into())
+            }
             _ => Some("nothing of the file was applied; ask the bank for it again".into()),
         };
     }

@@ -104,7 +104,7 @@ enum Command {
     /// Look at single orders, hold them, let them go, ask them back
     #[command(subcommand)]
     Order(order::Order),
-    /// Write the reports of a run: xlsx, csv, parquet
+    /// Write the reports of a run (xlsx, csv, parquet), or the list of unclaimed money
     Report(report::Report),
     /// Prove the guarantees, with figures
     Verify(verify::Verify),

@@ -1,4 +1,4 @@
-//! `sarf order show | hold | release`; `recall` and `recalls` are in a file of their own.
+//! `sarf order show | hold | release | reissue`; `recall` and `recalls` are in a file of their own.
 
 use clap::Subcommand;
 
@@ -10,7 +10,7 @@ use crate::domain::entitlement::{decode_components, explain};
 use crate::domain::ids::OrderId;
 use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
-use crate::pipeline::hold;
+use crate::pipeline::{hold, reissue};
 use crate::store::feedback::history;
 use crate::store::orders::OrderDetail;
 use crate::store::{holds, orders};
@@ -27,6 +27,8 @@ pub enum Order {
     Hold(Change),
     /// Let a held order go
     Release(Change),
+    /// Put an unpaid order forward that the policy leaves to an operator: the next reissue run takes it
+    Reissue(Change),
     Recall(Recall),
     Recalls(Recalls),
 }
@@ -49,12 +51,11 @@ impl Order {
             Self::Show { key } => return show(app, &key).await,
             Self::Hold(change) => (change, true),
             Self::Release(change) => (change, false),
+            Self::Reissue(change) => return put_forward(app, &change).await,
             Self::Recall(recall) => return recall.run(app).await,
             Self::Recalls(recalls) => return recalls.run(app).await,
         };
-        let order = order_of(&change.key).ok_or_else(|| {
-            anyhow::anyhow!("`{}` is neither an order number nor an end-to-end id", change.key)
-        })?;
+        let order = named(&change.key)?;
         let done = hold::set(&app.context, order, held, &change.actor.name, &change.why).await?;
         let what = if held { "held" } else { "let go" };
         let when = if done.is_now() { "" } else { " before; nothing changed" };
@@ -62,6 +63,43 @@ impl Order {
         app.output
             .json(&serde_json::json!({ "order": order.get(), "held": held, "done_now": done.is_now() }))?;
         Ok(Exit::Done)
+    }
+}
+
+async fn put_forward(app: &App, change: &Change) -> anyhow::Result<Exit> {
+    let order = named(&change.key)?;
+    let done = reissue::put_forward(&app.context, order, &change.actor.name, &change.why).await?;
+    let when = if done.is_now() { "" } else { " before; nothing changed" };
+    app.output.line(&format!("order {}: put forward for the next reissue run{when}", order.get()));
+    app.output.json(&serde_json::json!({ "order": order.get(), "done_now": done.is_now() }))?;
+    Ok(Exit::Done)
+}
+
+fn named(key: &str) -> anyhow::Result<OrderId> {
+    order_of(key).ok_or_else(|| anyhow::anyhow!("`{key}` is neither an order number nor an end-to-end id"))
+}
+
+/// Prints what the policy says of an order, and its links.
+fn print_standing(app: &App, order: i64, standing: &reissue::Standing) {
+    let out = &app.output;
+    if let Some(policy) = standing.policy {
+        let reason = standing.reason.as_deref().unwrap_or("no reason");
+        let waits = policy.waits.map_or_else(String::new, |w| format!(", waits for {w}"));
+        out.line(&format!("{reason}: {}{waits}; at most {} attempts", policy.decision, policy.attempts_max));
+    }
+    if let (Some(by), Some(why)) = (&standing.put_forward_by, &standing.put_forward_why) {
+        out.line(&format!("put forward by {by}: {why}"));
+    }
+    for link in &standing.links {
+        let cancelled = if link.live { "" } else { ", whose run was cancelled" };
+        if link.order == order {
+            out.line(&format!(
+                "pays order {} of run {} again ({}){cancelled}",
+                link.of_order, link.of_run, link.decision
+            ));
+        } else {
+            out.line(&format!("paid again as order {} of run {} ({})", link.order, link.run, link.decision));
+        }
     }
 }
 
@@ -92,8 +130,10 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             .router
             .by_code(&order.provider)
             .map_or(Centimes::ZERO, |(_, p)| p.fee(order.amount));
+        let standing =
+            reissue::standing(&app.context, OrderId::new(order.order_id), order.attempt as u16).await?;
         if app.output.is_json() {
-            app.output.json(&serde_json::json!({ "order": order, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee }))?;
+            app.output.json(&serde_json::json!({ "order": order, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee, "reissue": standing }))?;
             continue;
         }
         let out = &app.output;
@@ -116,6 +156,7 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             let reason = step.reason.as_ref().map_or_else(String::new, |r| format!(" for {r}"));
             out.line(&format!("{} {}{reason} · {}", format::moment(step.at), step.state, step.source));
         }
+        print_standing(app, order.order_id, &standing);
         for hold in &held {
             let let_go = hold.released_by.as_ref().map_or_else(String::new, |by| {
                 format!(", let go by {by}: {}", hold.released_why.as_deref().unwrap_or(""))

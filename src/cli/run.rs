@@ -6,9 +6,10 @@ use super::app::App;
 use super::ui::{Align, Exit, format};
 use crate::domain::household::listed;
 use crate::domain::ids::{RunId, SnapshotId};
+use crate::domain::period::Period;
 use crate::domain::run::RunKind;
-use crate::pipeline::{approve, fund, order, reconcile};
-use crate::store::{batches, holds, runs};
+use crate::pipeline::{approve, fund, order, reconcile, reissue};
+use crate::store::{batches, holds, reissues, runs};
 
 listed! {
     /// Actions of a run that say only whether they were done now or before.
@@ -31,14 +32,20 @@ pub struct Actor {
 /// Runs.
 #[derive(Subcommand)]
 pub enum Run {
-    /// Make the run of a snapshot: amounts, orders, holds, comparison
+    /// Make the run of a snapshot (amounts, orders, holds, comparison), or of what may be paid again
     Create {
         /// Number of the snapshot
-        #[arg(long)]
-        snapshot: SnapshotId,
-        /// regular, off-cycle, correction or reissue
-        #[arg(long, default_value = "regular", value_parser = parse_kind)]
+        #[arg(long, required_unless_present = "programme")]
+        snapshot: Option<SnapshotId>,
+        /// regular, off-cycle or reissue
+        #[arg(long, default_value = "regular", value_parser = parse_kind, requires_if("reissue", "programme"))]
         kind: RunKind,
+        /// Programme whose unpaid orders a reissue gathers
+        #[arg(long, value_name = "CODE")]
+        programme: Option<String>,
+        /// Month whose budget a reissue is charged to; this one unless given
+        #[arg(long, requires = "programme")]
+        period: Option<Period>,
         #[command(flatten)]
         actor: Actor,
     },
@@ -112,8 +119,8 @@ pub struct Reconcile {
 
 fn parse_kind(text: &str) -> Result<RunKind, String> {
     match RunKind::parse(text) {
-        Some(RunKind::Regular | RunKind::OffCycle) => Ok(RunKind::parse(text).expect("just parsed")),
-        Some(_) => Err("corrections and reissues are not made from a snapshot alone".into()),
+        Some(kind @ (RunKind::Regular | RunKind::OffCycle | RunKind::Reissue)) => Ok(kind),
+        Some(RunKind::Correction) => Err("corrections are not made from a snapshot alone".into()),
         None => Err("one of regular, off-cycle".into()),
     }
 }
@@ -122,7 +129,19 @@ impl Run {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
         let context = &app.context;
         match self {
-            Self::Create { snapshot, kind, actor } => create(app, snapshot, kind, &actor.name).await,
+            Self::Create {
+                snapshot: None,
+                programme: Some(programme),
+                period,
+                kind: RunKind::Reissue,
+                actor,
+            } => reissue_run(app, &programme, period, &actor.name).await,
+            Self::Create { snapshot: Some(snapshot), programme: None, kind, actor, .. } => {
+                create(app, snapshot, kind, &actor.name).await
+            }
+            Self::Create { .. } => {
+                anyhow::bail!("a reissue is made of a programme, any other run of a snapshot")
+            }
             Self::List => list(app).await,
             Self::Show { id } => show(app, id).await,
             Self::Check { id, acknowledge, operator } => check(app, id, acknowledge.zip(operator)).await,
@@ -178,6 +197,51 @@ async fn create(app: &App, snapshot: SnapshotId, kind: RunKind, by: &str) -> any
     show(app, id).await
 }
 
+async fn reissue_run(app: &App, programme: &str, period: Option<Period>, by: &str) -> anyhow::Result<Exit> {
+    let applied = reissue::create(&app.context, programme, period, by).await?;
+    let now = applied.is_now();
+    let made = applied.into_inner();
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "run": made.run, "made_now": now, "left": made.left }))?;
+        return Ok(Exit::Done);
+    }
+    if !now {
+        app.output.note(&format!("run {} was made before; nothing more may be paid again now", made.run));
+    }
+    let columns = [
+        ("not paid again", Align::Left),
+        ("reason", Align::Left),
+        ("waits for", Align::Left),
+        ("orders", Align::Right),
+        ("MAD", Align::Right),
+    ];
+    let row = |l: &reissue::Left| {
+        let count = format::count(l.orders);
+        vec![l.decision.to_string(), l.reason.clone(), l.waits.to_string(), count, format::amount(l.amount)]
+    };
+    if !made.left.is_empty() {
+        app.output.table(&columns, &made.left.iter().map(row).collect::<Vec<_>>());
+    }
+    show(app, made.run).await
+}
+
+/// What a reissue run pays again, by decision and earlier run.
+fn print_parts(app: &App, parts: &[reissues::Part]) {
+    let columns = [
+        ("reissued from", Align::Left),
+        ("decision", Align::Left),
+        ("orders", Align::Right),
+        ("MAD", Align::Right),
+    ];
+    let row = |p: &reissues::Part| {
+        let count = format::count(p.orders as u64);
+        vec![format!("run {}", p.of_run), p.decision.clone(), count, format::amount(p.amount)]
+    };
+    if !parts.is_empty() {
+        app.output.table(&columns, &parts.iter().map(row).collect::<Vec<_>>());
+    }
+}
+
 async fn list(app: &App) -> anyhow::Result<Exit> {
     let runs = runs::list(&app.context.store).await?;
     if app.output.is_json() {
@@ -218,10 +282,11 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let totals = runs::totals_in_tx(&mut tx, id).await?;
     let reasons = holds::by_reason_in_tx(&mut tx, id).await?;
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
+    let parts = reissues::parts_in_tx(&mut tx, id).await?;
     tx.rollback().await?;
     if app.output.is_json() {
         app.output.json(
-            &serde_json::json!({ "run": run, "totals": totals, "holds": reasons, "batches": batches }),
+            &serde_json::json!({ "run": run, "totals": totals, "holds": reasons, "batches": batches, "reissued": parts }),
         )?;
         return Ok(Exit::Done);
     }
@@ -264,6 +329,7 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
             .collect();
         out.table(&[("held for", Align::Left), ("orders", Align::Right), ("MAD", Align::Right)], &rows);
     }
+    print_parts(app, &parts);
     let waves = batches.iter().map(|b| b.wave).max().unwrap_or(0);
     let sent = batches.iter().filter(|b| b.file_sha256.is_some()).count();
     out.line(&format!("{} batches in {waves} waves, {sent} of them sent", batches.len()));

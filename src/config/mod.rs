@@ -1,4 +1,5 @@
-//! Configuration: `sarf.toml`, `programmes/*.toml`, `providers/*.toml` and the calendar, read once at start.
+//! Configuration: `sarf.toml`, `reasons.toml`, `programmes/*.toml`, `providers/*.toml` and the calendar, read once at
+//! start.
 //! Unknown keys are refused; an error names the file.
 
 mod settings;
@@ -10,12 +11,15 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::batch::Lane;
 use crate::domain::calendar::{Calendar, CalendarError};
+use crate::domain::household::Means;
 use crate::domain::ids::Code;
+use crate::domain::policy::Policy;
 use crate::domain::programme::{Programme, ProgrammeError};
 use crate::domain::provider::{Provider, RouteTableError, Router};
 
 pub use settings::{
-    Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Registry, Service, Settings, Stream,
+    Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Registry, Reissue, Service,
+    Settings, Stream,
 };
 
 /// Everything that is configured.
@@ -27,6 +31,8 @@ pub struct Config {
     pub programmes: BTreeMap<Code, ConfiguredProgramme>,
     /// Providers and the routing to them.
     pub router: Router,
+    /// What is done about orders that ended unpaid.
+    pub reasons: Policy,
     /// Business days.
     pub calendar: Calendar,
 }
@@ -78,6 +84,9 @@ pub enum ConfigError {
     /// Two files define one programme.
     #[error("programme `{0}` is defined twice")]
     ProgrammeTwice(Code),
+    /// The provider that pays in cash what cannot be paid otherwise.
+    #[error("`cash_provider` of [reissue]: no provider `{0}` that pays in cash")]
+    CashProvider(Code),
     /// The providers do not hold together.
     #[error("providers")]
     Providers(#[from] RouteTableError),
@@ -115,7 +124,14 @@ impl Config {
         let calendar_path = folder.join(&settings.calendar.file);
         let calendar = Calendar::from_toml(&read(&calendar_path)?)
             .map_err(|source| ConfigError::Calendar { path: calendar_path, source: Box::new(source) })?;
-        Ok(Self { settings, programmes, router: Router::new(providers)?, calendar })
+        let router = Router::new(providers)?;
+        if let Some(code) = &settings.reissue.cash_provider
+            && !router.by_code(code.as_str()).is_some_and(|(_, p)| p.means.contains(&Means::Cash))
+        {
+            return Err(ConfigError::CashProvider(code.clone()));
+        }
+        let reasons = parse(&folder.join("reasons.toml"))?;
+        Ok(Self { settings, programmes, router, reasons, calendar })
     }
 
     /// How a provider's orders leave.

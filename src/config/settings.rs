@@ -6,6 +6,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 
+use crate::domain::ids::Code;
+
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,8 @@ pub struct Settings {
     pub feedback: Feedback,
     /// How payments are asked back.
     pub recalls: Recalls,
+    /// How orders are paid again.
+    pub reissue: Reissue,
     /// How the stream lane works.
     pub stream: Stream,
     /// How the HTTP service takes calls.
@@ -125,6 +129,16 @@ pub struct Feedback {
 pub struct Recalls {
     /// Business days that a provider has for its answer, and for the money it promises.
     pub answer_business_days: u8,
+}
+
+/// How orders that ended unpaid are paid again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reissue {
+    /// Where a payee whose account cannot be paid draws cash; without, an operator must find a way.
+    pub cash_provider: Option<Code>,
+    /// A claim lapses so many years after the first day of its budget year.
+    pub prescription_years: u8,
 }
 
 /// How the stream lane works.

@@ -36,6 +36,8 @@ listed! {
         Returned = "returned",
         /// Orders not collected in time.
         Expired = "expired",
+        /// Orders that ended unpaid and whose claims are ordered again, in another run.
+        Reissued = "reissued",
         /// Money that left the debtor account, net of returns (per run and provider).
         PaidOut = "paid_out",
         /// The debtor account at a provider, as its statements book it.
@@ -58,6 +60,7 @@ impl AccountKind {
             OrderState::Rejected => Self::Rejected,
             OrderState::Returned => Self::Returned,
             OrderState::Expired => Self::Expired,
+            OrderState::Reissued => Self::Reissued,
         }
     }
 }

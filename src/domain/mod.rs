@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod money;
 pub mod order;
 pub mod period;
+pub mod policy;
 pub mod programme;
 pub mod provider;
 pub mod reason;

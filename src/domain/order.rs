@@ -1,7 +1,7 @@
 //! A payment order's life, its key and the names it goes by outside.
 //!
 //! The state of an order that has left the house is a *rank* that only rises, whatever order messages arrive in:
-//! sent < unknown < accepted < available < settled, collected < rejected < expired < returned. Two messages that cannot both be true (settled by one,
+//! sent < unknown < accepted < available < settled, collected < rejected < expired < returned < reissued. Two messages that cannot both be true (settled by one,
 //! rejected by the other) are told apart by [`OrderState::after`] and become a break.
 
 use sha2::{Digest, Sha256};
@@ -39,6 +39,8 @@ listed! {
         Expired = "expired",
         /// Paid and sent back.
         Returned = "returned",
+        /// Ended unpaid, and its claim is ordered again: what is said of it from now on may mean that it is paid twice.
+        Reissued = "reissued",
     }
 }
 
@@ -84,7 +86,15 @@ impl OrderState {
 
     /// True once nothing but a contradiction or a return can follow.
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Settled | Self::Collected | Self::Rejected | Self::Expired | Self::Returned)
+        matches!(
+            self,
+            Self::Settled
+                | Self::Collected
+                | Self::Rejected
+                | Self::Expired
+                | Self::Returned
+                | Self::Reissued
+        )
     }
 
     /// What an event does to an order in this state.
@@ -112,6 +122,9 @@ impl OrderState {
             (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Expire) => {
                 Moves(Self::Expired)
             }
+            // The claim is ordered again: whatever may mean that this order is paid as well is a person's to look at.
+            (Self::Reissued, E::Accept | E::Offer | E::Settle | E::Collect) => Conflict,
+            (Self::Reissued, E::Reject | E::Expire | E::Return) => Already,
             (Self::Expired, E::Return | E::Settle | E::Collect) => Conflict,
             (Self::Returned, _) | (Self::Expired, _) => Already,
             // A bank may book the gross debit and send the rejected part back: the money did move.
@@ -299,6 +312,7 @@ mod tests {
             (S::Rejected, "= = ! ! ! ! = = returned"),
             (S::Expired, "= = = = ! ! = = !"),
             (S::Returned, "= = = = = = = = ="),
+            (S::Reissued, "= = ! ! ! ! = = ="),
         ];
         assert_eq!(rows.map(|(state, _)| state), *S::ALL);
         for (state, row) in rows {

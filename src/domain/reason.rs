@@ -32,6 +32,8 @@ listed! {
         AccountChanged = "account_changed",
         /// The registry asked to hold it.
         RegistryHold = "registry_hold",
+        /// Word came that an earlier order of the same claim is paid.
+        EarlierOrderPaid = "earlier_order_paid",
         /// A person held it.
         Manual = "manual",
     }

@@ -13,7 +13,7 @@ use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run};
-use crate::store::{StoreError, holds, snapshots};
+use crate::store::{StoreError, holds, reissues, snapshots};
 
 /// Why a submission or an approval is refused.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,12 @@ pub async fn content_in_tx(
     }
     for (reason, count, amount) in holds::by_reason_in_tx(connection, run.id).await? {
         content.insert(format!("held for {reason}"), json!(format!("{count} orders, {amount} MAD")));
+    }
+    for part in reissues::parts_in_tx(connection, run.id).await? {
+        content.insert(
+            format!("reissued from run {}, {}", part.of_run, part.decision),
+            json!(format!("{} orders, {} MAD", part.orders, part.amount)),
+        );
     }
     Ok(Value::Object(content))
 }

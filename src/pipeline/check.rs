@@ -52,7 +52,7 @@ fn check_line(limits: &Checks, line: &ComparisonLine) -> Vec<Check> {
 }
 
 /// A share of nothing is a breach as soon as there is something.
-fn share(code: &str, scope: &str, part: i64, whole: i64, max: Decimal) -> Check {
+pub(super) fn share(code: &str, scope: &str, part: i64, whole: i64, max: Decimal) -> Check {
     let (value, breached) = if whole == 0 {
         (if part == 0 { "0".to_owned() } else { format!("{part} of none before") }, part != 0)
     } else {

@@ -1,18 +1,19 @@
 //! Funding, release and cancellation: the accountant's side.
 //!
 //! Funding reserves a run's amount in the programme's envelope for the budget year. The whole amount of the orders is
-//! reserved, held ones included, so that releasing a hold never finds the envelope empty.
+//! reserved, held ones included, so that releasing a hold never finds the envelope empty. A reissue is reserved anew in the
+//! year of its budget month, and what the earlier runs reserved for the same claims goes back in the same transaction.
 
 use sqlx::PgConnection;
 
 use super::approve::{ApproveError, record, still_as_submitted};
-use super::{Applied, Context, Refusal, locked_run, next_state, person};
+use super::{Applied, Context, Refusal, locked_run, next_state, person, reissue};
 use crate::domain::batch::Lane;
 use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
-use crate::domain::run::{RunEvent, RunState};
+use crate::domain::run::{RunEvent, RunKind, RunState};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run, TotalMove};
@@ -104,6 +105,9 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
         .bind(i32::from(run.programme_id) * 4096 + year)
         .execute(&mut *tx)
         .await?;
+    if run.kind == RunKind::Reissue {
+        reissue::release_reservations_in_tx(&mut tx, &run, now).await?;
+    }
     let reserved = ledger::balance_in_tx(&mut tx, envelope_key).await?;
     let left = envelope + reserved;
     if run.ordered > left {
@@ -127,7 +131,8 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     Ok(Applied::Now(run.ordered))
 }
 
-const fn reserved_key(run: &Run) -> AccountKey {
+/// The account of what is reserved for a run.
+pub(super) const fn reserved_key(run: &Run) -> AccountKey {
     AccountKey {
         programme: run.programme_id,
         year: Some(run.period.year()),
@@ -240,6 +245,7 @@ pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()
     let operator = crate::store::operators::find_in_tx(&mut tx, by)
         .await?
         .ok_or_else(|| Refusal::NoOperator(by.to_owned()))?;
+    reissue::lock_earlier_in_tx(&mut tx, id).await?;
     let run = locked_run(&mut tx, id).await?;
     if run.state == RunState::Cancelled {
         return Ok(Applied::Already(()));
@@ -270,6 +276,9 @@ pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()
     if run.state == RunState::Funded {
         let envelope = AccountKey { run: None, kind: AccountKind::Envelope, ..reserved_key(&run) };
         transfers.push(Transfer { debit: envelope, credit: reserved_key(&run), amount: run.ordered });
+    }
+    if run.kind == RunKind::Reissue {
+        reissue::give_back_in_tx(&mut tx, &run, now).await?;
     }
     runs::move_totals_in_tx(&mut tx, id, &moves).await?;
     ledger::post_in_tx(

@@ -62,17 +62,7 @@ pub async fn set(
     if matches!(run.state, RunState::Closed | RunState::Cancelled) {
         return Err(Refusal::WrongState { run: run.id, state: run.state }.into());
     }
-    let (provider, in_file): (i16, bool) = sqlx::query_as(
-        "select o.provider_id, exists (select from batch b where b.run_id = $2 and b.state <> 'planned' and not b.listed
-                and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                and not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch = b.id))
-             or exists (select from batch_member m where m.order_id = o.order_id)
-           from payment_order o where o.order_id = $1",
-    )
-    .bind(order.get())
-    .bind(run.id.get())
-    .fetch_one(&mut *tx)
-    .await?;
+    let Placed { provider, in_file, .. } = placed_in_tx(&mut tx, order).await?;
     let was_held = holds::is_held_in_tx(&mut tx, order).await?;
     if held && in_file {
         return Err(HoldError::TooLate { order: order.get(), state: detail.state });
@@ -100,7 +90,38 @@ pub async fn set(
     Ok(Applied::Now(()))
 }
 
-async fn move_one(
+/// Where an order lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    /// Provider number.
+    pub provider: i16,
+    /// Amount.
+    pub amount: Centimes,
+    /// Its batch is released: it can no longer be kept back.
+    pub in_file: bool,
+}
+
+/// Where an order lies, within the transaction that locked its run.
+pub(super) async fn placed_in_tx(
+    tx: &mut sqlx::PgConnection,
+    order: OrderId,
+) -> Result<Placed, crate::store::StoreError> {
+    let (provider, amount, in_file): (i16, i64, bool) = sqlx::query_as(
+        "select o.provider_id, o.amount, exists (select from batch b where b.run_id = $2 and b.state <> 'planned' and not b.listed
+                and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
+                and not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch = b.id))
+             or exists (select from batch_member m where m.order_id = o.order_id)
+           from payment_order o where o.order_id = $1",
+    )
+    .bind(order.get())
+    .bind(order.run().get())
+    .fetch_one(tx)
+    .await?;
+    Ok(Placed { provider, amount: Centimes::new(amount), in_file })
+}
+
+/// Moves one order between planned and held.
+pub(super) async fn move_one(
     tx: &mut sqlx::PgConnection,
     run: &runs::Run,
     provider: i16,

@@ -12,6 +12,7 @@ pub mod intake;
 pub mod order;
 pub mod recall;
 pub mod reconcile;
+pub mod reissue;
 pub mod report;
 pub mod standing;
 pub mod stream;

@@ -151,11 +151,13 @@ pub enum Step {
     Returned = 11,
     /// Returned, by an account statement.
     ReturnedBooked = 12,
+    /// Ordered again, in a reissue run. The one step that is taken back: when that run is cancelled.
+    Reissued = 13,
 }
 
 impl Step {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Sent,
         Self::Unknown,
         Self::Accepted,
@@ -168,6 +170,7 @@ impl Step {
         Self::Expired,
         Self::Returned,
         Self::ReturnedBooked,
+        Self::Reissued,
     ];
 
     /// The state that it takes an order to.
@@ -182,6 +185,7 @@ impl Step {
             Self::Rejected => OrderState::Rejected,
             Self::Expired => OrderState::Expired,
             Self::Returned | Self::ReturnedBooked => OrderState::Returned,
+            Self::Reissued => OrderState::Reissued,
         }
     }
 }
@@ -200,6 +204,12 @@ impl Steps {
     #[must_use]
     pub const fn with(self, step: Step) -> Self {
         Self(self.0 | 1 << step as i16)
+    }
+
+    /// Without the step that is the engine's own: what the provider said.
+    #[must_use]
+    pub const fn said(self) -> Self {
+        Self(self.0 & !(1 << Step::Reissued as i16))
     }
 
     /// True before the first.
@@ -256,6 +266,8 @@ pub struct OrderFacts {
     pub missed: bool,
     /// The listed batch it left in.
     pub listed_in: Option<BatchId>,
+    /// The order that pays its claim again.
+    pub reissued_as: Option<OrderId>,
 }
 
 /// Plans of the look-ups below must not depend on statistics of tables that fill as the message is read.
@@ -329,6 +341,18 @@ pub async fn facts_in_tx(
             }
         }
     }
+    if facts.iter().any(|f| f.steps.has(Step::Reissued)) {
+        let links: Vec<(i64, i64)> =
+            sqlx::query_as("select of_order, order_id from order_reissue where live and of_order = any($1)")
+                .bind(ids)
+                .fetch_all(connection)
+                .await?;
+        for (of, order) in links {
+            if let Ok(at) = facts.binary_search_by_key(&of, |f| f.order.get()) {
+                facts[at].reissued_as = Some(OrderId::new(order));
+            }
+        }
+    }
     Ok(facts)
 }
 
@@ -351,6 +375,7 @@ fn read_facts(order: i64, row: &mut CopyRow) -> Result<OrderFacts, StoreError> {
         steps: Steps::default(),
         missed: false,
         listed_in: None,
+        reissued_as: None,
     })
 }
 

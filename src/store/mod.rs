@@ -26,6 +26,7 @@ pub mod pgcopy;
 pub mod proofs;
 pub mod recalls;
 pub mod reference;
+pub mod reissues;
 pub mod reports;
 pub mod runs;
 pub mod settlements;
@@ -34,6 +35,7 @@ pub mod snapshots;
 pub mod standing;
 pub mod standing_approvals;
 pub mod tokens;
+pub mod unpaid;
 pub mod uploads;
 pub mod worklists;
 

@@ -206,6 +206,7 @@ pub struct OrderDetail {
 pub const STATE_SQL: &str = "case
     when h.order_id is not null then 'held'
     when r.state = 'cancelled' then 'cancelled'
+    when x.step >= 13 then 'reissued'
     when x.step >= 11 then 'returned'
     when x.step = 10 then 'expired'
     when x.step = 9 or b.state = 'rejected' then 'rejected'

@@ -158,7 +158,8 @@ pub async fn list(store: &Store) -> Result<Vec<Run>, StoreError> {
     sqlx::query(AssertSqlSafe(sql)).fetch_all(store.pool()).await?.iter().map(read).collect()
 }
 
-/// Runs of a programme and period that are not cancelled, and with `other_programmes` those of other programmes.
+/// Runs of programmes and a period that are not cancelled, reissues apart: what they pay again are claims of runs that
+/// are among these in their own period.
 ///
 /// # Errors
 /// When the database is gone.
@@ -170,7 +171,8 @@ pub async fn live_of_period_in_tx(
 ) -> Result<Vec<Run>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from run r join programme p on p.id = r.programme_id
-          where p.code = any($1) and r.period = $2 and r.state <> 'cancelled' and r.id <> $3 order by r.id"
+          where p.code = any($1) and r.period = $2 and r.state <> 'cancelled' and r.kind <> 'reissue' and r.id <> $3
+          order by r.id"
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(programmes)

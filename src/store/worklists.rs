@@ -165,7 +165,7 @@ pub async fn listed_orders(
     use sqlx::Row as _;
     let sql = format!(
         "select o.order_id, o.household_id, o.period, u.code, o.attempt, o.amount, o.payee, h.means, h.payee
-           from {} o join purpose u on u.id = o.purpose_id join {} h on h.household_id = o.household_id
+           from {} o join purpose u on u.id = o.purpose_id left join {} h on h.household_id = o.household_id
           where o.order_id = any($1) order by o.order_id",
         orders::leaf(run.id),
         households::leaf(run.snapshot)
@@ -175,11 +175,14 @@ pub async fn listed_orders(
         .map(|row| {
             let household: String = row.try_get(1)?;
             let purpose: String = row.try_get(3)?;
-            let means: i16 = row.try_get(7)?;
+            let means: Option<i16> = row.try_get(7)?;
             let mut payee = OrderPayee { name: String::new(), account: String::new(), phone: None };
             personal::decode_order_payee(row.try_get(6)?, &mut payee)?;
             // The relation lies in another column, and no list tells it.
-            let registered = personal::decode_payee(row.try_get(8)?, Relation::ALL[0], false)?;
+            let registered: Option<Vec<u8>> = row.try_get(8)?;
+            let registered = registered
+                .map(|bytes| personal::decode_payee(&bytes, Relation::ALL[0], false))
+                .transpose()?;
             Ok(ListedOrder {
                 id: OrderId::new(row.try_get(0)?),
                 household: HouseholdId::parse(household.as_bytes())
@@ -188,15 +191,31 @@ pub async fn listed_orders(
                 purpose: Code::parse(&purpose).map_err(|_| StoreError::Corrupt("purpose"))?,
                 attempt: row.try_get::<i16, _>(4)? as u16,
                 amount: Centimes::new(row.try_get(5)?),
-                means: u8::try_from(means)
-                    .ok()
-                    .and_then(Means::from_number)
-                    .ok_or(StoreError::Corrupt("means"))?,
+                means: means_of(means, &payee)?,
                 payee,
-                cin: registered.cin,
+                cin: registered.and_then(|payee| payee.cin),
             })
         })
         .collect()
+}
+
+/// How an order is paid: as the household chose, unless the order itself pays a phone where that names an account, as when
+/// it is paid again by another lane.
+fn means_of(chosen: Option<i16>, payee: &OrderPayee) -> Result<Means, StoreError> {
+    let chosen = match chosen {
+        Some(number) => {
+            let known = u8::try_from(number).ok().and_then(Means::from_number);
+            Some(known.ok_or(StoreError::Corrupt("means"))?)
+        }
+        None => None,
+    };
+    Ok(match (chosen, payee.phone) {
+        (Some(means @ (Means::Wallet | Means::Cash)), Some(_)) => means,
+        (_, Some(_)) => Means::Cash,
+        (Some(means @ (Means::BankAccount | Means::PaymentAccount)), None) => means,
+        (Some(means), None) if payee.account.is_empty() => means,
+        (_, None) => Means::PaymentAccount,
+    })
 }
 
 /// A list without its orders.

@@ -18,6 +18,7 @@ mod month;
 mod nats;
 mod outbox;
 mod recall;
+mod reissue;
 mod returns;
 mod settlement;
 mod stream_record;

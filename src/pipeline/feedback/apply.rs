@@ -79,6 +79,8 @@ pub(super) struct Applier<'a> {
     pub(super) moved: Vec<(OrderId, i16, OrderState)>,
     /// What a settlement file lists, by batch: orders and their sum.
     pub(super) shares: BTreeMap<(RunId, BatchId), (i64, i64)>,
+    /// Orders that pay a claim again whose earlier order is said to be paid: they are kept back, where they can be.
+    pub(super) contradicted: Vec<OrderId>,
     /// What others are told of, where anybody is.
     pub(super) told: Vec<NewOutbox>,
     /// Whether the message goes into the audit chain: files do, the stream's many small reports do not.
@@ -111,6 +113,7 @@ impl<'a> Applier<'a> {
             warnings: Vec::new(),
             moved: Vec::new(),
             shares: BTreeMap::new(),
+            contradicted: Vec::new(),
             told: Vec::new(),
             audited: true,
         }

@@ -9,6 +9,7 @@ use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
 use crate::domain::order::{Effect, OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
+use crate::pipeline::reissue;
 use crate::store::StoreError;
 use crate::store::batches::{Batch, BatchFigures};
 use crate::store::feedback::{self, OrderFacts, Step};
@@ -43,6 +44,9 @@ impl Applier<'_> {
         }
         let run_target = format!("outcome ({})", feedback::OUTCOME_COLUMNS);
         self.outcomes.send_in_tx(&mut self.tx, &run_target, "").await?;
+        for order in std::mem::take(&mut self.contradicted) {
+            reissue::keep_back_in_tx(&mut self.tx, order, self.now).await?;
+        }
         Ok(())
     }
 
@@ -132,11 +136,16 @@ impl Applier<'_> {
         let state = current(batch, facts);
         let step = step_of(event, line.booked);
         // Callbacks come in any order: what is said of an order on its way is overtaken by how it ended.
-        if stream && state.is_final() && matches!(event, OrderEvent::Accept | OrderEvent::Offer) {
+        let overtaken = match event {
+            OrderEvent::Accept => state.is_final(),
+            OrderEvent::Offer => state.is_final() && state != OrderState::Reissued,
+            _ => false,
+        };
+        if stream && overtaken {
             self.counts.already += 1;
             return;
         }
-        let effect = state.after(event);
+        let effect = effect_on(batch, facts, event, step);
         // The account statement (or settlement file) may confirm what a status or notification said before.
         let confirms = effect == Effect::Already
             && line.booked
@@ -146,13 +155,20 @@ impl Applier<'_> {
         match effect {
             Effect::Conflict => {
                 self.suspend(line.cash);
-                self.open_break(
-                    BreakKind::StatusConflict,
-                    line.entry,
-                    about,
-                    line.amount,
-                    format!("{event:?} of an order that is {state}"),
-                );
+                let detail = match facts.reissued_as {
+                    Some(next) => {
+                        if event != OrderEvent::Return {
+                            self.contradicted.push(next);
+                        }
+                        format!(
+                            "{event:?} of an order that was reissued as order {} of run {}",
+                            next.get(),
+                            next.run()
+                        )
+                    }
+                    None => format!("{event:?} of an order that is {state}"),
+                };
+                self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
             }
             // The whole file was rejected before; this tells the order's own reason.
             Effect::Already
@@ -191,7 +207,7 @@ impl Applier<'_> {
                 _ => self.counts.already += 1,
             },
             Effect::Already | Effect::Moves(_) => {
-                let before = facts.steps.state();
+                let before = facts.steps.said().state();
                 facts.steps = facts.steps.with(step);
                 enter(&mut batch.figures, before, facts);
                 if let Some(cash) = line.cash {
@@ -250,6 +266,21 @@ pub(super) fn current(batch: &Batch, facts: &OrderFacts) -> OrderState {
     facts.steps.state().map_or(of_batch, |own| own.max(of_batch))
 }
 
+/// What an event does to an order. A return of a reissued one is judged by where it stood before, since the books may
+/// follow the advice; and what its provider said before, it may say again.
+fn effect_on(batch: &Batch, facts: &OrderFacts, event: OrderEvent, step: Step) -> Effect {
+    let state = current(batch, facts);
+    if state != OrderState::Reissued {
+        return state.after(event);
+    }
+    let before = current(batch, &OrderFacts { steps: facts.steps.said(), ..*facts });
+    match state.after(event) {
+        Effect::Conflict if facts.steps.has(step) => Effect::Already,
+        _ if event == OrderEvent::Return && before.after(event) == Effect::Conflict => Effect::Conflict,
+        effect => effect,
+    }
+}
+
 pub(super) const fn step_of(event: OrderEvent, booked: bool) -> Step {
     match (event, booked) {
         (OrderEvent::Send, _) => Step::Sent,
@@ -306,8 +337,8 @@ fn explain_rejection(figures: &mut BatchFigures, before: Option<OrderState>, amo
 /// Keeps the batch's figures as an order goes from its own state `before` to that of its steps.
 pub(super) fn enter(figures: &mut BatchFigures, before: Option<OrderState>, facts: &OrderFacts) {
     let amount = facts.amount.get();
-    let now = facts.steps.state();
-    if before.is_none() {
+    let now = facts.steps.said().state();
+    if before.is_none() && !facts.steps.has(Step::Reissued) {
         figures.outcomes += 1;
         figures.outcomes_amount += amount;
     }

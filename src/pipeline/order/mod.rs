@@ -16,8 +16,8 @@
 mod compare;
 mod compute;
 mod judge;
-mod merge;
-mod slices;
+pub(super) mod merge;
+pub(super) mod slices;
 
 use std::collections::{BTreeMap, HashMap};
 

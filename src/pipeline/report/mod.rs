@@ -18,6 +18,7 @@ mod figures;
 mod files;
 mod pass;
 mod sheets;
+pub mod unclaimed;
 mod workbook;
 
 use std::path::{Path, PathBuf};

@@ -205,7 +205,7 @@ fn write_line(
 }
 
 /// Appends a text so that CSV readers read it back and spreadsheets take it for no formula.
-fn push_text(text: &str, line: &mut Vec<u8>) {
+pub(super) fn push_text(text: &str, line: &mut Vec<u8>) {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let quoted = text.contains([',', '"', '\n', '\r']);
     if quoted {

@@ -137,6 +137,7 @@ const fn french(state: OrderState) -> &'static str {
         OrderState::Rejected => "rejeté",
         OrderState::Returned => "retourné",
         OrderState::Expired => "expiré",
+        OrderState::Reissued => "réémis",
     }
 }
 

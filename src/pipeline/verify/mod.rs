@@ -1,6 +1,7 @@
 //! Proves the guarantees from the rows, with figures. Nothing here trusts what is kept: totals, balances and file hashes
 //! are worked out again and compared.
 
+mod reissue;
 mod stream;
 
 use std::collections::{BTreeMap, HashSet};
@@ -54,6 +55,7 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     rivals(context, only, &mut proofs).await?;
     books(context, &mut proofs).await?;
     stream::of_all(&context.store, &mut proofs).await?;
+    reissue::of_all(&context.store, &mut proofs).await?;
     let (records, fault) = audit::verify(&context.store).await?;
     let figures = fault
         .as_ref()

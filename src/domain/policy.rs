@@ -1,0 +1,194 @@
+//! What is done about an order that ended unpaid: decided by where it stands and the reason its provider gave.
+//!
+//! Input: the state, the reason code and the attempt. Output: a [`Verdict`]. Guarantee: every order has one; attempts
+//! that are used up end with an operator, never in silence. Limit: the policy knows no payees: whether another account
+//! or lane is there is the pipeline's to find out ([`Waits`]).
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+
+use serde::Deserialize;
+use time::Date;
+
+use super::household::listed;
+use super::order::OrderState;
+use super::period::Period;
+
+listed! {
+    /// What is done about an order that ended unpaid.
+    Decision {
+        /// Paid again in the next reissue run, to where the payee is paid.
+        Retry = "retry",
+        /// Paid again once the payee has another account or phone.
+        AskAccount = "ask_account",
+        /// Paid again as cash at a payment point.
+        ChangeLane = "change_lane",
+        /// A person looks into it first.
+        Case = "case",
+        /// An operator puts it right and puts it forward.
+        Repair = "repair",
+        /// Never paid again for this: the first delivery may be paid.
+        Never = "never",
+        /// Put forward by an operator.
+        PutForward = "put_forward",
+    }
+}
+
+listed! {
+    /// Why an order that ended unpaid is not paid again now.
+    Waits {
+        /// A person looks into it first.
+        Case = "case",
+        /// An operator must put it right and put it forward.
+        Repair = "repair",
+        /// The reason speaks of a second delivery.
+        SecondDelivery = "second_delivery",
+        /// All attempts are used up: an operator must look at it.
+        AttemptsUsedUp = "attempts_used_up",
+        /// The registry knows no other account or phone yet.
+        SameAccount = "same_account",
+        /// No phone is known, without which no payment point pays.
+        NoPhone = "no_phone",
+        /// It went by the only other lane already, or none is configured.
+        NoOtherLane = "no_other_lane",
+        /// The bank announced the return; its account statement has not booked it yet.
+        ReturnNotBooked = "return_not_booked",
+        /// The claim has lapsed.
+        Prescribed = "prescribed",
+    }
+}
+
+/// What a reason leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// What is done.
+    pub decision: Decision,
+    /// Most orders for one claim, the first one too.
+    pub attempts_max: NonZeroU16,
+}
+
+/// `config/reasons.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    default: Rule,
+    expired: Rule,
+    #[serde(default)]
+    reason: BTreeMap<String, Rule>,
+}
+
+/// What the policy says of one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Verdict {
+    /// What is done.
+    pub decision: Decision,
+    /// Most orders for the claim.
+    pub attempts_max: NonZeroU16,
+    /// Set where nothing can be done by a run alone.
+    pub waits: Option<Waits>,
+}
+
+impl Policy {
+    /// What is done about an order that stands rejected, returned or expired after its `attempt`th attempt. An expiry
+    /// goes by its own rule, unless the provider gave a reason that is listed.
+    pub fn judge(&self, state: OrderState, reason: Option<&str>, attempt: u16) -> Verdict {
+        let unlisted = if state == OrderState::Expired { self.expired } else { self.default };
+        let rule = reason.and_then(|r| self.reason.get(r.trim())).copied().unwrap_or(unlisted);
+        let waits = match rule.decision {
+            Decision::Case => Some(Waits::Case),
+            Decision::Never => Some(Waits::SecondDelivery),
+            _ if attempt >= rule.attempts_max.get() => Some(Waits::AttemptsUsedUp),
+            Decision::Repair | Decision::PutForward => Some(Waits::Repair),
+            Decision::Retry | Decision::AskAccount | Decision::ChangeLane => None,
+        };
+        Verdict { decision: rule.decision, attempts_max: rule.attempts_max, waits }
+    }
+
+    /// Whether a reason has a line of its own.
+    pub fn lists(&self, reason: &str) -> bool {
+        self.reason.contains_key(reason)
+    }
+}
+
+impl Verdict {
+    /// Whether an operator may put such an order forward. What a person must look into, what may be paid already and
+    /// what waits for the payee's word is not an operator's to decide.
+    pub fn may_be_put_forward(&self) -> bool {
+        match self.waits {
+            Some(waits) => matches!(waits, Waits::Repair | Waits::AttemptsUsedUp),
+            None => self.decision == Decision::ChangeLane,
+        }
+    }
+}
+
+/// The first day on which a claim has lapsed: so many years after the first day of its budget year. `None` beyond the
+/// calendar.
+pub fn prescribed_on(claim: Period, years: u8) -> Option<Date> {
+    Date::from_calendar_date(claim.year() + i32::from(years), time::Month::January, 1).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+
+    fn policy() -> Policy {
+        toml::from_str(include_str!("../../config/reasons.toml")).unwrap()
+    }
+
+    #[test]
+    fn verdicts_follow_state_reason_and_attempt() {
+        use OrderState::{Expired, Rejected, Returned};
+        let policy = policy();
+        for (state, reason, attempt, decision, waits) in [
+            (Returned, Some("AC04"), 1, Decision::AskAccount, None),
+            (Returned, Some("AC04"), 4, Decision::AskAccount, Some(Waits::AttemptsUsedUp)),
+            (Rejected, Some(" MS03"), 2, Decision::Retry, None),
+            (Rejected, Some("MS03"), 3, Decision::Retry, Some(Waits::AttemptsUsedUp)),
+            (Returned, Some("AC06"), 1, Decision::ChangeLane, None),
+            (Returned, Some("MD07"), 1, Decision::Case, Some(Waits::Case)),
+            (Rejected, Some("DUPL"), 1, Decision::Never, Some(Waits::SecondDelivery)),
+            (Rejected, Some("XX99"), 1, Decision::Repair, Some(Waits::Repair)),
+            (Rejected, None, 1, Decision::Repair, Some(Waits::Repair)),
+            (Expired, None, 1, Decision::Retry, None),
+            (Expired, Some("swept"), 1, Decision::Retry, None),
+            (Expired, Some("FRAD"), 1, Decision::Case, Some(Waits::Case)),
+        ] {
+            let verdict = policy.judge(state, reason, attempt);
+            assert_eq!((verdict.decision, verdict.waits), (decision, waits), "{state} {reason:?} {attempt}");
+        }
+    }
+
+    #[test]
+    fn every_reason_that_can_be_met_has_a_line() {
+        let policy = policy();
+        for reason in [
+            "AC01", "AC03", "AC04", "AC06", "AC07", "AG01", "AG03", "AM02", "AM04", "AM05", "AM09", "AM10",
+            "BE01", "BE06", "BE23", "MD07", "RC04", "RR04", "MS03", "FOCR", "DUPL", "NARR", "FR01", "FF01",
+            "DU01", "DU02", "DU03", "DU04", "DU05", "AGNT", "CURR", "CUST", "CUTA", "FRAD", "TECH", "UPAY",
+        ] {
+            assert!(policy.lists(reason), "{reason}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        for text in [
+            "[default]\ndecision = \"repair\"\nattempts_max = 0\n[expired]\ndecision = \"retry\"\nattempts_max = 2",
+            "[default]\ndecision = \"pray\"\nattempts_max = 1\n[expired]\ndecision = \"retry\"\nattempts_max = 2",
+            "[default]\ndecision = \"repair\"\nattempts_max = 1\nluck = 1\n[expired]\ndecision = \"retry\"\nattempts_max = 2",
+            "[default]\ndecision = \"repair\"\nattempts_max = 1",
+        ] {
+            assert!(toml::from_str::<Policy>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn claims_lapse_after_their_budget_year() {
+        for (claim, on) in [("2026-01", date!(2030 - 01 - 01)), ("2026-12", date!(2030 - 01 - 01))] {
+            assert_eq!(prescribed_on(claim.parse().unwrap(), 4), Some(on));
+        }
+    }
+}

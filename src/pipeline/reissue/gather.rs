@@ -1,0 +1,301 @@
+//! Turns unpaid orders into the rows of a reissue run.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use time::{Date, OffsetDateTime};
+
+use super::ways::{Way, decide};
+use super::{Head, Left};
+use crate::domain::batch::Slice;
+use crate::domain::event::Changes;
+use crate::domain::household::Place;
+use crate::domain::ids::{HouseholdId, OrderId, RunId, SnapshotId};
+use crate::domain::money::Centimes;
+use crate::domain::policy::{Decision, Waits};
+use crate::domain::reason::HoldReason;
+use crate::pipeline::Context;
+use crate::pipeline::order::merge::ChangesSince;
+use crate::pipeline::order::shared_reason;
+use crate::pipeline::order::slices::Slicer;
+use crate::store::orders::NewOrder;
+use crate::store::personal::{self, OrderPayee};
+use crate::store::pgcopy::CopyBuffer;
+use crate::store::reissues::NewLink;
+use crate::store::unpaid::Unpaid;
+use crate::store::{StoreError, holds, orders, reference, reissues, runs, snapshots};
+
+const COPY_BYTES: usize = 1 << 20;
+
+/// What a pass comes to, beside its rows.
+pub(super) struct Gathered {
+    pub run: RunId,
+    pub orders: u32,
+    pub households: i64,
+    pub amount: Centimes,
+    pub orders_sha256: [u8; 32],
+    /// By provider number and whether held: orders and their sum.
+    pub totals: BTreeMap<(i16, bool), (i64, Centimes)>,
+    pub slices: Vec<(i16, Slice)>,
+    pub left: Vec<Left>,
+}
+
+/// The pass under way.
+pub(super) struct Gatherer<'a> {
+    context: &'a Context,
+    run: RunId,
+    now: OffsetDateTime,
+    today: Date,
+    provider_ids: Vec<i16>,
+    slicers: Vec<Slicer>,
+    places: Places,
+    changes: ChangesSince,
+    /// The last household met, and what its changes come to.
+    changed: (Option<HouseholdId>, Option<Changes>),
+    rows: [CopyBuffer; 3],
+    digest: Sha256,
+    gathered: Gathered,
+    last: Option<HouseholdId>,
+    left: BTreeMap<(Waits, Decision, String), (u64, Centimes)>,
+    payee: Vec<u8>,
+}
+
+impl<'a> Gatherer<'a> {
+    /// Reads what the pass needs to know.
+    pub(super) async fn open(
+        tx: &mut PgConnection,
+        head: &Head<'a>,
+        run: RunId,
+        earlier: &[RunId],
+    ) -> Result<Self, StoreError> {
+        let (context, snapshot) = (head.context, head.snapshot);
+        let router = &context.config.router;
+        let codes: Vec<String> = router.providers().iter().map(|p| p.code.to_string()).collect();
+        let ids = reference::provider_ids_in_tx(tx, &codes).await?;
+        let per_file = context.config.settings.dispatch.orders_per_file;
+        let now = context.clock.now();
+        Ok(Self {
+            context,
+            run,
+            now,
+            today: now.to_offset(context.config.settings.calendar.utc_offset).date(),
+            provider_ids: codes.iter().map(|code| ids[code]).collect(),
+            slicers: router.providers().iter().map(|p| Slicer::new(p.daily_capacity, per_file)).collect(),
+            places: Places::read(tx, context, snapshot, earlier).await?,
+            changes: ChangesSince::open(&context.store, head.programme_id, snapshot).await?,
+            changed: (None, None),
+            rows: Default::default(),
+            digest: Sha256::new(),
+            gathered: Gathered {
+                run,
+                orders: 0,
+                households: 0,
+                amount: Centimes::ZERO,
+                orders_sha256: [0; 32],
+                totals: BTreeMap::new(),
+                slices: Vec::new(),
+                left: Vec::new(),
+            },
+            last: None,
+            left: BTreeMap::new(),
+            payee: Vec::new(),
+        })
+    }
+
+    /// Takes the next unpaid order, in the order of households.
+    pub(super) async fn take(&mut self, mut order: Unpaid) -> Result<(), StoreError> {
+        let registry_holds = self.lay_over(&mut order).await?;
+        let mut payee = OrderPayee { name: String::new(), account: String::new(), phone: None };
+        personal::decode_order_payee(&order.payee, &mut payee)?;
+        let provider = self.provider_ids.iter().position(|id| *id == order.provider);
+        match decide(&self.context.config, &order, (provider, payee), self.today) {
+            Ok((decision, way)) => self.order(&order, decision, &way, registry_holds),
+            Err((decision, waits)) => {
+                let reason = order.reason.unwrap_or_default();
+                let left = self.left.entry((waits, decision, reason)).or_default();
+                left.0 += 1;
+                left.1 += order.amount;
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes the household what it is by now: whether the registry asks to hold. Of a household that is on no list any
+    /// more a change cannot be laid over anything: a person looks at it.
+    async fn lay_over(&mut self, order: &mut Unpaid) -> Result<bool, StoreError> {
+        if self.changed.0 != Some(order.household) {
+            self.changed = (Some(order.household), self.changes.take(order.household).await?);
+        }
+        let Some(changes) = &self.changed.1 else { return Ok(false) };
+        let Some(household) = &mut order.listed else { return Ok(true) };
+        let replaced = changes.lay_over(household);
+        order.shares.retain(|(kind, _)| !replaced.outdates(kind));
+        Ok(changes.hold().is_some())
+    }
+
+    fn order(
+        &mut self,
+        before: &Unpaid,
+        decision: Decision,
+        way: &Way,
+        registry_holds: bool,
+    ) -> Result<(), StoreError> {
+        let g = &mut self.gathered;
+        g.orders += 1;
+        let id = OrderId::compose(self.run, g.orders);
+        if self.last.replace(before.household) != Some(before.household) {
+            g.households += 1;
+        }
+        let provider = way.provider.map_or(0, |index| self.provider_ids[index]);
+        let wave = way.provider.map_or(0, |index| self.slicers[index].push(id, before.amount));
+        let (household_row, place) = match &before.listed {
+            Some(household) => (household.row, household.place.0),
+            None => (0, self.places.of_earlier(before.order.run(), before.place)?),
+        };
+        personal::encode_order_payee(&way.payee, &mut self.payee);
+        let order = NewOrder {
+            id,
+            household_row,
+            place,
+            period: before.period,
+            purpose: before.purpose,
+            attempt: before.attempt + 1,
+            provider,
+            wave,
+            // What was kept back against an undue payment was kept back the first time.
+            entitled: before.amount,
+            offset: Centimes::ZERO,
+            household: before.household,
+            components: &before.components,
+            payee: &self.payee,
+        };
+        let held = self.hold_reasons(before, way, registry_holds);
+        let [order_rows, hold_rows, link_rows] = &mut self.rows;
+        orders::push(order_rows, &order);
+        for reason in &held {
+            holds::push(hold_rows, id, *reason, "sarf", self.now);
+        }
+        let link = NewLink {
+            order: id,
+            of: before.order,
+            of_provider: before.provider,
+            attempt: order.attempt,
+            decision,
+            was: before.state,
+            amount: before.amount,
+        };
+        reissues::push(link_rows, &link);
+        let g = &mut self.gathered;
+        g.amount += before.amount;
+        let total = g.totals.entry((provider, !held.is_empty())).or_default();
+        total.0 += 1;
+        total.1 += before.amount;
+        Ok(())
+    }
+
+    /// Why the new order is held: what routing found, and what the latest list and changes since say of the payee. What
+    /// a person let go on the order before is not held for again, unless it speaks of an account or phone that is new.
+    fn hold_reasons(&self, before: &Unpaid, way: &Way, registry_holds: bool) -> Vec<HoldReason> {
+        use HoldReason::{PayeeDeceased, RegistryHold, SharedAccount, SharedPhone};
+        let limits = &self.context.config.settings.holds;
+        let mut found: Vec<HoldReason> =
+            before.shares.iter().filter_map(|(kind, n)| shared_reason(limits, kind, *n)).collect();
+        if before.listed.as_ref().is_some_and(|h| h.payee.deceased) {
+            found.push(PayeeDeceased);
+        }
+        if registry_holds {
+            found.push(RegistryHold);
+        }
+        found.retain(|reason| {
+            let of_account = matches!(reason, SharedAccount | SharedPhone);
+            !before.let_go.iter().any(|r| r == reason.as_str()) || (of_account && way.another)
+        });
+        found.extend(way.hold);
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether the rows should be sent.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows[0].row_bytes().len() > COPY_BYTES
+    }
+
+    /// Sends the rows so far.
+    pub(super) async fn send_in_tx(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let [order_rows, hold_rows, link_rows] = &mut self.rows;
+        self.digest.update(order_rows.row_bytes());
+        order_rows
+            .send_in_tx(tx, &format!("{} ({})", orders::leaf(self.run), orders::COLUMNS), ", FREEZE")
+            .await?;
+        hold_rows.send_in_tx(tx, &format!("order_hold ({})", holds::COLUMNS), "").await?;
+        link_rows.send_in_tx(tx, &format!("order_reissue ({})", reissues::COLUMNS), "").await?;
+        Ok(())
+    }
+
+    /// Ends the pass.
+    pub(super) async fn finish_in_tx(mut self, tx: &mut PgConnection) -> Result<Gathered, StoreError> {
+        self.places.add_in_tx(tx).await?;
+        let slices = self.slicers.into_iter().zip(&self.provider_ids);
+        self.gathered.slices =
+            slices.flat_map(|(s, id)| s.finish().into_iter().map(|slice| (*id, slice))).collect();
+        self.gathered.orders_sha256 = self.digest.finalize().into();
+        let left = self.left.into_iter();
+        self.gathered.left = left
+            .map(|((waits, decision, reason), (orders, amount))| Left {
+                decision,
+                waits,
+                reason,
+                orders,
+                amount,
+            })
+            .collect();
+        Ok(self.gathered)
+    }
+}
+
+/// Places of earlier runs in the table of the latest list. A place that the latest list no longer names is added to it.
+struct Places {
+    snapshot: SnapshotId,
+    earlier: HashMap<RunId, Vec<Place>>,
+    numbers: BTreeMap<Place, u16>,
+    first: u16,
+    added: Vec<Place>,
+}
+
+impl Places {
+    async fn read(
+        tx: &mut PgConnection,
+        context: &Context,
+        snapshot: SnapshotId,
+        runs: &[RunId],
+    ) -> Result<Self, StoreError> {
+        let mut earlier = HashMap::new();
+        for id in runs {
+            let run = runs::find_in_tx(tx, *id, false).await?.ok_or(StoreError::Corrupt("run"))?;
+            earlier.insert(*id, snapshots::places(&context.store, run.snapshot).await?);
+        }
+        let latest = snapshots::places(&context.store, snapshot).await?;
+        let first = u16::try_from(latest.len()).map_err(|_| StoreError::Corrupt("places"))?;
+        let numbers = latest.into_iter().zip(0..first).collect();
+        Ok(Self { snapshot, earlier, numbers, first, added: Vec::new() })
+    }
+
+    fn of_earlier(&mut self, run: RunId, place: u16) -> Result<u16, StoreError> {
+        let known = self.earlier.get(&run).and_then(|places| places.get(usize::from(place)));
+        let place = known.ok_or(StoreError::Corrupt("place of an order"))?;
+        if let Some(number) = self.numbers.get(place) {
+            return Ok(*number);
+        }
+        let number = usize::from(self.first) + self.added.len();
+        let number = u16::try_from(number).map_err(|_| StoreError::Corrupt("places"))?;
+        self.added.push(place.clone());
+        self.numbers.insert(place.clone(), number);
+        Ok(number)
+    }
+
+    async fn add_in_tx(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        reissues::add_places_in_tx(tx, self.snapshot, self.first, &self.added).await
+    }
+}

@@ -1,0 +1,505 @@
+//! What ended unpaid is paid again once, whatever arrives late.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use sarf::domain::ids::{OrderId, RunId};
+use sarf::domain::money::Centimes;
+use sarf::domain::order::EndToEndRef;
+use sarf::domain::recall::CancellationReason;
+use sarf::domain::run::RunState;
+use sarf::pipeline::reissue::{ForwardError, Made, ReissueError, put_forward};
+use sarf::pipeline::{Applied, approve, fund, recall, reconcile, reissue};
+
+use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Program, Registry, Sent, rib, sent_files};
+
+/// What the bank says of one order.
+struct Word {
+    household: usize,
+    status: &'static str,
+    reason: &'static str,
+}
+
+const fn word(household: usize, status: &'static str, reason: &'static str) -> Word {
+    Word { household, status, reason }
+}
+
+/// A month of sound households whose files have left, and what the bank says of them by hand.
+struct Month {
+    bed: Bed,
+    registry: Registry,
+    run: RunId,
+    messages: std::cell::Cell<u32>,
+}
+
+impl Month {
+    async fn of(households: usize) -> Option<Self> {
+        let bed = Bed::new().await?;
+        let mut registry = Registry::default();
+        for _ in 0..households {
+            registry.household();
+        }
+        let folder = bed.home().join("list");
+        registry.write(&folder);
+        let snapshot = bed.import(&folder).await;
+        let run = bed.create(snapshot).await;
+        bed.take_to(run, RunState::Settling).await;
+        Some(Self { bed, registry, run, messages: std::cell::Cell::new(0) })
+    }
+
+    fn number(&self) -> u32 {
+        self.messages.set(self.messages.get() + 1);
+        self.messages.get()
+    }
+
+    /// The file that a household's order of a run left in, its end-to-end id and amount.
+    async fn sent(&self, run: RunId, household: usize) -> (Sent, String, Centimes) {
+        let order = self.order(run, household).await;
+        for file in sent_files(&self.bed.outbox()) {
+            let found = file
+                .orders
+                .iter()
+                .find(|(id, ..)| EndToEndRef::parse(id).is_some_and(|r| r.order == order))
+                .map(|(id, _, amount)| (id.clone(), *amount));
+            if let Some((id, amount)) = found {
+                return (file, id, amount);
+            }
+        }
+        panic!("household {household} of run {run} is in no file");
+    }
+
+    async fn order(&self, run: RunId, household: usize) -> OrderId {
+        let sql =
+            format!("select order_id from payment_order_{run} where household_id = 'H{:06}'", household + 1);
+        OrderId::new(self.bed.number(&sql).await)
+    }
+
+    async fn state(&self, run: RunId, household: usize) -> String {
+        let order = self.order(run, household).await;
+        let found = sarf::store::orders::find(&self.bed.context.store, None, Some(order)).await;
+        found.expect("found").remove(0).state
+    }
+
+    /// A pain.002 with single transactions; how many breaks it opened.
+    async fn says(&self, run: RunId, words: &[Word]) -> u64 {
+        let mut breaks = 0;
+        for Word { household, status, reason } in words {
+            let (file, id, _) = self.sent(run, *household).await;
+            let n = self.number();
+            let why = if reason.is_empty() {
+                String::new()
+            } else {
+                format!("<StsRsnInf><Rsn><Cd>{reason}</Cd></Rsn></StsRsnInf>")
+            };
+            let xml = format!(
+                "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><GrpHdr><MsgId>W{n}</MsgId>\
+                 <CreDtTm>2026-11-25T10:00:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>{message}</OrgnlMsgId>\
+                 <OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><OrgnlPmtInfId>{message}</OrgnlPmtInfId>\
+                 <TxInfAndSts><OrgnlEndToEndId>{id}</OrgnlEndToEndId><TxSts>{status}</TxSts>{why}</TxInfAndSts>\
+                 </OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>",
+                message = file.message_id
+            );
+            breaks += self.take(&xml).await;
+        }
+        breaks
+    }
+
+    /// An account statement: the debit of a whole file less `rejected` of its orders, then returns with their reasons.
+    async fn books(&self, run: RunId, rejected: usize, returns: &[(usize, &str)]) -> u64 {
+        let (file, _, amount) = self.sent(run, 0).await;
+        let due = file.control_sum.get() - amount.get() * rejected as i64;
+        let mut entries =
+            entry(Centimes::new(due), "DBIT", &format!("<Btch><MsgId>{}</MsgId></Btch>", file.message_id));
+        for (household, reason) in returns {
+            entries.push_str(&self.back(run, *household, reason).await);
+        }
+        self.take(&self.statement(&file, &entries)).await
+    }
+
+    /// The entry that books a return.
+    async fn back(&self, run: RunId, household: usize, reason: &str) -> String {
+        let (_, id, amount) = self.sent(run, household).await;
+        let details = format!(
+            "<TxDtls><Refs><EndToEndId>{id}</EndToEndId></Refs><RtrInf><Rsn><Cd>{reason}</Cd></Rsn></RtrInf></TxDtls>"
+        );
+        entry(amount, "CRDT", &details)
+    }
+
+    fn statement(&self, file: &Sent, entries: &str) -> String {
+        let n = self.number();
+        format!(
+            "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.02\"><BkToCstmrStmt><GrpHdr><MsgId>S{n}</MsgId>\
+             <CreDtTm>2026-11-26T06:00:00</CreDtTm></GrpHdr><Stmt><Id>S{n}</Id><ElctrncSeqNb>{n}</ElctrncSeqNb><CreDtTm>2026-11-26T06:00:00</CreDtTm>\
+             <Acct><Id><Othr><Id>{}</Id></Othr></Id></Acct>{entries}</Stmt></BkToCstmrStmt></Document>",
+            file.debtor_account
+        )
+    }
+
+    async fn take(&self, xml: &str) -> u64 {
+        let path: PathBuf = self.bed.home().join(format!("message-{}.xml", self.messages.get()));
+        fs::write(&path, xml).expect("a message");
+        let (_, result) = self.bed.feedback(vec![path]).await.remove(0);
+        result.expect("the message is read").counts.breaks
+    }
+
+    async fn create(&self) -> Result<Applied<Made>, ReissueError> {
+        reissue::create(&self.bed.context, "dss", None, PREPARER).await
+    }
+
+    async fn made(&self) -> Made {
+        match self.create().await.expect("a reissue run") {
+            Applied::Now(made) => made,
+            Applied::Already(made) => panic!("run {} was made before", made.run),
+        }
+    }
+
+    /// Attempt, decision and provider by household, of a reissue run.
+    async fn parts(&self, run: RunId) -> Vec<String> {
+        let sql = format!(
+            "select concat_ws(' ', o.household_id, o.attempt, l.decision, v.code) from payment_order_{run} o
+               join order_reissue l using (order_id) join provider v on v.id = o.provider_id order by 1"
+        );
+        self.bed.rows(&sql).await
+    }
+
+    /// What the year's envelope has reserved, all runs together.
+    async fn reserved(&self) -> i64 {
+        self.bed.number("select -balance from ledger_account where kind = 'envelope'").await
+    }
+}
+
+fn entry(amount: Centimes, direction: &str, details: &str) -> String {
+    format!(
+        "<Ntry><Amt Ccy=\"MAD\">{amount}</Amt><CdtDbtInd>{direction}</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>2026-11-25</Dt></BookgDt>\
+         <BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>ICDT</Cd><SubFmlyCd>DMCT</SubFmlyCd></Fmly></Domn></BkTxCd><NtryDtls>{details}</NtryDtls></Ntry>"
+    )
+}
+
+/// What was not gathered: what it waits for, reason, orders.
+fn left(made: &Made) -> Vec<String> {
+    made.left.iter().map(|l| format!("{} {} {}", l.waits, l.reason, l.orders)).collect()
+}
+
+/// Five rejections, two returns, and one order that came back because we asked for it; booked and closed.
+async fn a_month_with_rejections() -> Option<Month> {
+    let month = Month::of(10).await?;
+    let run = month.run;
+    let words = [
+        word(0, "RJCT", "MS03"),
+        word(1, "RJCT", "AC04"),
+        word(2, "RJCT", "AC06"),
+        word(3, "RJCT", "MD07"),
+        word(4, "RJCT", "QQ99"),
+    ];
+    assert_eq!(month.says(run, &words).await, 0);
+    let recalled = month.order(run, 7).await;
+    recall::ask(&month.bed.context, recalled, CancellationReason::Frad, "reported", ACCOUNTANT)
+        .await
+        .expect("asked");
+    assert_eq!(month.books(run, 5, &[(5, "MS03"), (6, "AC01"), (7, "FOCR")]).await, 0);
+    assert_eq!(month.bed.reconcile(run).await.state, RunState::Reconciled);
+    reconcile::close(&month.bed.context, run, ACCOUNTANT, None).await.expect("closed");
+    month.bed.verify_all_holds().await;
+    Some(month)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_decision_goes_its_way_and_a_cancelled_run_gives_back() {
+    let Some(mut month) = a_month_with_rejections().await else { return };
+    let run = month.run;
+    let first = month.made().await;
+    assert_eq!(
+        month.parts(first.run).await,
+        ["H000001 2 retry awb", "H000003 2 change_lane cashplus", "H000006 2 retry awb"]
+    );
+    assert_eq!(
+        left(&first),
+        ["case FRAD 1", "case MD07 1", "repair QQ99 1", "same_account AC01 1", "same_account AC04 1"]
+    );
+    let states = |households: [usize; 7]| {
+        let month = &month;
+        async move {
+            let mut found = Vec::new();
+            for household in households {
+                found.push(month.state(run, household).await);
+            }
+            found
+        }
+    };
+    let before = ["rejected", "rejected", "rejected", "rejected", "rejected", "returned", "returned"];
+    let after = ["reissued", "rejected", "reissued", "rejected", "rejected", "reissued", "returned"];
+    assert_eq!(states([0, 1, 2, 3, 4, 5, 6]).await, after);
+    month.bed.verify_all_holds().await;
+    let again = month.create().await.expect("made before");
+    assert!(!again.is_now());
+    assert_eq!(again.into_inner().run, first.run);
+
+    // Funded, it reserves what the first run gives back: the envelope is charged once. Cancelled, all is as it was.
+    let reserved = month.reserved().await;
+    month.bed.take_to(first.run, RunState::Funded).await;
+    let content = month.bed.rows(&format!("select content::text from run where id = {}", first.run)).await;
+    assert!(content[0].contains("reissued from run 1, retry"), "{content:?}");
+    assert_eq!(month.reserved().await, reserved);
+    month.bed.verify_all_holds().await;
+    fund::cancel(&month.bed.context, first.run, PREPARER).await.expect("cancelled");
+    assert_eq!(month.reserved().await, reserved);
+    assert_eq!(states([0, 1, 2, 3, 4, 5, 6]).await, before);
+    month.bed.verify_all_holds().await;
+
+    // The registry learns of another account; an operator puts one forward, and may not decide for others.
+    let context = &month.bed.context;
+    let order = month.order(run, 4).await;
+    assert!(put_forward(context, order, PREPARER, "the bank was asked").await.expect("put forward").is_now());
+    assert!(!put_forward(context, order, PREPARER, "again").await.expect("before").is_now());
+    for household in [0, 1, 3] {
+        let refused = put_forward(context, month.order(run, household).await, PREPARER, "why").await;
+        assert!(matches!(refused, Err(ForwardError::NotAnOperators { .. })), "{household}: {refused:?}");
+    }
+    let paid = put_forward(context, month.order(run, 9).await, PREPARER, "why").await;
+    assert!(matches!(paid, Err(ForwardError::NotUnpaid { .. })), "{paid:?}");
+    month.registry.set(1, &[("account", &rib("011", 4_711))]);
+    month.registry.set(5, &[("account", &rib("011", 4_712))]);
+    let folder = month.bed.home().join("list-2");
+    month.registry.write(&folder);
+    month.bed.import(&folder).await;
+    let second = month.made().await;
+    assert_eq!(
+        month.parts(second.run).await,
+        [
+            "H000001 2 retry awb",
+            "H000002 2 ask_account boa",
+            "H000003 2 change_lane cashplus",
+            "H000005 2 put_forward awb",
+            "H000006 2 retry boa"
+        ]
+    );
+    month.bed.take_to(second.run, RunState::Settling).await;
+    month.bed.verify_all_holds().await;
+    month.bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_run_out_and_are_listed() {
+    let Some(month) = Month::of(4).await else { return };
+    let run = month.run;
+    assert_eq!(month.says(run, &[word(0, "RJCT", "MS03"), word(1, "RJCT", "MD07")]).await, 0);
+    assert_eq!(month.books(run, 2, &[]).await, 0);
+    let mut last = run;
+    for attempt in [2, 3] {
+        let made = month.made().await;
+        assert_eq!(month.parts(made.run).await, [format!("H000001 {attempt} retry awb")]);
+        month.bed.take_to(made.run, RunState::Settling).await;
+        last = made.run;
+        assert_eq!(month.says(last, &[word(0, "RJCT", "MS03")]).await, 0);
+        assert_eq!(month.bed.reconcile(last).await.state, RunState::Reconciled);
+        month.bed.verify_all_holds().await;
+    }
+    // Nothing is gathered any more: the run of the month is found, and in a month without one it says that orders wait.
+    assert!(!month.create().await.expect("made before").is_now());
+    let next = reissue::create(&month.bed.context, "dss", "2026-12".parse().ok(), PREPARER).await;
+    assert!(matches!(next, Err(ReissueError::Nothing { waiting: 2, .. })), "{next:?}");
+
+    let program = Program { url: Some(month.bed.url()), ..Program::new(month.bed.home()) };
+    let file = month.bed.home().join("unclaimed.csv");
+    let listed = program
+        .ends(0, &format!("--json report unclaimed --out {} --as-of 2026-12-31", file.display()))
+        .json();
+    assert_eq!((&listed["orders"], &listed["prescribed_orders"]), (&2.into(), &0.into()), "{listed}");
+    let text = fs::read_to_string(&file).expect("the list");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    assert!(
+        lines[1].contains(
+            ",H000002,2026-11,Souss-Massa,Tiznit,awb,1,rejected,MD07,case,case,2026-11-24,2030-01-01,no,1,"
+        ),
+        "{text}"
+    );
+    assert!(
+        lines[2].contains(",H000001,2026-11,Souss-Massa,Tiznit,awb,3,rejected,MS03,retry,attempts_used_up,"),
+        "{text}"
+    );
+    assert!(lines[4].starts_with("total,,,") && lines[4].contains(",2,"), "{text}");
+    let late = format!("--json report unclaimed --out {} --as-of 2030-01-01", file.display());
+    assert_eq!(program.ends(0, &late).json()["prescribed_orders"], 2);
+    let early = format!("--json report unclaimed --out {} --as-of 2026-11-01", file.display());
+    assert_eq!(program.ends(0, &early).json()["orders"], 0);
+
+    // Each order tells what is decided of it, and where it came from.
+    let (one, two) = (month.order(run, 0).await.get(), month.order(last, 0).await.get());
+    let shown = program.ends(0, &format!("--json order show {two}")).json();
+    assert_eq!(shown["reissue"]["policy"]["waits"], "attempts_used_up", "{shown}");
+    assert_eq!(shown["reissue"]["links"][0]["attempt"], 3);
+    let plain = program.ends(0, &format!("order show {one}"));
+    assert!(
+        plain.out.contains("paid again as order") && plain.out.contains("reissued · run.reissue"),
+        "{plain:?}"
+    );
+    let refused = program.ends(1, "run create --kind reissue --programme dss --period 2026-12 --as amina");
+    assert!(refused.err.contains("2 wait") && refused.err.contains("hint:"), "{refused:?}");
+    let forward = program.run_args(&[
+        "order",
+        "reissue",
+        &two.to_string(),
+        "--why",
+        "asked the bank",
+        "--as",
+        PREPARER,
+    ]);
+    assert_eq!(forward.code, 0, "{forward:?}");
+    let made = program
+        .ends(0, "--json run create --kind reissue --programme DSS --period 2026-11 --as amina")
+        .json();
+    assert_eq!(made["made_now"], Value::Bool(true), "{made}");
+    let shown = program.ends(0, &format!("--json run show {}", made["run"])).json();
+    assert_eq!(shown["reissued"][0]["decision"], "put_forward", "{shown}");
+    month.bed.verify_all_holds().await;
+    month.bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_arrives_late_is_a_break_and_keeps_the_new_order_back() {
+    let Some(month) = Month::of(6).await else { return };
+    let (run, context) = (month.run, &month.bed.context);
+    assert_eq!(
+        month.says(run, &[word(0, "RJCT", "MS03"), word(1, "RJCT", "MS03"), word(2, "RJCT", "MS03")]).await,
+        0
+    );
+    assert_eq!(month.books(run, 3, &[(3, "MS03"), (4, "MS03")]).await, 0);
+    let made = month.made().await.run;
+    approve::submit(context, made, PREPARER).await.expect("submitted");
+
+    // Settled after all, says the bank, of an order that was rejected: the new order stays, and nobody approves unseen.
+    assert_eq!(month.says(run, &[word(0, "ACSC", "")]).await, 1);
+    let detail = month.bed.rows("select detail from break where resolved_at is null").await;
+    let next = month.order(made, 0).await;
+    assert_eq!(
+        detail,
+        [format!("Settle of an order that was reissued as order {} of run {made}", next.get())]
+    );
+    assert_eq!(month.state(made, 0).await, "held");
+    assert_eq!(month.state(run, 0).await, "reissued");
+    assert!(approve::approve(context, made, APPROVER).await.is_err());
+    month.bed.verify_all_holds().await;
+    // The same of one that came back; accepted, of a third. Rejected once more is nothing new.
+    assert_eq!(month.says(run, &[word(3, "ACSC", ""), word(1, "ACCP", "")]).await, 2);
+    assert_eq!(month.says(run, &[word(2, "RJCT", "MS03")]).await, 0);
+    let held = month
+        .bed
+        .rows("select o.household_id from order_hold h join payment_order o using (order_id) order by 1")
+        .await;
+    assert_eq!(held, ["H000001", "H000002", "H000004"]);
+    month.bed.verify_all_holds().await;
+
+    // The bank debits what it had rejected and sends it back; and sends back once more what it sent back before.
+    let (file, _, amount) = month.sent(run, 0).await;
+    let second = month.back(run, 2, "MS03").await;
+    assert_eq!(month.take(&month.statement(&file, &second)).await, 0);
+    assert_eq!(month.state(run, 2).await, "reissued");
+    let third = month.back(run, 4, "MS03").await;
+    assert_eq!(month.take(&month.statement(&file, &third)).await, 1);
+    let suspense = month.bed.number("select -balance from ledger_account where kind = 'suspense'").await;
+    assert_eq!(suspense, amount.get());
+    month.bed.verify_all_holds().await;
+
+    // Cancelled, each goes back to where the books have it by now.
+    fund::cancel(context, made, PREPARER).await.expect("cancelled");
+    let states = [month.state(run, 1).await, month.state(run, 2).await, month.state(run, 3).await];
+    assert_eq!(states, ["rejected", "returned", "returned"]);
+    month.bed.verify_all_holds().await;
+
+    // Once it has left, only the break can tell.
+    let made = month.made().await.run;
+    month.bed.take_to(made, RunState::Settling).await;
+    assert_eq!(month.says(run, &[word(4, "ACSC", "")]).await, 1);
+    assert_eq!(month.state(made, 4).await, "sent");
+    month.bed.verify_all_holds().await;
+    month.bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_file_refused_is_paid_again_and_given_back() {
+    let Some(month) = Month::of(5).await else { return };
+    let (file, ..) = month.sent(month.run, 0).await;
+    let xml = format!(
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><GrpHdr><MsgId>G1</MsgId>\
+         <CreDtTm>2026-11-25T10:00:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>{}</OrgnlMsgId>\
+         <OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId><GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>TECH</Cd></Rsn></StsRsnInf>\
+         </OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>",
+        file.message_id
+    );
+    assert_eq!(month.take(&xml).await, 0);
+    let figures = "select outcomes || ' ' || outcomes_amount || ' ' || rejected from batch where run_id = 1";
+    for _ in 0..2 {
+        let made = month.made().await.run;
+        assert_eq!(month.bed.number(&format!("select orders from run where id = {made}")).await, 5);
+        assert!(month.bed.rows(figures).await[0].starts_with("5 "));
+        assert_eq!(month.says(month.run, &[word(2, "ACSC", "")]).await, 1);
+        month.bed.verify_all_holds().await;
+        fund::cancel(&month.bed.context, made, PREPARER).await.expect("cancelled");
+        assert_eq!(month.bed.rows(figures).await, ["0 0 5"]);
+        month.bed.verify_all_holds().await;
+    }
+    month.bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn months_with_banks_that_answer() {
+    let Some(bed) = Bed::new().await else { return };
+    let run = bed.run_to(1_500, 5, RunState::Settling).await;
+    bed.feedback_taken(bed.answer(Default::default(), Default::default()).files).await;
+    assert_eq!(bed.reconcile(run).await.state, RunState::Reconciled);
+    let made = reissue::create(&bed.context, "dss", None, PREPARER).await.expect("a run").into_inner();
+    assert!(!made.left.is_empty());
+    bed.verify_all_holds().await;
+    bed.take_to(made.run, RunState::Settling).await;
+    bed.feedback_taken(bed.answer_from(8, Default::default(), Default::default()).files).await;
+    let found = bed.reconcile(made.run).await;
+    assert_eq!((found.state, found.open_breaks), (RunState::Reconciled, 0), "{:?}", bed.open_breaks().await);
+    assert_eq!(bed.state(run).await, RunState::Reconciled, "the first run is as it was");
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+/// Measured: `cargo test --release --test it -- --ignored sixty_thousand --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn sixty_thousand_are_made_in_five_seconds() {
+    let Some(bed) = Bed::new().await else { return };
+    let run = bed.run_to(70_000, 9, RunState::Settling).await;
+    let mut files = Vec::new();
+    for (number, file) in sent_files(&bed.outbox()).iter().enumerate() {
+        let path = bed.home().join(format!("refused-{number}.xml"));
+        let xml = format!(
+            "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><GrpHdr><MsgId>G{number}</MsgId>\
+             <CreDtTm>2026-11-25T10:00:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>{}</OrgnlMsgId>\
+             <OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts>\
+             <OrgnlPmtInfId>{}</OrgnlPmtInfId>{}</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>",
+            file.message_id,
+            file.message_id,
+            file.orders.iter().map(|(id, ..)| rejected(id)).collect::<String>()
+        );
+        fs::write(&path, xml).expect("a message");
+        files.push(path);
+    }
+    bed.feedback_taken(files).await;
+    let began = std::time::Instant::now();
+    let made = reissue::create(&bed.context, "dss", None, PREPARER).await.expect("a run").into_inner();
+    let took = began.elapsed();
+    let orders = bed.number(&format!("select orders from run where id = {}", made.run)).await;
+    println!("{orders} orders reissued in {took:.2?} from run {run}");
+    let began = std::time::Instant::now();
+    fund::cancel(&bed.context, made.run, PREPARER).await.expect("cancelled");
+    println!("given back in {:.2?}", began.elapsed());
+    bed.verify_all_holds().await;
+    let limit = std::time::Duration::from_secs(if cfg!(debug_assertions) { 15 } else { 5 });
+    assert!(orders >= 60_000 && took <= limit, "{orders} orders in {took:.2?}");
+    bed.end().await;
+}
+
+fn rejected(end_to_end: &str) -> String {
+    format!(
+        "<TxInfAndSts><OrgnlEndToEndId>{end_to_end}</OrgnlEndToEndId><TxSts>RJCT</TxSts><StsRsnInf><Rsn><Cd>MS03</Cd></Rsn></StsRsnInf></TxInfAndSts>"
+    )
+}
