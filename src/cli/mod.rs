@@ -4,6 +4,7 @@
 mod app;
 mod breaks;
 mod config;
+mod corrections;
 mod demo;
 mod dispatch;
 mod feedback;

@@ -3,13 +3,14 @@
 use clap::{Args, Subcommand};
 
 use super::app::App;
+use super::corrections;
 use super::ui::{Align, Exit, format};
 use crate::domain::household::listed;
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
 use crate::pipeline::{approve, fund, order, reconcile, reissue};
-use crate::store::{batches, holds, reissues, runs};
+use crate::store::{self, batches, holds, reissues, runs};
 
 listed! {
     /// Actions of a run that say only whether they were done now or before.
@@ -32,12 +33,13 @@ pub struct Actor {
 /// Runs.
 #[derive(Subcommand)]
 pub enum Run {
-    /// Make the run of a snapshot (amounts, orders, holds, comparison), or of what may be paid again
+    /// Make the run of a snapshot (amounts, orders, holds, comparison), of what may be paid again, or of what a later
+    /// snapshot puts right
     Create {
         /// Number of the snapshot
         #[arg(long, required_unless_present = "programme")]
         snapshot: Option<SnapshotId>,
-        /// regular, off-cycle or reissue
+        /// regular, off-cycle, reissue or correction
         #[arg(long, default_value = "regular", value_parser = parse_kind, requires_if("reissue", "programme"))]
         kind: RunKind,
         /// Programme whose unpaid orders a reissue gathers
@@ -46,9 +48,14 @@ pub enum Run {
         /// Month whose budget a reissue is charged to; this one unless given
         #[arg(long, requires = "programme")]
         period: Option<Period>,
+        /// How many months before its own a correction looks back; as configured unless given
+        #[arg(long, requires = "snapshot", value_parser = clap::value_parser!(u8).range(0..=24))]
+        months: Option<u8>,
         #[command(flatten)]
         actor: Actor,
     },
+    /// What a correction run puts right, household by household
+    Corrections(corrections::Corrections),
     /// All runs
     List,
     /// Where a run stands
@@ -119,9 +126,8 @@ pub struct Reconcile {
 
 fn parse_kind(text: &str) -> Result<RunKind, String> {
     match RunKind::parse(text) {
-        Some(kind @ (RunKind::Regular | RunKind::OffCycle | RunKind::Reissue)) => Ok(kind),
-        Some(RunKind::Correction) => Err("corrections are not made from a snapshot alone".into()),
-        None => Err("one of regular, off-cycle".into()),
+        Some(kind) => Ok(kind),
+        None => Err("one of regular, off-cycle, reissue, correction".into()),
     }
 }
 
@@ -135,13 +141,27 @@ impl Run {
                 period,
                 kind: RunKind::Reissue,
                 actor,
+                ..
             } => reissue_run(app, &programme, period, &actor.name).await,
-            Self::Create { snapshot: Some(snapshot), programme: None, kind, actor, .. } => {
+            Self::Create {
+                snapshot: Some(snapshot),
+                programme: None,
+                kind: RunKind::Correction,
+                months,
+                actor,
+                ..
+            } => corrections::create(app, snapshot, months, &actor.name).await,
+            Self::Create { snapshot: Some(snapshot), programme: None, kind, months: None, actor, .. }
+                if kind != RunKind::Reissue =>
+            {
                 create(app, snapshot, kind, &actor.name).await
             }
             Self::Create { .. } => {
-                anyhow::bail!("a reissue is made of a programme, any other run of a snapshot")
+                anyhow::bail!(
+                    "a reissue is made of a programme, any other run of a snapshot; only a correction looks back over months"
+                )
             }
+            Self::Corrections(corrections) => corrections.run(app).await,
             Self::List => list(app).await,
             Self::Show { id } => show(app, id).await,
             Self::Check { id, acknowledge, operator } => check(app, id, acknowledge.zip(operator)).await,
@@ -283,10 +303,13 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let reasons = holds::by_reason_in_tx(&mut tx, id).await?;
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
     let parts = reissues::parts_in_tx(&mut tx, id).await?;
+    let corrected = store::corrections::parts_in_tx(&mut tx, id).await?;
     tx.rollback().await?;
     if app.output.is_json() {
         app.output.json(
-            &serde_json::json!({ "run": run, "totals": totals, "holds": reasons, "batches": batches, "reissued": parts }),
+            &serde_json::json!({
+                "run": run, "totals": totals, "holds": reasons, "batches": batches, "reissued": parts, "corrected": corrected,
+            }),
         )?;
         return Ok(Exit::Done);
     }
@@ -330,6 +353,7 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
         out.table(&[("held for", Align::Left), ("orders", Align::Right), ("MAD", Align::Right)], &rows);
     }
     print_parts(app, &parts);
+    corrections::print_parts(app, &corrected);
     let waves = batches.iter().map(|b| b.wave).max().unwrap_or(0);
     let sent = batches.iter().filter(|b| b.file_sha256.is_some()).count();
     out.line(&format!("{} batches in {waves} waves, {sent} of them sent", batches.len()));

@@ -30,6 +30,8 @@ pub struct Settings {
     pub recalls: Recalls,
     /// How orders are paid again.
     pub reissue: Reissue,
+    /// How months already paid are put right.
+    pub corrections: Corrections,
     /// How the stream lane works.
     pub stream: Stream,
     /// How the HTTP service takes calls.
@@ -97,6 +99,8 @@ pub struct Checks {
     pub scope_households_min: u64,
     /// Change of a region's or provider's amount, either way.
     pub scope_change_share_max: Decimal,
+    /// Households that a correction run puts right, of those on its list.
+    pub corrected_share_max: Decimal,
     /// Orders held, of all orders.
     pub held_share_max: Decimal,
     /// Household rows rejected, of all rows.
@@ -139,6 +143,22 @@ pub struct Reissue {
     pub cash_provider: Option<Code>,
     /// A claim lapses so many years after the first day of its budget year.
     pub prescription_years: u8,
+}
+
+/// How months already paid are put right.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corrections {
+    /// How many months before its own a list is asked about, at most 24.
+    #[serde(deserialize_with = "read_months_back")]
+    pub months_back: u8,
+    /// A child up to this age in months that was not listed before counts as registered late.
+    pub late_registration_months: u8,
+}
+
+fn read_months_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let months = u8::deserialize(deserializer)?;
+    if months > 24 { Err(serde::de::Error::custom("at most 24 months")) } else { Ok(months) }
 }
 
 /// How the stream lane works.

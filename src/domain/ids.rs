@@ -59,6 +59,10 @@ row_id!(
     RecallId
 );
 row_id!(
+    /// A recovery case.
+    CaseId
+);
+row_id!(
     /// A ledger account.
     AccountId
 );

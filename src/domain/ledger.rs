@@ -44,6 +44,14 @@ listed! {
         Bank = "bank",
         /// Statement entries that no order explains yet.
         Suspense = "suspense",
+        /// What households owe for undue payments (per programme).
+        Receivable = "receivable",
+        /// What was found unduly paid (per programme): the source of the accounts of recovery, so its balance is negative.
+        Undue = "undue",
+        /// Recovered by keeping back from orders (per programme): the sum of all runs' `offset`.
+        Recovered = "recovered",
+        /// Given up (per programme).
+        GivenUp = "given_up",
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod calendar;
+pub mod correction;
 pub mod entitlement;
 pub mod event;
 pub mod household;
@@ -15,6 +16,7 @@ pub mod programme;
 pub mod provider;
 pub mod reason;
 pub mod recall;
+pub mod recovery;
 pub mod rib;
 pub mod run;
 

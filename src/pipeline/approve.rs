@@ -13,7 +13,7 @@ use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run};
-use crate::store::{StoreError, holds, reissues, snapshots};
+use crate::store::{StoreError, corrections, holds, reissues, snapshots};
 
 /// Why a submission or an approval is refused.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,13 @@ pub async fn content_in_tx(
         content.insert(
             format!("reissued from run {}, {}", part.of_run, part.decision),
             json!(format!("{} orders, {} MAD", part.orders, part.amount)),
+        );
+    }
+    for part in corrections::parts_in_tx(connection, run.id).await? {
+        let what = if part.arrears { "arrears" } else { "undue" };
+        content.insert(
+            format!("{what} of {}, {}", part.period, part.reason),
+            json!(format!("{} households, {} MAD", part.households, part.amount)),
         );
     }
     Ok(Value::Object(content))

@@ -158,7 +158,9 @@ pub async fn release(
     let state = next_state(&run, RunEvent::Release)?;
     let stream = stream_providers(context, &mut tx).await?;
     let released = batches::release_in_tx(&mut tx, id, wave, &stream).await?;
-    if released == 0 {
+    // A correction run may have nothing to pay: its release is then what makes undue payments owed.
+    let begins = run.state == RunState::Funded;
+    if released == 0 && !(begins && run.kind == RunKind::Correction) {
         return Ok(Applied::Already(0));
     }
     runs::set_state_in_tx(&mut tx, id, state).await?;

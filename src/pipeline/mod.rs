@@ -3,6 +3,7 @@
 
 pub mod approve;
 pub mod check;
+pub mod correction;
 pub mod dispatch;
 pub mod events;
 pub mod feedback;

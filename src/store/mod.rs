@@ -8,6 +8,7 @@ pub mod breaks;
 pub mod change_cursor;
 pub mod changes;
 pub mod cluster;
+pub mod corrections;
 pub mod day_runs;
 pub mod enquiries;
 pub mod events;

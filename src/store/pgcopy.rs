@@ -148,11 +148,11 @@ impl<'c> CopyOut<'c> {
         Ok(Self { stream: connection.copy_out_raw(&statement).await?, first: true })
     }
 
-    /// The same on a connection of its own out of the pool.
+    /// The same on a connection of its own out of the pool, which must be read to the end: see [`CopyAhead`].
     ///
     /// # Errors
     /// When the database refuses the query.
-    pub async fn open(pool: &PgPool, source: &str) -> Result<CopyOut<'static>, StoreError> {
+    async fn open(pool: &PgPool, source: &str) -> Result<CopyOut<'static>, StoreError> {
         let statement = format!("COPY {source} TO STDOUT (FORMAT binary)");
         Ok(CopyOut { stream: pool.copy_out_raw(&statement).await?, first: true })
     }
@@ -246,7 +246,14 @@ async fn read_ahead(
             chunk.push(row);
         }
         let ended = chunk.len() < AHEAD_ROWS;
-        if sender.send(Ok(chunk)).await.is_err() || ended {
+        if ended {
+            let _ = sender.send(Ok(chunk)).await;
+            return Ok(());
+        }
+        if sender.send(Ok(chunk)).await.is_err() {
+            // Nobody listens any more. What is left is read all the same: a connection that goes back to the pool in the
+            // middle of a COPY answers the next query with the rest of this one.
+            while rows.next().await?.is_some() {}
             return Ok(());
         }
     }

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::pgcopy::CopyOut;
+use super::pgcopy::CopyAhead;
 use super::{Store, StoreError, orders};
 use crate::domain::ids::{BatchId, HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
@@ -269,7 +269,7 @@ pub async fn by_number(store: &Store, run: RunId, ids: &[i64]) -> Result<Vec<Wai
 }
 
 async fn select_waiting(store: &Store, source: &str) -> Result<Vec<Waiting>, StoreError> {
-    let mut rows = CopyOut::open(store.pool(), source).await?;
+    let mut rows = CopyAhead::open(store.pool(), source.to_owned());
     let mut found = Vec::new();
     while let Some(mut row) = rows.next().await? {
         found.push(Waiting {

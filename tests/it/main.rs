@@ -4,6 +4,7 @@
 
 mod architecture;
 mod cli;
+mod correction;
 mod crash;
 mod events;
 mod feedback_any_order;

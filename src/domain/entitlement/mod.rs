@@ -27,6 +27,8 @@ pub const RULE_FLAT: u8 = 255;
 pub const RULE_FLOOR: u8 = 254;
 /// The rule of a component, below zero, that lowers a month to the cap.
 pub const RULE_CAP: u8 = 253;
+/// The rule of a component that pays arrears of an earlier month; its `month` is how many months before.
+pub const RULE_ARREARS: u8 = 252;
 
 listed! {
     /// Why a household is paid nothing for a month.
@@ -89,6 +91,12 @@ impl Assessment {
     /// The components of the last household assessed; empty when it was excluded.
     pub fn components(&self) -> &[Component] {
         &self.components
+    }
+
+    /// Takes lines that were worked out elsewhere.
+    pub fn set(&mut self, lines: &[Component]) {
+        self.components.clear();
+        self.components.extend_from_slice(lines);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::pipeline::Context;
 use crate::rails::bank_file::{BankFile, WrittenFile};
 use crate::store::batches::Batch;
 use crate::store::personal::{self, OrderPayee};
-use crate::store::pgcopy::{CopyOut, CopyRow};
+use crate::store::pgcopy::{CopyAhead, CopyRow};
 use crate::store::runs::Run;
 use crate::store::{StoreError, orders};
 use crate::telemetry::StageGuard;
@@ -85,7 +85,7 @@ async fn write_scan(
     done: mpsc::Sender<Done>,
     stage: &Arc<StageGuard>,
 ) -> Result<(), DispatchError> {
-    let mut rows = CopyOut::open(context.store.pool(), &source).await?;
+    let mut rows = CopyAhead::open(context.store.pool(), source);
     let (sender, receiver) = blocking::sync_channel::<Vec<CopyRow>>(4);
     let mut files = Files::new(context, run, batches, done, Arc::clone(stage))?;
     let writer = std::thread::spawn(move || -> Result<(), DispatchError> {

@@ -1,6 +1,6 @@
 //! The pass over a snapshot's households that makes a run's orders.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -47,7 +47,7 @@ pub(in crate::pipeline) struct Inputs<'a> {
 }
 
 /// What a computation comes to, beside its rows.
-pub(super) struct Computed {
+pub(in crate::pipeline) struct Computed {
     pub households: u64,
     pub orders: u32,
     pub exclusions: u64,
@@ -169,9 +169,7 @@ impl<'a> Computation<'a> {
                 self.comparison.add(earlier.as_ref(), now)?;
             }
             members = household.members;
-            if self.maker.parcel.orders.row_bytes().len() > COPY_BYTES
-                || self.maker.parcel.exclusions.rows() > 20_000
-            {
+            if self.maker.is_full() {
                 stage.add(count - told);
                 told = count;
                 if sender.send(self.maker.seal()).await.is_err() {
@@ -199,8 +197,13 @@ impl<'a> Computation<'a> {
     }
 }
 
+/// The comparison of a run that is compared with none.
+pub(in crate::pipeline) fn new_comparison() -> Comparison {
+    Comparison::new(&[], &[], BTreeMap::new())
+}
+
 /// Turns assessed households into rows.
-struct Maker<'a> {
+pub(in crate::pipeline) struct Maker<'a> {
     inputs: &'a Inputs<'a>,
     router: &'a Router,
     provider_ids: Vec<i16>,
@@ -218,7 +221,8 @@ struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
-    fn new(inputs: &'a Inputs<'a>) -> Self {
+    /// Nothing made yet.
+    pub fn new(inputs: &'a Inputs<'a>) -> Self {
         let router = &inputs.context.config.router;
         let per_file = inputs.context.config.settings.dispatch.orders_per_file;
         Self {
@@ -239,7 +243,8 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn order(
+    /// Makes a household's order over what was assessed.
+    pub fn order(
         &mut self,
         household: &Household,
         amount: Centimes,
@@ -296,12 +301,19 @@ impl<'a> Maker<'a> {
             .text(reason);
     }
 
-    fn seal(&mut self) -> Parcel {
+    /// Whether the rows so far should be sent.
+    pub fn is_full(&self) -> bool {
+        self.parcel.orders.row_bytes().len() > COPY_BYTES || self.parcel.exclusions.rows() > 20_000
+    }
+
+    /// The rows so far.
+    pub fn seal(&mut self) -> Parcel {
         self.digest.update(self.parcel.orders.row_bytes());
         std::mem::take(&mut self.parcel)
     }
 
-    fn finish(self, households: u64, comparison: Comparison) -> Computed {
+    /// What was made comes to.
+    pub fn finish(self, households: u64, comparison: Comparison) -> Computed {
         let slices = self.slicers.into_iter().zip(&self.provider_ids);
         Computed {
             households,

@@ -4,7 +4,7 @@ use crate::domain::event::Changes;
 use crate::domain::ids::{HouseholdId, SnapshotId};
 use crate::store::changes::{self, ChangeRow};
 use crate::store::orders::{self, EarlierOrder};
-use crate::store::pgcopy::{CopyAhead, CopyOut};
+use crate::store::pgcopy::CopyAhead;
 use crate::store::runs::Run;
 use crate::store::{Store, StoreError};
 
@@ -73,7 +73,7 @@ impl EarlierOrders {
 
 /// What households share, one ahead.
 pub struct Shares {
-    rows: Option<CopyOut<'static>>,
+    rows: CopyAhead,
     ahead: Option<(i64, String, i32)>,
 }
 
@@ -84,7 +84,7 @@ impl Shares {
             "(select household_key, kind, households from snapshot_share
                where household_key >= {low} and household_key < {high} order by household_key)"
         );
-        let mut cursor = Self { rows: Some(CopyOut::open(store.pool(), &source).await?), ahead: None };
+        let mut cursor = Self { rows: CopyAhead::open(store.pool(), source), ahead: None };
         cursor.ahead = cursor.read().await?;
         Ok(cursor)
     }
@@ -103,11 +103,7 @@ impl Shares {
     }
 
     async fn read(&mut self) -> Result<Option<(i64, String, i32)>, StoreError> {
-        let Some(rows) = &mut self.rows else { return Ok(None) };
-        let Some(mut row) = rows.next().await? else {
-            self.rows = None;
-            return Ok(None);
-        };
+        let Some(mut row) = self.rows.next().await? else { return Ok(None) };
         Ok(Some((row.i64()?, row.text()?.to_owned(), row.i32()?)))
     }
 }

@@ -43,8 +43,8 @@ use crate::store::runs::{NewRun, Run, TotalMove};
 use crate::store::{
     StoreError, Tx, batches, changes, day_runs, holds, ledger, orders, reference, runs, snapshots,
 };
-pub(super) use compute::Inputs;
-use compute::{Computation, Computed};
+use compute::Computation;
+pub(super) use compute::{Computed, Inputs, Maker, new_comparison};
 pub(super) use judge::{fill_payee, judge, shared_reason};
 
 /// Who holds this lock on (programme, period) alone makes runs or claims of it.
@@ -95,7 +95,7 @@ pub enum OrderError {
 
 /// Rows on their way to the database.
 #[derive(Default)]
-struct Parcel {
+pub(super) struct Parcel {
     orders: CopyBuffer,
     exclusions: CopyBuffer,
     holds: CopyBuffer,
@@ -185,15 +185,21 @@ pub async fn create(
 }
 
 async fn receive(tx: &mut Tx, run: RunId, parcels: &mut mpsc::Receiver<Parcel>) -> Result<(), StoreError> {
-    let order_target = format!("{} ({})", orders::leaf(run), orders::COLUMNS);
-    let exclusion_target = orders::exclusion_leaf(run);
-    let hold_target = format!("order_hold ({})", holds::COLUMNS);
     while let Some(mut parcel) = parcels.recv().await {
-        parcel.orders.send_in_tx(tx, &order_target, ", FREEZE").await?;
-        parcel.exclusions.send_in_tx(tx, &exclusion_target, ", FREEZE").await?;
-        parcel.holds.send_in_tx(tx, &hold_target, "").await?;
+        parcel.send_in_tx(tx, run).await?;
     }
     Ok(())
+}
+
+impl Parcel {
+    /// Sends the rows into a run's leaves.
+    pub(super) async fn send_in_tx(&mut self, tx: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
+        let order_target = format!("{} ({})", orders::leaf(run), orders::COLUMNS);
+        self.orders.send_in_tx(tx, &order_target, ", FREEZE").await?;
+        self.exclusions.send_in_tx(tx, &orders::exclusion_leaf(run), ", FREEZE").await?;
+        self.holds.send_in_tx(tx, &format!("order_hold ({})", holds::COLUMNS), "").await?;
+        Ok(())
+    }
 }
 
 /// The regular run of the period, when this very command made it before.
@@ -240,7 +246,7 @@ pub(super) struct Barring {
 }
 
 /// Runs whose orders bar a household from this one: the same claim, or a benefit that may not be drawn together.
-async fn barring_runs(
+pub(super) async fn barring_runs(
     config: &Config,
     tx: &mut PgConnection,
     programme: &ConfiguredProgramme,
@@ -266,7 +272,7 @@ pub(super) async fn barring_by_others(
     Ok(of_own_purpose(config, tx, live).await?.into_iter().map(|barring| barring.run.id).collect())
 }
 
-/// Leaves out runs that gather events of another purpose than their programme's own: urgent aid is no claim on the month's.
+/// Leaves out runs of another purpose than their programme's own: urgent aid and arrears are no claim on the month's.
 async fn of_own_purpose(
     config: &Config,
     tx: &mut PgConnection,
@@ -279,13 +285,14 @@ async fn of_own_purpose(
     };
     Ok(runs
         .into_iter()
+        .filter(|run| run.kind != RunKind::Correction)
         .filter(|run| gathering.get(&run.id).is_none_or(|purpose| own(run, purpose)))
         .map(|run| Barring { by_arrival: gathering.contains_key(&run.id), run })
         .collect())
 }
 
 /// Number of the last change before the pass; none with a lower number is still to be committed.
-async fn last_change(context: &Context, programme_id: i16) -> Result<i64, StoreError> {
+pub(super) async fn last_change(context: &Context, programme_id: i16) -> Result<i64, StoreError> {
     let mut tx = context.store.begin().await?;
     day_runs::lock_in_tx(&mut tx, CHANGE_LOCK, i32::from(programme_id)).await?;
     let last = changes::last_in_tx(&mut tx).await?;
@@ -294,7 +301,7 @@ async fn last_change(context: &Context, programme_id: i16) -> Result<i64, StoreE
 }
 
 /// Holds orders of households that changed while the orders were made; from now to the commit none changes.
-async fn hold_changed(
+pub(super) async fn hold_changed(
     tx: &mut PgConnection,
     inputs: &Inputs<'_>,
     last_change: i64,
@@ -311,7 +318,7 @@ async fn hold_changed(
 }
 
 /// Writes what follows from the orders: planned batches, kept totals, postings, comparison, checks, audit.
-async fn book(
+pub(super) async fn book(
     context: &Context,
     tx: &mut PgConnection,
     inputs: &Inputs<'_>,

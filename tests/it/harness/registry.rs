@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use sarf::domain::ids::{Code, Idcs};
+use sarf::domain::period::Period;
 use sarf::domain::rib::Rib;
 use sarf::snapshot::{
     FORMAT, HOUSEHOLD_COLUMNS, Kind, MANIFEST_FILE, MEMBER_COLUMNS, Manifest, Part, Sha256Hex,
@@ -21,10 +22,15 @@ pub fn rib(bank: &str, account: u32) -> String {
     Rib::compose(bank, "810", &format!("{account:016}")).expect("a RIB").reveal().to_owned()
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Registry {
     households: Vec<Row>,
+    /// Two for each household: an adult and a child.
     members: Vec<Row>,
+    /// Further members: the household, and the row.
+    further: Vec<(usize, Row)>,
+    /// Households that are left out.
+    gone: Vec<usize>,
 }
 
 impl Registry {
@@ -90,21 +96,52 @@ impl Registry {
         }
     }
 
+    /// Adds a member like the household's child, with a number and date of birth of its own.
+    pub fn add_member(&mut self, household: usize, idcs: &str, born: &str) {
+        let mut row = self.members[household * 2 + 1].clone();
+        row.insert("idcs", idcs.to_owned());
+        row.insert("birth_date", born.to_owned());
+        self.further.push((household, row));
+    }
+
+    /// Takes further members of a household away.
+    pub fn drop_further(&mut self, household: usize) {
+        self.further.retain(|(of, _)| *of != household);
+    }
+
+    /// Leaves a household out.
+    pub fn leave_out(&mut self, household: usize) {
+        self.gone.push(household);
+    }
+
     pub fn member(&self, household: usize, member: usize, column: &str) -> String {
         self.members[household * 2 + member].get(column).cloned().unwrap_or_default()
     }
 
     /// Writes the snapshot as it is, with a manifest that is true of it.
     pub fn write(&self, folder: &Path) {
+        self.write_for(folder, period());
+    }
+
+    /// The same, for another month.
+    pub fn write_for(&self, folder: &Path, period: Period) {
         fs::create_dir_all(folder).expect("a folder");
+        let there = |n: &usize| !self.gone.contains(n);
+        let households: Vec<Row> =
+            (0..self.households.len()).filter(there).map(|n| self.households[n].clone()).collect();
+        let mut members = Vec::new();
+        for n in (0..self.households.len()).filter(there) {
+            members.extend_from_slice(&self.members[n * 2..n * 2 + 2]);
+            members.extend(self.further.iter().filter(|(of, _)| *of == n).map(|(_, row)| row.clone()));
+        }
         let parts = vec![
-            part(folder, Kind::Households, &HOUSEHOLD_COLUMNS, &self.households),
-            part(folder, Kind::Members, &MEMBER_COLUMNS, &self.members),
+            part(folder, Kind::Households, &HOUSEHOLD_COLUMNS, &households),
+            part(folder, Kind::Members, &MEMBER_COLUMNS, &members),
         ];
         let manifest = Manifest {
             format: FORMAT.to_owned(),
             programme: Code::parse("dss").expect("a code"),
-            period: period(),
+            period,
             source: "a test".to_owned(),
             created_at: datetime!(2026-11-20 08:00 UTC),
             parts,

@@ -1,0 +1,23 @@
+//! What `sarf verify` proves of months that were put right.
+
+use super::{Proof, proof};
+use crate::store::{Store, StoreError, corrections};
+
+/// The proofs over all runs; none where nothing was ever put right.
+pub(super) async fn of_all(store: &Store, found: &mut Vec<Proof>) -> Result<(), StoreError> {
+    let p = corrections::prove(store).await?;
+    if p.rows == 0 {
+        return Ok(());
+    }
+    found.push(proof(
+        2,
+        "all",
+        "arrears are ordered as corrections found them, household by household",
+        format!(
+            "{} corrections, {} are not the difference, {} households differ",
+            p.rows, p.not_the_difference, p.arrears_differ
+        ),
+        p.not_the_difference == 0 && p.arrears_differ == 0,
+    ));
+    Ok(())
+}
