@@ -6,6 +6,7 @@
 //! as measured (the synthetic registry, the sandbox banks, the approval) lies outside the clock; the run fails when the
 //! books are not proven. Limit: no assertion on time: the tables say what was, and `docs/performance.md` what may be.
 
+mod back;
 mod engine;
 mod floor;
 mod machine;

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use sarf::domain::ids::RunId;
+use sarf::domain::period::Period;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::{Context, dispatch, feedback, fund, intake, order, reconcile, verify};
+use sarf::pipeline::correction::{self, Found};
+use sarf::pipeline::{Context, dispatch, feedback, fund, intake, order, reconcile, reissue, verify};
 use sarf::store::runs;
 
+use crate::back;
 use crate::engine::{self, ACCOUNTANT, PREPARER};
 use crate::floor::Floor;
 use crate::machine;
@@ -64,6 +67,7 @@ pub async fn run(context: &Context, psql: &Psql, households: u64, floors: bool) 
     let answers = engine::banks(context)?.files;
     meter.feedback(run, answers).await?;
     meter.close(run).await?;
+    meter.back(run, households, Period::from_index(period.index() + 1)?).await?;
     Ok(Month { households, stages: meter.stages, own_peaks: meter.own_peaks })
 }
 
@@ -175,6 +179,58 @@ impl Meter<'_> {
         Ok(())
     }
 
+    /// What comes back when the month is closed: returns, what is paid again, and what the next list puts right.
+    async fn back(&mut self, run: RunId, households: u64, next: Period) -> anyhow::Result<()> {
+        let context = self.context;
+        let (files, orders) = tokio::task::block_in_place(|| back::returns(context, run))?;
+        self.quiet().await?;
+        let began = Instant::now();
+        for (path, result) in feedback::import(context, files).await? {
+            let imported = result.with_context(|| path.display().to_string())?;
+            anyhow::ensure!(
+                imported.counts.applied == imported.counts.entries,
+                "`{}` is not all taken",
+                path.display()
+            );
+        }
+        self.note(
+            "returns: pacs.004",
+            format!("{} returns", table::count(orders as u64)),
+            began.elapsed(),
+            Some(5),
+        );
+
+        self.quiet().await?;
+        let began = Instant::now();
+        let code = find(context, run).await?.programme;
+        let made = reissue::create(context, &code, None, PREPARER).await?.into_inner();
+        let took = began.elapsed();
+        let figures = format!("{} orders", table::count(find(context, made.run).await?.orders as u64));
+        self.note("reissue run", figures, took, Some(5));
+
+        tell("the registry writes a third month, which is imported, unmeasured");
+        let folder = engine::registry(context, households, next)?;
+        let list = intake::import(context, &folder).await?.into_inner();
+        std::fs::remove_dir_all(&folder)?;
+        self.quiet().await?;
+        let began = Instant::now();
+        let found = correction::create(context, list.id, Some(1), PREPARER).await?.into_inner();
+        let took = began.elapsed();
+        let figures = match found {
+            Found::Nothing(months) => format!("nothing in {months} months"),
+            Found::Run(id) => {
+                let corrected = find(context, id).await?;
+                format!(
+                    "{} households, {} arrears",
+                    table::count(corrected.households as u64),
+                    table::count(corrected.orders as u64)
+                )
+            }
+        };
+        self.note("corrections of the month before", figures, took, Some(30));
+        Ok(())
+    }
+
     /// Before the clock starts: nothing of what came before is still to be written, and the peak is forgotten.
     async fn quiet(&mut self) -> anyhow::Result<()> {
         sqlx::query("checkpoint").execute(self.context.store.pool()).await?;
@@ -211,7 +267,7 @@ async fn find(context: &Context, id: RunId) -> anyhow::Result<runs::Run> {
 }
 
 /// The messages in the folders of an outbox.
-fn xml_below(outbox: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub fn xml_below(outbox: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for folder in std::fs::read_dir(outbox)? {
         for entry in std::fs::read_dir(folder?.path())? {

@@ -9,6 +9,7 @@ use super::Global;
 use super::ui::Output;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::reason::BreakKind;
 use crate::http::{self, AppState, Service};
 use crate::pipeline::Context;
 use crate::store::cluster::{self, Server};
@@ -128,8 +129,13 @@ async fn set_gauges(context: &Context) -> Result<(), crate::store::StoreError> {
     for (provider, kind, waiting) in crate::store::reports::stream_gauges(&context.store).await? {
         metrics.set_stream_waiting(&provider, &kind, waiting as u64);
     }
-    for (kind, open) in breaks::open_by_kind(&context.store).await? {
-        metrics.set_breaks(&kind, open as u64);
+    let queues = breaks::queues(&context.store).await?;
+    let now = context.clock.now();
+    // All kinds, so that a queue that was emptied goes back to zero.
+    for kind in BreakKind::ALL {
+        let queue = queues.iter().find(|q| q.kind == *kind);
+        let age = queue.map_or(0, |q| (now - q.oldest).whole_seconds().max(0));
+        metrics.set_breaks(kind.as_str(), queue.map_or(0, |q| q.open as u64), age as u64);
     }
     Ok(())
 }

@@ -1,31 +1,54 @@
-//! `sarf breaks list | resolve`.
+//! `sarf breaks list | queues | show | resolve | confirm | reopen`.
 
 use clap::Subcommand;
 
 use super::app::App;
 use super::run::Actor;
 use super::ui::{Align, Exit, format};
-use crate::domain::ids::RunId;
-use crate::pipeline::reconcile;
-use crate::store::breaks;
+use crate::domain::breaks::{BreakState, PostTo};
+use crate::domain::ids::{BreakId, RunId};
+use crate::domain::reason::BreakKind;
+use crate::pipeline::Applied;
+use crate::pipeline::breaks::{self, Listed, QueueLine, Wanted};
+use crate::store::break_steps::Step;
 
 /// Breaks.
 #[derive(Subcommand)]
 pub enum Breaks {
-    /// Open breaks, oldest first
-    List {
-        /// Of one run only
-        #[arg(long)]
-        run: Option<RunId>,
-        /// Resolved ones too
-        #[arg(long)]
-        all: bool,
+    /// Open breaks, oldest first, with what to do
+    List(List),
+    /// How many are open by kind, the oldest, and what they come to
+    Queues,
+    /// One break and its history
+    Show {
+        /// Its number
+        id: BreakId,
     },
-    /// Resolve a break with a reason
+    /// Resolve a break with a reason; above the limit of the configuration, propose how
     Resolve {
         /// Its number
-        id: i64,
+        id: BreakId,
         /// Why it is explained
+        #[arg(long)]
+        why: String,
+        /// Where money in suspense goes: bank-claim (the bank is to correct it) or written-off
+        #[arg(long, value_parser = post, value_name = "ACCOUNT")]
+        post: Option<PostTo>,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Confirm a resolution that another person proposed
+    Confirm {
+        /// Its number
+        id: BreakId,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Take a resolution or a proposal back
+    Reopen {
+        /// Its number
+        id: BreakId,
+        /// Why it is not explained after all
         #[arg(long)]
         why: String,
         #[command(flatten)]
@@ -33,62 +56,208 @@ pub enum Breaks {
     },
 }
 
+/// What is listed.
+#[derive(clap::Args)]
+pub struct List {
+    /// Of one run only
+    #[arg(long)]
+    run: Option<RunId>,
+    /// Of one kind only
+    #[arg(long, value_parser = kind)]
+    kind: Option<BreakKind>,
+    /// Open for more than so many days
+    #[arg(long, value_name = "DAYS")]
+    older_than: Option<u32>,
+    /// Resolved ones too
+    #[arg(long)]
+    all: bool,
+}
+
+fn kind(text: &str) -> Result<BreakKind, String> {
+    BreakKind::parse(&text.replace('-', "_")).ok_or_else(|| {
+        let all: Vec<&str> = BreakKind::ALL.iter().map(|k| k.as_str()).collect();
+        format!("one of {}", all.join(", "))
+    })
+}
+
+fn post(text: &str) -> Result<PostTo, String> {
+    PostTo::parse(&text.replace('-', "_")).ok_or_else(|| "bank-claim or written-off".to_owned())
+}
+
 impl Breaks {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
+        let context = &app.context;
         match self {
-            Self::List { run, all } => list(app, run, all).await,
-            Self::Resolve { id, why, actor } => {
-                if !reconcile::resolve_break(&app.context, id, &actor.name, &why).await? {
-                    anyhow::bail!("break `{id}` is not open");
-                }
-                app.output.line(&format!("break {id}: resolved"));
-                app.output.json(&serde_json::json!({ "break": id, "resolved": true }))?;
-                Ok(Exit::Done)
+            Self::List(list) => list.run(app).await,
+            Self::Queues => queues(app).await,
+            Self::Show { id } => show(app, id).await,
+            Self::Resolve { id, why, post, actor } => {
+                tell(app, id, breaks::resolve(context, id, &actor.name, &why, post).await?)
+            }
+            Self::Confirm { id, actor } => tell(app, id, breaks::confirm(context, id, &actor.name).await?),
+            Self::Reopen { id, why, actor } => {
+                tell(app, id, breaks::reopen(context, id, &actor.name, &why).await?)
             }
         }
     }
 }
 
-async fn list(app: &App, run: Option<RunId>, all: bool) -> anyhow::Result<Exit> {
-    let found = breaks::list(&app.context.store, run, !all).await?;
-    let open = found.iter().any(|b| b.resolved_by.is_none());
+fn tell(app: &App, id: BreakId, done: Applied<BreakState>) -> anyhow::Result<Exit> {
+    let now = done.is_now();
+    let state = done.into_inner();
+    let when = if now { "" } else { " before; nothing changed" };
+    app.output.line(&format!("break {id}: {state}{when}"));
+    if state == BreakState::Proposed {
+        app.output.note(&format!(
+            "it takes effect once a second person confirms it: sarf breaks confirm {id} --as NAME"
+        ));
+    }
+    app.output.json(&serde_json::json!({ "break": id, "state": state, "done_now": now }))?;
+    Ok(if state == BreakState::Proposed { Exit::NeedsPerson } else { Exit::Done })
+}
+
+impl List {
+    async fn run(self, app: &App) -> anyhow::Result<Exit> {
+        let wanted =
+            Wanted { run: self.run, kind: self.kind, older_than_days: self.older_than, all: self.all };
+        let found = breaks::list(&app.context, wanted).await?;
+        let open = found.iter().any(|b| b.found.state != BreakState::Resolved);
+        if app.output.is_json() {
+            app.output.json(&found)?;
+        } else if found.is_empty() {
+            app.output.line("no breaks");
+        } else {
+            print(app, found);
+        }
+        Ok(if open { Exit::NeedsPerson } else { Exit::Done })
+    }
+}
+
+fn text(value: Option<impl ToString>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+fn print(app: &App, found: Vec<Listed>) {
+    let columns = [
+        ("break", Align::Right),
+        ("kind", Align::Left),
+        ("days", Align::Right),
+        ("run", Align::Right),
+        ("provider", Align::Left),
+        ("message", Align::Right),
+        ("entry", Align::Right),
+        ("MAD", Align::Right),
+        ("found", Align::Left),
+        ("what to do", Align::Left),
+    ];
+    let rows = found.into_iter().map(|Listed { found: b, age_days, queue }| {
+        let next = match b.state {
+            BreakState::Open => queue.action.to_owned(),
+            BreakState::Proposed => {
+                format!("confirm, or reopen, what {} proposed: {}", text(b.resolved_by), text(b.resolution))
+            }
+            BreakState::Resolved => format!("resolved by {}: {}", text(b.resolved_by), text(b.resolution)),
+        };
+        vec![
+            b.id.to_string(),
+            b.kind.to_string(),
+            age_days.to_string(),
+            text(b.run),
+            b.provider.unwrap_or_default(),
+            text(b.message),
+            text(b.entry),
+            b.amount.map_or_else(String::new, format::amount),
+            b.detail,
+            next,
+        ]
+    });
+    app.output.table(&columns, &rows.collect::<Vec<_>>());
+}
+
+async fn queues(app: &App) -> anyhow::Result<Exit> {
+    let found = breaks::queues(&app.context).await?;
+    let none = found.is_empty();
     if app.output.is_json() {
         app.output.json(&found)?;
-    } else if found.is_empty() {
-        app.output.line("no breaks");
+    } else if none {
+        app.output.line("no open breaks");
     } else {
         let columns = [
-            ("break", Align::Right),
             ("kind", Align::Left),
-            ("run", Align::Right),
-            ("provider", Align::Left),
-            ("message", Align::Right),
-            ("entry", Align::Right),
-            ("MAD", Align::Right),
-            ("found", Align::Left),
-            ("resolved", Align::Left),
+            ("open", Align::Right),
+            ("to confirm", Align::Right),
+            ("oldest, days", Align::Right),
+            ("MAD in question", Align::Right),
+            ("in suspense", Align::Right),
+            ("what to do", Align::Left),
         ];
-        let text = |n: Option<i64>| n.map_or_else(String::new, |n| n.to_string());
-        let rows: Vec<Vec<String>> = found
-            .into_iter()
-            .map(|b| {
-                let resolved = b
-                    .resolved_by
-                    .map_or_else(String::new, |by| format!("{by}: {}", b.resolution.unwrap_or_default()));
-                vec![
-                    b.id.to_string(),
-                    b.kind,
-                    text(b.run),
-                    b.provider.unwrap_or_default(),
-                    text(b.message),
-                    text(b.entry),
-                    b.amount.map_or_else(String::new, format::amount),
-                    b.detail,
-                    resolved,
-                ]
-            })
-            .collect();
-        app.output.table(&columns, &rows);
+        let row = |q: QueueLine| {
+            vec![
+                q.kind.to_string(),
+                q.open.to_string(),
+                q.proposed.to_string(),
+                q.oldest_days.to_string(),
+                format::amount(q.amount),
+                format::amount(q.suspense),
+                q.queue.action.to_owned(),
+            ]
+        };
+        app.output.table(&columns, &found.into_iter().map(row).collect::<Vec<_>>());
+    }
+    Ok(if none { Exit::Done } else { Exit::NeedsPerson })
+}
+
+async fn show(app: &App, id: BreakId) -> anyhow::Result<Exit> {
+    let (listed, steps) = breaks::show(&app.context, id).await?;
+    let open = listed.found.state != BreakState::Resolved;
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "break": listed, "steps": steps }))?;
+    } else {
+        print_one(app, &listed, steps);
     }
     Ok(if open { Exit::NeedsPerson } else { Exit::Done })
+}
+
+fn print_one(app: &App, listed: &Listed, steps: Vec<Step>) {
+    let b = &listed.found;
+    let about = [
+        ("provider", text(b.provider.as_ref())),
+        ("run", text(b.run)),
+        ("order", text(b.order.map(|o| o.get()))),
+        ("message", text(b.message)),
+        ("entry", text(b.entry)),
+        ("amount", b.amount.map_or_else(String::new, format::amount)),
+    ];
+    app.output.line(&format!(
+        "break {}: {} ({}), {}, {} days old",
+        b.id, b.kind, listed.queue.title, b.state, listed.age_days
+    ));
+    app.output.line(&b.detail);
+    for (name, value) in about.iter().filter(|(_, value)| !value.is_empty()) {
+        app.output.line(&format!("{name}: {value}"));
+    }
+    if !b.suspense.is_zero() {
+        let gone = b.posted_to.as_ref().map_or_else(|| "in suspense".to_owned(), |to| format!("now {to}"));
+        app.output.line(&format!("money: {} {gone}", format::amount(b.suspense)));
+    }
+    if b.state == BreakState::Open {
+        app.output.line(&format!("what to do: {}", listed.queue.action));
+    }
+    let columns = [
+        ("when", Align::Left),
+        ("what", Align::Left),
+        ("by", Align::Left),
+        ("why", Align::Left),
+        ("money", Align::Left),
+    ];
+    let opened = vec![
+        format::moment(b.opened_at),
+        "opened".to_owned(),
+        "sarf".to_owned(),
+        String::new(),
+        String::new(),
+    ];
+    let step = |s: Step| vec![format::moment(s.at), s.step.to_string(), s.by, s.why, text(s.post)];
+    let rows: Vec<Vec<String>> = std::iter::once(opened).chain(steps.into_iter().map(step)).collect();
+    app.output.table(&columns, &rows);
 }

@@ -5,6 +5,7 @@ use crate::domain::ids::RunId;
 use crate::engine::lane::LaneError;
 use crate::http::HttpError;
 use crate::pipeline::approve::ApproveError;
+use crate::pipeline::breaks::BreakError;
 use crate::pipeline::dispatch::DispatchError;
 use crate::pipeline::fund::FundError;
 use crate::pipeline::hold::HoldError;
@@ -106,7 +107,27 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<RecallError>() {
         return of_recall(e);
     }
+    if let Some(e) = error.downcast_ref::<BreakError>() {
+        return of_break(e);
+    }
     of_rest(error)
+}
+
+fn of_break(error: &BreakError) -> Option<String> {
+    match error {
+        BreakError::Refused(e) => of_refusal(e),
+        BreakError::NoBreak(_) => Some("see `sarf breaks list --all`".into()),
+        BreakError::NoReason => Some("say in a sentence what explains it: --why \"…\"".into()),
+        BreakError::InSuspense { .. } => {
+            Some("say where it goes: --post bank-claim while the bank is to correct it, --post written-off for good".into())
+        }
+        BreakError::NothingToPost(_) => Some("leave --post out".into()),
+        BreakError::NotProposed(id) => Some(format!("resolve it first: sarf breaks resolve {id}")),
+        BreakError::SamePerson { .. } => {
+            Some("an approver, or another accountant, must confirm it: --as NAME".into())
+        }
+        BreakError::ByRule(_) => Some("what explained it stands; a new difference opens a break of its own".into()),
+    }
 }
 
 fn of_recall(error: &RecallError) -> Option<String> {

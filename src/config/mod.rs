@@ -18,8 +18,8 @@ use crate::domain::programme::{Programme, ProgrammeError};
 use crate::domain::provider::{Provider, RouteTableError, Router};
 
 pub use settings::{
-    Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Registry, Reissue, Service,
-    Settings, Stream,
+    Breaks, Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Registry, Reissue,
+    Service, Settings, Stream,
 };
 
 /// Everything that is configured.

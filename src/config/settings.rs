@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 
 use crate::domain::ids::Code;
+use crate::domain::money::Centimes;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Settings {
     pub feedback: Feedback,
     /// How payments are asked back.
     pub recalls: Recalls,
+    /// Who may resolve breaks.
+    pub breaks: Breaks,
     /// How orders are paid again.
     pub reissue: Reissue,
     /// How months already paid are put right.
@@ -159,6 +162,14 @@ pub struct Corrections {
 fn read_months_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
     let months = u8::deserialize(deserializer)?;
     if months > 24 { Err(serde::de::Error::custom("at most 24 months")) } else { Ok(months) }
+}
+
+/// Who may resolve breaks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Breaks {
+    /// The resolution of a break over more than this takes a second person.
+    pub second_person_above: Centimes,
 }
 
 /// How the stream lane works.

@@ -63,6 +63,10 @@ row_id!(
     CaseId
 );
 row_id!(
+    /// A break: what feedback or reconciliation could not explain.
+    BreakId
+);
+row_id!(
     /// A ledger account.
     AccountId
 );

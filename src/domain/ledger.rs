@@ -44,6 +44,10 @@ listed! {
         Bank = "bank",
         /// Statement entries that no order explains yet.
         Suspense = "suspense",
+        /// Out of suspense for good: lost, or gained (per provider).
+        WrittenOff = "written_off",
+        /// What the bank owes, or is owed, over bookings of its that were wrong (per provider).
+        BankClaim = "bank_claim",
         /// What households owe for undue payments (per programme).
         Receivable = "receivable",
         /// What was found unduly paid (per programme): the source of the accounts of recovery, so its balance is negative.

@@ -1,6 +1,7 @@
 //! The rules of the house, pure: no tokio, no SQL, no clock, no randomness, no environment.
 
 pub mod batch;
+pub mod breaks;
 pub mod calendar;
 pub mod correction;
 pub mod entitlement;
@@ -19,6 +20,7 @@ pub mod recall;
 pub mod recovery;
 pub mod rib;
 pub mod run;
+pub mod statement;
 
 /// Hex form of a hash.
 pub fn hex(bytes: &[u8]) -> String {

@@ -60,6 +60,8 @@ listed! {
         BalanceDiffers = "balance_differs",
         /// The opening balance is not the closing balance of the statement before.
         StatementGap = "statement_gap",
+        /// The statement covers what another one covers.
+        StatementOverlap = "statement_overlap",
         /// A statement with this number was read before.
         StatementRepeated = "statement_repeated",
         /// The debit of a batch is not what its orders come to.
@@ -72,5 +74,7 @@ listed! {
         FeeDiffers = "fee_differs",
         /// No word of it from the bank.
         MissingAtBank = "missing_at_bank",
+        /// Orders came back after their run was closed; they are booked, and somebody has to know.
+        LateReturn = "late_return",
     }
 }

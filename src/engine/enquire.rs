@@ -13,6 +13,7 @@ use time::Duration;
 
 use super::lane::Lane;
 use crate::domain::ids::{Code, RunId};
+use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
 use crate::pipeline::stream::record::{Source, record};
 use crate::pipeline::stream::{self, Named};
@@ -135,6 +136,7 @@ impl Lane {
                 message: None,
                 entry: None,
                 amount: None,
+                suspense: Centimes::ZERO,
                 detail: format!(
                     "asked about for {hours} hours without an answer that settles it: call the provider"
                 ),

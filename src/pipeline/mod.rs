@@ -2,6 +2,7 @@
 //! feedback → reconcile → report; `verify` proves the guarantees over all of it.
 
 pub mod approve;
+pub mod breaks;
 pub mod check;
 pub mod correction;
 pub mod dispatch;

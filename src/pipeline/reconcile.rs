@@ -16,6 +16,7 @@ use crate::domain::reason::BreakKind;
 use crate::domain::run::{RunEvent, RunState};
 use crate::store::batches::{self, Batch};
 use crate::store::breaks::{self, NewBreak};
+use crate::store::feedback::KnownStatement;
 use crate::store::operators::Role;
 use crate::store::runs;
 use crate::store::{StoreError, feedback, holds, reference};
@@ -170,37 +171,42 @@ fn about(batch: &Batch, kind: BreakKind, side: &str, amount: i64, detail: String
         message: None,
         entry: None,
         amount: Some(Centimes::new(amount)),
+        suspense: Centimes::ZERO,
         detail: format!("{}: {detail}", batch.file_name.as_deref().unwrap_or("batch")),
     }
 }
 
-/// Statements whose opening balance is not the closing balance of the one before.
+/// Statements whose opening balance is not the closing balance of the one before; those that overlap with it are breaks
+/// of another kind, opened when they were read.
 async fn statement_gaps(
     tx: &mut sqlx::PgConnection,
     run: RunId,
     provider: i16,
 ) -> Result<Vec<NewBreak>, StoreError> {
-    let chain = feedback::statement_chain_in_tx(tx, provider).await?;
-    let gaps = chain.windows(2).filter(|pair| pair[0].2 != pair[1].1).map(|pair| {
+    let mut chain = feedback::statements_in_tx(tx, provider).await?;
+    chain.retain(|s| s.span.opening.is_some() && s.span.closing.is_some());
+    let gap = |pair: &[KnownStatement]| {
         let (before, after) = (&pair[0], &pair[1]);
-        NewBreak {
+        let (closed, opens) = (before.span.closing?, after.span.opening?);
+        if closed == opens || before.span.overlaps(&after.span) {
+            return None;
+        }
+        let missing = opens - closed;
+        Some(NewBreak {
             kind: BreakKind::StatementGap,
-            key: format!("run {run} provider {provider} gap before {} {}", after.0, after.1 - before.2),
+            key: format!("run {run} provider {provider} gap before {} {}", after.reference, missing.get()),
             run: Some(run),
             provider: Some(provider),
             batch: None,
             order: None,
-            message: Some(crate::domain::ids::MessageId::new(after.3)),
+            message: Some(after.message),
             entry: None,
-            amount: Some(Centimes::new(after.1 - before.2)),
-            detail: format!(
-                "statement opens with {}, the one before closed with {}",
-                Centimes::new(after.1),
-                Centimes::new(before.2)
-            ),
-        }
-    });
-    Ok(gaps.collect())
+            amount: Some(missing),
+            suspense: Centimes::ZERO,
+            detail: format!("statement opens with {opens}, the one before closed with {closed}"),
+        })
+    };
+    Ok(chain.windows(2).filter_map(gap).collect())
 }
 
 async fn summary(
@@ -287,7 +293,7 @@ pub async fn close(
     by: &str,
     carry: Option<&str>,
 ) -> Result<super::Applied<()>, CloseError> {
-    let found = reconcile(context, id).await?;
+    let mut found = reconcile(context, id).await?;
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Accountant).await?;
     let run = locked_run(&mut tx, id).await?;
@@ -295,6 +301,8 @@ pub async fn close(
         return Ok(super::Applied::Already(()));
     }
     let state = next_state(&run, RunEvent::Close)?;
+    // One may have been opened again since.
+    found.open_breaks = breaks::open_count_in_tx(&mut tx, id).await?;
     if !found.is_explained() && carry.is_none() {
         return Err(CloseError::Unexplained {
             run: id,
@@ -350,27 +358,4 @@ pub async fn close(
     record(&mut tx, by, "run.close", id, &format!("{} items carried forward", left.len()), now).await?;
     tx.commit().await?;
     Ok(super::Applied::Now(()))
-}
-
-/// Resolves a break with a reason; `false` when it is not open.
-///
-/// # Errors
-/// See [`Refusal`].
-pub async fn resolve_break(context: &Context, id: i64, by: &str, how: &str) -> Result<bool, Refusal> {
-    let mut tx = context.store.begin().await?;
-    person(&mut tx, by, Role::Accountant).await?;
-    let now = context.clock.now();
-    let done = breaks::resolve_in_tx(&mut tx, id, by, how, now).await?;
-    if done {
-        let decision = crate::store::audit::Decision {
-            actor: by,
-            action: "break.resolve",
-            subject: &format!("break {id}"),
-            detail: how,
-            at: now,
-        };
-        crate::store::audit::append_in_tx(&mut tx, decision).await?;
-    }
-    tx.commit().await?;
-    Ok(done)
 }

@@ -9,6 +9,7 @@ use crate::domain::ids::{BatchId, HouseholdId, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
+use crate::domain::statement::StatementSpan;
 
 /// What is known of a message before it is read.
 #[derive(Clone, Copy, Debug)]
@@ -454,22 +455,14 @@ pub struct NewStatement<'a> {
     pub provider: i16,
     /// The bank's id of it.
     pub reference: &'a str,
-    /// Its number, where stated.
-    pub sequence: Option<i64>,
-    /// Opening balance, where stated; below zero when overdrawn.
-    pub opening: Option<Centimes>,
-    /// Closing balance, where stated.
-    pub closing: Option<Centimes>,
+    /// What it covers.
+    pub span: StatementSpan,
     /// Sum of booked credits.
     pub credits: Centimes,
     /// Sum of booked debits.
     pub debits: Centimes,
     /// Entries.
     pub entries: u64,
-    /// First day it covers.
-    pub from: Option<Date>,
-    /// Last day it covers.
-    pub to: Option<Date>,
 }
 
 /// Writes a statement.
@@ -488,14 +481,14 @@ pub async fn insert_statement_in_tx(
     .bind(new.number)
     .bind(new.provider)
     .bind(new.reference)
-    .bind(new.sequence)
-    .bind(new.opening.map(Centimes::get))
-    .bind(new.closing.map(Centimes::get))
+    .bind(new.span.sequence)
+    .bind(new.span.opening.map(Centimes::get))
+    .bind(new.span.closing.map(Centimes::get))
     .bind(new.credits.get())
     .bind(new.debits.get())
     .bind(new.entries as i64)
-    .bind(new.from)
-    .bind(new.to)
+    .bind(new.span.from)
+    .bind(new.span.to)
     .execute(connection)
     .await?;
     Ok(())
@@ -517,20 +510,43 @@ pub async fn statement_known_in_tx(
         .await?)
 }
 
-/// The chain of a provider's statements that state balances: reference, opening, closing, message.
+/// A statement that was read.
+#[derive(Clone, Debug)]
+pub struct KnownStatement {
+    /// The bank's id of it.
+    pub reference: String,
+    /// Message it came in.
+    pub message: MessageId,
+    /// What it covers.
+    pub span: StatementSpan,
+}
+
+/// A provider's statements, in the order that they follow each other.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn statement_chain_in_tx(
+pub async fn statements_in_tx(
     connection: &mut PgConnection,
     provider: i16,
-) -> Result<Vec<(String, i64, i64, i64)>, StoreError> {
-    Ok(sqlx::query_as(
-        "select reference, opening, closing, message_id from statement
-          where provider_id = $1 and opening is not null and closing is not null
-          order by sequence nulls last, booked_from nulls last, reference",
+) -> Result<Vec<KnownStatement>, StoreError> {
+    type Row = (String, i64, Option<i64>, Option<Date>, Option<Date>, Option<i64>, Option<i64>);
+    let rows: Vec<Row> = sqlx::query_as(
+        "select reference, message_id, sequence, booked_from, booked_to, opening, closing from statement
+          where provider_id = $1 order by sequence nulls last, booked_from nulls last, reference",
     )
     .bind(provider)
     .fetch_all(connection)
-    .await?)
+    .await?;
+    let read = |(reference, message, sequence, from, to, opening, closing): Row| KnownStatement {
+        reference,
+        message: MessageId::new(message),
+        span: StatementSpan {
+            sequence,
+            from,
+            to,
+            opening: opening.map(Centimes::new),
+            closing: closing.map(Centimes::new),
+        },
+    };
+    Ok(rows.into_iter().map(read).collect())
 }

@@ -139,8 +139,15 @@ pub async fn take_waiting_debit_in_tx(
     at: OffsetDateTime,
 ) -> Result<Option<Centimes>, StoreError> {
     let amount: Option<Option<i64>> = sqlx::query_scalar(
-        "update break set resolved_by = 'sarf', resolution = 'its settlement file came', resolved_at = $2
-          where dedup_key = $1 and kind = $3 and resolved_at is null returning amount",
+        "with taken as (
+             update break set resolved_by = 'sarf', resolution = 'its settlement file came', resolved_at = $2,
+                    posted_to = case when suspense <> 0 then 'explained' end,
+                    proposed_by = null, proposed_at = null, proposed_why = null, proposed_post = null
+              where dedup_key = $1 and kind = $3 and resolved_at is null returning id, amount),
+         told as (
+             insert into break_step (break_id, step, taken_by, taken_at, why)
+             select id, 'explained', 'sarf', $2, 'its settlement file came' from taken)
+         select amount from taken",
     )
     .bind(key)
     .bind(at)

@@ -54,6 +54,7 @@ pub struct Metrics {
     rejections: IntCounterVec,
     holds: IntGaugeVec,
     breaks: IntGaugeVec,
+    breaks_oldest: IntGaugeVec,
     feedback: IntCounterVec,
     stream_calls: IntCounterVec,
     stream_seconds: HistogramVec,
@@ -112,6 +113,12 @@ impl Metrics {
             rejections: counters(r, "rejections_total", "Input rows rejected.", &["part", "reason"]),
             holds: gauges(r, "holds", "Orders on hold.", &["reason"]),
             breaks: gauges(r, "breaks", "Reconciliation breaks that are open.", &["kind"]),
+            breaks_oldest: gauges(
+                r,
+                "breaks_oldest_seconds",
+                "Age of the oldest open break of the kind, 0 without one.",
+                &["kind"],
+            ),
             feedback: counters(
                 r,
                 "feedback_entries_total",
@@ -175,9 +182,10 @@ impl Metrics {
         self.holds.with_label_values(&[reason]).set(gauge_value(orders));
     }
 
-    /// Sets how many breaks of `kind` are open.
-    pub fn set_breaks(&self, kind: &str, open: u64) {
+    /// Sets how many breaks of `kind` are open, and for how many seconds the oldest has been.
+    pub fn set_breaks(&self, kind: &str, open: u64, oldest_s: u64) {
         self.breaks.with_label_values(&[kind]).set(gauge_value(open));
+        self.breaks_oldest.with_label_values(&[kind]).set(gauge_value(oldest_s));
     }
 
     /// Counts `entries` of feedback of `kind` (`pain.002`, …) with `result` (`applied`, `duplicate`, `unmatched`, …).
@@ -311,7 +319,7 @@ mod tests {
         metrics.add_file(Direction::Out, "pain.001", "011", 4096);
         metrics.add_rejections("households", "idcs_check_digit", 2);
         metrics.set_holds("duplicate_account", 7);
-        metrics.set_breaks("unmatched_entry", 1);
+        metrics.set_breaks("unmatched_entry", 1, 3600);
         metrics.add_feedback("pain.002", "applied", 5);
         metrics.set_pool(2, 3);
         let stage = metrics.stage_started("entitle");
@@ -331,6 +339,7 @@ mod tests {
         check("sarf_rejections_total{part=\"households\",reason=\"idcs_check_digit\"} 2");
         check("sarf_holds{reason=\"duplicate_account\"} 7");
         check("sarf_breaks{kind=\"unmatched_entry\"} 1");
+        check("sarf_breaks_oldest_seconds{kind=\"unmatched_entry\"} 3600");
         check("sarf_feedback_entries_total{kind=\"pain.002\",result=\"applied\"} 5");
         check("sarf_db_pool_connections{state=\"in_use\"} 2");
         check("sarf_stage_progress_rows{stage=\"entitle\"} 10");

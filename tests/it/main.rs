@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "tests are read, not called")]
 
 mod architecture;
+mod breaks;
 mod cli;
 mod correction;
 mod crash;

@@ -256,14 +256,16 @@ async fn a_return_after_the_close_goes_to_the_books_and_the_run_stays_closed() {
     }
     let (file, key, amount) = picked.expect("something is settled");
     let xml = returns("R1", "", &[returned(key, amount, "AC04")]);
-    assert_eq!(take(&bed, "late.xml", &xml).await, Ok([1, 1, 0, 0]));
+    // It is booked, and a person is told of it beside.
+    assert_eq!(take(&bed, "late.xml", &xml).await, Ok([2, 1, 0, 1]));
+    assert_eq!(bed.open_breaks().await, ["late_return 1"]);
     assert_eq!(bed.state(run).await, RunState::Closed);
     assert_eq!(ledger_returned(&bed).await, before + amount.get());
     bed.verify_all_holds().await;
 
     // Until the account statement has the credit, the reconciliation misses it.
     let found = bed.reconcile(run).await;
-    assert_eq!((found.state, found.open_breaks), (RunState::Closed, 1), "{:?}", bed.open_breaks().await);
+    assert_eq!((found.state, found.open_breaks), (RunState::Closed, 2), "{:?}", bed.open_breaks().await);
     let credit = statement(file, "LATE", false, &[key]);
     assert_eq!(take(&bed, "credit.xml", &credit).await, Ok([1, 1, 0, 0]));
     assert_eq!(bed.reconcile(run).await.state, RunState::Closed);

@@ -19,7 +19,7 @@ use sarf::rails::stream::wire::Status;
 use crate::harness::Bed;
 
 /// A month whose cash at one institution was drawn: the run, and the settlement file and statement of the day.
-async fn day(faults: PointFaults, seed: u64) -> Option<(Bed, RunId, PathBuf, PathBuf)> {
+pub async fn day(faults: PointFaults, seed: u64) -> Option<(Bed, RunId, PathBuf, PathBuf)> {
     let bed = Bed::with(|config| {
         config.settings.stream.enabled = true;
         config.router.change_terms(|provider| {

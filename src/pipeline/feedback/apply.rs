@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::Imported;
 use super::book::{Flow, Moves};
+use super::late::LateReturns;
 use super::parse::{Cash, Parsed, event_of};
 use super::returns::ReturnFile;
 use super::settlement::Head;
@@ -15,6 +16,7 @@ use crate::domain::money::Centimes;
 use crate::domain::order::{OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::rib::Rib;
+use crate::domain::statement::StatementSpan;
 use crate::iso20022::values::StatusCode;
 use crate::pipeline::Context;
 use crate::store::batches::{self, Batch, BatchFigures};
@@ -73,6 +75,8 @@ pub(super) struct Applier<'a> {
     pub(super) spoken_to: HashMap<RunId, i64>,
     pub(super) moves: Moves,
     pub(super) breaks: Vec<NewBreak>,
+    /// What came back to closed runs.
+    pub(super) late: LateReturns,
     pub(super) counts: MessageCounts,
     pub(super) warnings: Vec<String>,
     /// Orders of the stream lane that moved, with their provider and where to.
@@ -109,6 +113,7 @@ impl<'a> Applier<'a> {
             spoken_to: HashMap::new(),
             moves: Moves::default(),
             breaks: Vec::new(),
+            late: LateReturns::default(),
             counts: MessageCounts::default(),
             warnings: Vec::new(),
             moved: Vec::new(),
@@ -144,8 +149,7 @@ impl<'a> Applier<'a> {
             }
             Parsed::Problem { kind, entry, cash, detail } => {
                 self.counts.entries += 1;
-                self.suspend(cash);
-                self.open_break(kind, entry, None, cash.map(|c| c.amount), detail);
+                self.suspend(cash, kind, entry, None, cash.map(|c| c.amount), detail);
             }
             Parsed::StatementEnd { opening, closing, credits, debits, entries } => {
                 self.end_statement(opening, closing, credits, debits, entries).await?;
@@ -405,21 +409,32 @@ impl<'a> Applier<'a> {
         if !open.booked {
             return Ok(());
         }
+        let sequence = open.sequence.and_then(|s| i64::try_from(s).ok());
+        let span = StatementSpan { sequence, from: open.from, to: open.to, opening, closing };
+        self.look_for_overlap(provider, &span).await?;
         let statement = NewStatement {
             message: self.message,
             number: self.statements,
             provider,
             reference: &open.reference,
-            sequence: open.sequence.and_then(|s| i64::try_from(s).ok()),
-            opening,
-            closing,
+            span,
             credits,
             debits,
             entries,
-            from: open.from,
-            to: open.to,
         };
         feedback::insert_statement_in_tx(&mut self.tx, &statement).await
+    }
+
+    /// Opens a break where the statement covers what another covers; its entries are taken nevertheless, each judged
+    /// by itself.
+    async fn look_for_overlap(&mut self, provider: i16, span: &StatementSpan) -> Result<(), StoreError> {
+        let known = feedback::statements_in_tx(&mut self.tx, provider).await?;
+        if let Some(other) = known.iter().find(|other| other.span.overlaps(span)) {
+            self.counts.entries += 1;
+            let detail = format!("covers what the statement of message {} covers", other.message);
+            self.open_break(BreakKind::StatementOverlap, 0, None, None, detail);
+        }
+        Ok(())
     }
 
     async fn batch_debit(
@@ -437,8 +452,8 @@ impl<'a> Applier<'a> {
         let Some((run, at)) =
             found.filter(|(run, at)| Some(self.runs[run].batches[*at].provider_id) == self.provider)
         else {
-            self.suspend(booked.then_some(cash));
-            self.open_break(
+            self.suspend(
+                booked.then_some(cash),
                 BreakKind::UnknownReference,
                 entry,
                 None,
@@ -460,8 +475,7 @@ impl<'a> Applier<'a> {
                 BreakKind::StatusConflict
             };
             let detail = format!("a debit for a file that is {}", batch.state);
-            self.suspend(Some(cash));
-            self.open_break(kind, entry, Some((run, None)), Some(cash.amount), detail);
+            self.suspend(Some(cash), kind, entry, Some((run, None)), Some(cash.amount), detail);
             return Ok(());
         }
         batch.figures.debited_amount += cash.amount.get();
@@ -489,13 +503,26 @@ impl<'a> Applier<'a> {
         self.told.push(NewOutbox { subject: format!("order.{key}"), body });
     }
 
-    /// Money on the account that nothing explains yet.
-    pub(super) fn suspend(&mut self, cash: Option<Cash>) {
+    /// Opens a break over an entry. Its money, where the account statement booked any, stands in suspense until the
+    /// break is resolved.
+    pub(super) fn suspend(
+        &mut self,
+        cash: Option<Cash>,
+        kind: BreakKind,
+        entry: u64,
+        about: Option<(RunId, Option<OrderId>)>,
+        amount: Option<Centimes>,
+        detail: String,
+    ) {
+        let mut suspense = Centimes::ZERO;
         if let (Some(cash), Some(provider)) = (cash, self.provider) {
             self.moves.cash(None, provider, cash);
+            suspense = if cash.credit { Centimes::ZERO - cash.amount } else { cash.amount };
         }
+        self.open_break(kind, entry, about, amount, detail).suspense = suspense;
     }
 
+    /// Opens a break: what is given back is its fact, to be completed.
     pub(super) fn open_break(
         &mut self,
         kind: BreakKind,
@@ -503,11 +530,12 @@ impl<'a> Applier<'a> {
         about: Option<(RunId, Option<OrderId>)>,
         amount: Option<Centimes>,
         detail: String,
-    ) {
+    ) -> &mut NewBreak {
         self.counts.breaks += 1;
+        let key = format!("message {} entry {entry} {kind} {}", self.message, self.breaks.len());
         self.breaks.push(NewBreak {
             kind,
-            key: format!("message {} entry {entry} {kind} {}", self.message, self.breaks.len()),
+            key,
             run: about.map(|(run, _)| run),
             provider: self.provider,
             batch: None,
@@ -515,7 +543,10 @@ impl<'a> Applier<'a> {
             message: Some(self.message),
             entry: Some(entry).filter(|e| *e > 0),
             amount,
+            suspense: Centimes::ZERO,
             detail,
         });
+        let at = self.breaks.len() - 1;
+        &mut self.breaks[at]
     }
 }

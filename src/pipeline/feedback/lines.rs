@@ -87,8 +87,8 @@ impl Applier<'_> {
         });
         let Some((_, facts)) = confirmed.filter(|(_, f)| self.provider.is_none_or(|p| p == f.provider))
         else {
-            self.suspend(line.cash);
-            self.open_break(
+            self.suspend(
+                line.cash,
                 BreakKind::UnknownReference,
                 line.entry,
                 None,
@@ -101,8 +101,8 @@ impl Applier<'_> {
         let about = Some((run, Some(facts.order)));
         let Some(batch) = self.runs.get_mut(&run).and_then(|known| batch_of(&mut known.batches, facts))
         else {
-            self.suspend(line.cash);
-            self.open_break(
+            self.suspend(
+                line.cash,
                 BreakKind::NeverSent,
                 line.entry,
                 about,
@@ -113,8 +113,7 @@ impl Applier<'_> {
         };
         if line.amount.is_some_and(|amount| amount != facts.amount) {
             let detail = format!("the order is over {}", facts.amount);
-            self.suspend(line.cash);
-            self.open_break(BreakKind::AmountDiffers, line.entry, about, line.amount, detail);
+            self.suspend(line.cash, BreakKind::AmountDiffers, line.entry, about, line.amount, detail);
             return;
         }
         let Some(event) = line.event else {
@@ -123,7 +122,7 @@ impl Applier<'_> {
         };
         if batch.lane == Lane::Stream && facts.steps.is_empty() {
             let detail = "the order has not been handed over".to_owned();
-            self.open_break(BreakKind::NeverSent, line.entry, about, line.amount, detail);
+            self.suspend(line.cash, BreakKind::NeverSent, line.entry, about, line.amount, detail);
             return;
         }
         if event == OrderEvent::Reject && line.reason.as_deref().is_some_and(|r| SECOND_DELIVERY.contains(&r))
@@ -154,7 +153,6 @@ impl Applier<'_> {
         let mut told = None;
         match effect {
             Effect::Conflict => {
-                self.suspend(line.cash);
                 let detail = match facts.reissued_as {
                     Some(next) => {
                         if event != OrderEvent::Return {
@@ -168,7 +166,7 @@ impl Applier<'_> {
                     }
                     None => format!("{event:?} of an order that is {state}"),
                 };
-                self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
+                self.suspend(line.cash, BreakKind::StatusConflict, line.entry, about, line.amount, detail);
             }
             // The whole file was rejected before; this tells the order's own reason.
             Effect::Already
@@ -188,8 +186,8 @@ impl Applier<'_> {
             }
             Effect::Already if !confirms => match line.cash {
                 Some(cash) if facts.steps.has(step) => {
-                    self.suspend(Some(cash));
-                    self.open_break(
+                    self.suspend(
+                        Some(cash),
                         BreakKind::BookedTwice,
                         line.entry,
                         about,
@@ -197,13 +195,10 @@ impl Applier<'_> {
                         format!("{event:?} of an order that is {state}"),
                     );
                 }
-                None if stream && line.booked => self.open_break(
-                    BreakKind::BookedTwice,
-                    line.entry,
-                    about,
-                    line.amount,
-                    "a settlement file before this one lists it".into(),
-                ),
+                None if stream && line.booked => {
+                    let detail = "a settlement file before this one lists it".to_owned();
+                    self.open_break(BreakKind::BookedTwice, line.entry, about, line.amount, detail);
+                }
                 _ => self.counts.already += 1,
             },
             Effect::Already | Effect::Moves(_) => {
@@ -247,6 +242,7 @@ impl Applier<'_> {
         }
         if let Some((facts, to)) = told {
             self.tell(&facts, to, line.reason.as_deref());
+            self.note_late_return(&facts, to);
         }
     }
 }

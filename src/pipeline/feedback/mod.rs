@@ -16,6 +16,7 @@
 mod apply;
 mod book;
 mod lanes;
+mod late;
 mod lines;
 mod parse;
 mod parse_returns;

@@ -5,9 +5,8 @@ use super::parse::Cash;
 use super::settlement::{Head, Trailer};
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
-use crate::store::breaks::NewBreak;
 use crate::store::settlements::{self, NewSettlement, Share};
-use crate::store::{StoreError, reference};
+use crate::store::{StoreError, breaks, reference};
 
 /// What is one fact: a debit whose settlement file has not come.
 fn waiting_key(provider: i16, reference: &str) -> String {
@@ -97,36 +96,29 @@ impl Applier<'_> {
             }
             // What no order explains, either way, stands in suspense.
             let rest = Cash { amount: Centimes::new(left.get().abs()), credit: left.get() < 0 };
-            if !left.is_zero() {
-                self.suspend(Some(rest));
-            }
+            self.moves.cash(None, provider, rest);
             self.counts.applied += 1;
             self.tell_rest(reference, left);
             return Ok(true);
         }
-        if settlements::is_known_in_tx(&mut self.tx, provider, reference).await? {
-            self.suspend(Some(cash));
-            let detail = format!("settlement `{reference}` was debited before");
-            self.open_break(BreakKind::BookedTwice, entry, None, Some(cash.amount), detail);
-            return Ok(true);
-        }
-        if !self.provider_streams() {
+        let known = settlements::is_known_in_tx(&mut self.tx, provider, reference).await?;
+        if !known && !self.provider_streams() {
             return Ok(false);
         }
-        self.suspend(Some(cash));
-        self.counts.breaks += 1;
-        self.breaks.push(NewBreak {
-            kind: BreakKind::SettlementMissing,
-            key: waiting_key(provider, reference),
-            run: None,
-            provider: Some(provider),
-            batch: None,
-            order: None,
-            message: Some(self.message),
-            entry: Some(entry),
-            amount: Some(cash.amount),
-            detail: format!("debited for `{reference}`, whose settlement file has not come"),
-        });
+        let key = waiting_key(provider, reference);
+        let waits =
+            self.breaks.iter().any(|b| b.key == key) || breaks::is_known_in_tx(&mut self.tx, &key).await?;
+        let amount = Some(cash.amount);
+        if known || waits {
+            let detail = format!("settlement `{reference}` was debited before");
+            self.suspend(Some(cash), BreakKind::BookedTwice, entry, None, amount, detail);
+            return Ok(true);
+        }
+        let detail = format!("debited for `{reference}`, whose settlement file has not come");
+        self.suspend(Some(cash), BreakKind::SettlementMissing, entry, None, amount, detail);
+        if let Some(opened) = self.breaks.last_mut() {
+            opened.key = key;
+        }
         Ok(true)
     }
 
@@ -143,7 +135,8 @@ impl Applier<'_> {
         if !left.is_zero() {
             self.counts.entries += 1;
             let detail = format!("the debit of `{reference}` is not what its orders come to");
-            self.open_break(BreakKind::AmountDiffers, 0, None, Some(left), detail);
+            // The money stands in suspense already: as part of the debit that waited, or booked there with it.
+            self.open_break(BreakKind::AmountDiffers, 0, None, Some(left), detail).suspense = left;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Proves the guarantees from the rows, with figures. Nothing here trusts what is kept: totals, balances and file hashes
 //! are worked out again and compared.
 
+mod breaks;
 mod correction;
 mod reissue;
 mod stream;
@@ -55,6 +56,7 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     }
     rivals(context, only, &mut proofs).await?;
     books(context, &mut proofs).await?;
+    breaks::of_all(&context.store, &mut proofs).await?;
     stream::of_all(&context.store, &mut proofs).await?;
     reissue::of_all(&context.store, &mut proofs).await?;
     correction::of_all(&context.store, &mut proofs).await?;

@@ -1,0 +1,240 @@
+//! The queues of breaks: what each kind is called, what a person does about it first, and how a break is decided.
+
+use super::household::listed;
+use super::ledger::AccountKind;
+use super::money::Centimes;
+use super::reason::BreakKind;
+
+/// What is said of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Queue {
+    /// What stands in it, in a few words.
+    pub title: &'static str,
+    /// What a person does first.
+    pub action: &'static str,
+    /// Whether money moved, or should have, even where the break states no amount.
+    #[serde(skip)]
+    pub money: bool,
+}
+
+impl BreakKind {
+    /// The queue of a kind.
+    pub const fn queue(self) -> Queue {
+        use BreakKind as K;
+        let (title, money, action) = match self {
+            K::UnknownReference => {
+                ("unknown to us", false, "ask the bank what it is for; say where its money goes")
+            }
+            K::AmountDiffers => (
+                "amount differs",
+                true,
+                "ask the bank for the right amount, and for a correction of the booking",
+            ),
+            K::StatusConflict => {
+                ("status conflict", false, "ask in writing which of the two is true; nothing was applied")
+            }
+            K::NeverSent => {
+                ("not sent by us", false, "stop and find out who sent it: the engine did not hand it over")
+            }
+            K::BookedTwice => {
+                ("settled twice", true, "claim the second booking back from the bank: --post bank-claim")
+            }
+            K::FaultyEntry => ("cannot be read", true, "ask for the entry, or the message, once more"),
+            K::TotalsDiffer => (
+                "totals do not agree",
+                true,
+                "ask whether the message is whole; compare its totals and entries",
+            ),
+            K::BalanceDiffers => (
+                "balance does not follow",
+                true,
+                "ask the bank for the missing entries, or a corrected statement",
+            ),
+            K::StatementGap => ("statement gap", true, "ask the bank for the statement between the two"),
+            K::StatementOverlap => {
+                ("statement overlap", true, "ask which statement stands; look for what was settled twice")
+            }
+            K::StatementRepeated => (
+                "statement repeated",
+                false,
+                "compare it with the first; ask for another id if it is a new one",
+            ),
+            K::BatchDiffers => {
+                ("debit of a file differs", true, "ask the bank for the missing statuses or returns")
+            }
+            K::UnknownTooLong => {
+                ("outcome not known", true, "call the provider; its answer settles the order")
+            }
+            K::SettlementMissing => (
+                "settlement file missing",
+                true,
+                "ask the provider for the settlement file; it explains the debit",
+            ),
+            K::FeeDiffers => ("fee differs", false, "compare the provider's fees with the contract"),
+            K::MissingAtBank => (
+                "missing at the bank",
+                true,
+                "wait for the next statement, then ask the bank for the booking",
+            ),
+            K::LateReturn => {
+                ("late return", true, "have the household's account mended; the claim is owed again")
+            }
+        };
+        Queue { title, action, money }
+    }
+}
+
+listed! {
+    /// Where a break stands.
+    BreakState {
+        /// Nobody has decided.
+        Open = "open",
+        /// One person has proposed a resolution; it takes effect once another confirms it.
+        Proposed = "proposed",
+        /// Explained.
+        Resolved = "resolved",
+    }
+}
+
+listed! {
+    /// A step in a break's life.
+    BreakStep {
+        /// Resolved by one person, within the limit.
+        Resolve = "resolved",
+        /// A resolution above the limit, that waits for another person.
+        Propose = "proposed",
+        /// The proposed resolution was confirmed.
+        Confirm = "confirmed",
+        /// The resolution, or the proposal, was taken back.
+        Reopen = "reopened",
+        /// What came later explained it: feedback, by rule, or what its money was matched with.
+        Explain = "explained",
+        /// Opened again by rule: what had explained it no longer holds.
+        Recur = "found_again",
+    }
+}
+
+/// What a person's step does to a break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakEffect {
+    /// It goes on to a state.
+    Moves(BreakState),
+    /// It was done before.
+    Already,
+    /// It cannot follow.
+    Conflict,
+}
+
+impl BreakState {
+    /// What a person's step does to a break in this state. A proposal stands until it is confirmed or taken back.
+    pub const fn after(self, step: BreakStep) -> BreakEffect {
+        use BreakEffect::{Already, Conflict, Moves};
+        use BreakStep as S;
+        match (self, step) {
+            (_, S::Explain | S::Recur) => Conflict,
+            (Self::Open, S::Resolve) => Moves(Self::Resolved),
+            (Self::Open, S::Propose) => Moves(Self::Proposed),
+            (Self::Open, S::Confirm) => Conflict,
+            (Self::Open, S::Reopen) => Already,
+            (Self::Proposed, S::Resolve | S::Propose) => Already,
+            (Self::Proposed, S::Confirm) => Moves(Self::Resolved),
+            (Self::Proposed | Self::Resolved, S::Reopen) => Moves(Self::Open),
+            (Self::Resolved, S::Resolve | S::Propose | S::Confirm) => Already,
+        }
+    }
+}
+
+listed! {
+    /// Where money in suspense goes when its break is resolved.
+    PostTo {
+        /// Lost, or gained, for good.
+        WrittenOff = "written_off",
+        /// Owed by the bank, or to it, over a booking of its that was wrong; nil once the bank has corrected it.
+        BankClaim = "bank_claim",
+    }
+}
+
+impl PostTo {
+    /// The provider's account that takes it.
+    pub const fn account(self) -> AccountKind {
+        match self {
+            Self::WrittenOff => AccountKind::WrittenOff,
+            Self::BankClaim => AccountKind::BankClaim,
+        }
+    }
+}
+
+/// Whether a resolution takes a second person: the larger of amount and money in suspense is above the limit. A break that
+/// states neither counts as above it where its queue is about money.
+pub fn takes_two(kind: BreakKind, amount: Option<Centimes>, suspense: Centimes, limit: Centimes) -> bool {
+    match amount {
+        None if suspense.is_zero() => kind.queue().money,
+        _ => {
+            let stated = amount.unwrap_or(Centimes::ZERO).get().unsigned_abs();
+            let most = stated.max(suspense.get().unsigned_abs());
+            // A limit below zero lets nothing through.
+            u64::try_from(limit.get()).map_or(true, |limit| most > limit)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_queue_says_what_it_is_and_what_to_do() {
+        let mut titles = std::collections::HashSet::new();
+        for kind in BreakKind::ALL {
+            let Queue { title, action, .. } = kind.queue();
+            assert!(titles.insert(title), "{title} twice");
+            assert!(
+                action.len() > 20 && !action.ends_with('.') && !action.contains('\n'),
+                "{kind}: {action}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_break_is_decided_by_this_table() {
+        use BreakEffect::{Already, Conflict, Moves};
+        use BreakState::{Open, Proposed, Resolved};
+        use BreakStep::{Confirm, Explain, Propose, Recur, Reopen, Resolve};
+        let steps = [Resolve, Propose, Confirm, Reopen, Explain, Recur];
+        let table = [
+            (Open, [Moves(Resolved), Moves(Proposed), Conflict, Already, Conflict, Conflict]),
+            (Proposed, [Already, Already, Moves(Resolved), Moves(Open), Conflict, Conflict]),
+            (Resolved, [Already, Already, Already, Moves(Open), Conflict, Conflict]),
+        ];
+        assert_eq!(table.len(), BreakState::ALL.len());
+        for (state, effects) in table {
+            for (step, effect) in steps.into_iter().zip(effects) {
+                assert_eq!(state.after(step), effect, "{state} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_is_for_what_is_at_stake() {
+        let limit = Centimes::from_mad(100);
+        let mad = |mad| Some(Centimes::from_mad(mad));
+        for (kind, amount, suspense, expected) in [
+            (BreakKind::BookedTwice, mad(100), 100, false),
+            (BreakKind::BookedTwice, mad(101), 0, true),
+            (BreakKind::StatusConflict, mad(101), 0, true),
+            (BreakKind::BatchDiffers, mad(-101), 0, true),
+            // Less than was stated may stand in suspense, and more.
+            (BreakKind::AmountDiffers, mad(5), -101, true),
+            (BreakKind::UnknownReference, None, 50, false),
+            (BreakKind::UnknownReference, None, 101, true),
+            // Nothing is stated.
+            (BreakKind::BalanceDiffers, None, 0, true),
+            (BreakKind::FeeDiffers, None, 0, false),
+        ] {
+            let suspense = Centimes::from_mad(suspense);
+            assert_eq!(takes_two(kind, amount, suspense, limit), expected, "{kind} {amount:?} {suspense}");
+        }
+        assert!(takes_two(BreakKind::BookedTwice, mad(0), Centimes::ZERO, Centimes::new(-1)));
+        assert!(!takes_two(BreakKind::BookedTwice, mad(0), Centimes::ZERO, Centimes::ZERO));
+    }
+}
