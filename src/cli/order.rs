@@ -10,10 +10,11 @@ use crate::domain::entitlement::{decode_components, explain};
 use crate::domain::ids::OrderId;
 use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
+use crate::domain::recovery::reference::CaseReference;
 use crate::pipeline::{hold, reissue};
 use crate::store::feedback::history;
 use crate::store::orders::OrderDetail;
-use crate::store::{holds, orders};
+use crate::store::{holds, orders, recovery_money};
 
 /// Orders.
 #[derive(Subcommand)]
@@ -132,8 +133,9 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             .map_or(Centimes::ZERO, |(_, p)| p.fee(order.amount));
         let standing =
             reissue::standing(&app.context, OrderId::new(order.order_id), order.attempt as u16).await?;
+        let kept_back = recovery_money::of_order(store, OrderId::new(order.order_id)).await?;
         if app.output.is_json() {
-            app.output.json(&serde_json::json!({ "order": order, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee, "reissue": standing }))?;
+            app.output.json(&serde_json::json!({ "order": order, "kept_back": kept_back, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee, "reissue": standing }))?;
             continue;
         }
         let out = &app.output;
@@ -148,6 +150,10 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             order.wave,
             format::amount(order.amount)
         ));
+        for (case, amount) in &kept_back {
+            let (due, amount) = (format::amount(order.entitled), format::amount(*amount));
+            out.line(&format!("{amount} of {due} due is kept back for case {}", CaseReference::of(*case)));
+        }
         if !fee.is_zero() {
             let (fee, net) = (format::amount(fee), format::amount(order.amount - fee));
             out.line(&format!("{net} in hand: {fee} is the provider's fee for drawing it"));

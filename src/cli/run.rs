@@ -329,6 +329,13 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
         format::amount(run.ordered),
         format::count(run.exclusions as u64)
     ));
+    if run.entitled != run.ordered {
+        out.line(&format!(
+            "{} entitled, {} of it kept back against undue payments",
+            format::amount(run.entitled),
+            format::amount(run.entitled - run.ordered)
+        ));
+    }
     let mut by_state: std::collections::BTreeMap<_, (i64, crate::domain::money::Centimes)> =
         std::collections::BTreeMap::new();
     for total in &totals {

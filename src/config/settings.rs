@@ -35,6 +35,8 @@ pub struct Settings {
     pub reissue: Reissue,
     /// How months already paid are put right.
     pub corrections: Corrections,
+    /// How undue payments are recovered.
+    pub recovery: Recovery,
     /// How the stream lane works.
     pub stream: Stream,
     /// How the HTTP service takes calls.
@@ -170,6 +172,31 @@ fn read_months_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D:
 pub struct Breaks {
     /// The resolution of a break over more than this takes a second person.
     pub second_person_above: Centimes,
+}
+
+/// How undue payments are recovered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// Most of a month's entitlement that is kept back, above 0 and at most 1.
+    #[serde(deserialize_with = "read_share")]
+    pub share: Decimal,
+    /// What is left to the household of a month at least.
+    pub floor_left: Centimes,
+    /// Days for the programme to reply to a complaint.
+    pub complaint_reply_days: u16,
+    /// Days for the household to appeal against the reply.
+    pub appeal_days: u16,
+    /// Days for the programme to answer an appeal.
+    pub appeal_answer_days: u16,
+}
+
+fn read_share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    let share = <Decimal as Deserialize>::deserialize(deserializer)?;
+    if share > Decimal::ZERO && share <= Decimal::ONE {
+        return Ok(share);
+    }
+    Err(serde::de::Error::custom("a share is above 0 and at most 1"))
 }
 
 /// How the stream lane works.

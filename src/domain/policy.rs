@@ -55,6 +55,8 @@ listed! {
         ReturnNotBooked = "return_not_booked",
         /// The claim has lapsed.
         Prescribed = "prescribed",
+        /// Nothing: all of it was found undue.
+        Undue = "undue",
     }
 }
 

@@ -4,8 +4,10 @@ use time::Duration;
 
 use crate::domain::money::Centimes;
 
-use super::camt029::{Camt029Item, Camt029Reader};
+use super::camt029::{Camt029Item, Camt029Reader, CancellationStatus, CaseAnswer};
+use super::camt029_writer::{self, Camt029Writer};
 use super::camt055::{self, Camt055Writer, Cancellation, Header};
+use super::camt055_reader::{Camt055Item, Camt055Reader};
 use super::pacs004::{OriginalMessage, Pacs004Item, Pacs004Reader, ReturnHeader, ReturnedTransaction};
 use super::pacs004_writer::{self, Pacs004Writer};
 use super::pain001::Agent;
@@ -259,6 +261,92 @@ fn written_requests_are_valid() {
         writer.transaction(&cancellation(amount)).unwrap();
     }
     assert!(matches!(writer.finish(), Err(WriteError::SumDiffers { .. })));
+}
+
+/// A line for each item of a request.
+fn asked(xml: &[u8]) -> Result<Vec<String>, XmlError> {
+    let mut reader = Camt055Reader::new(xml, Limits::default());
+    let mut lines = Vec::new();
+    while let Some(item) = reader.next()? {
+        lines.push(match item {
+            Camt055Item::Case(c) => {
+                format!("{} {} {} {}", c.case_id, c.creator_name, c.original_msg_id, c.original_pmt_inf_id)
+            }
+            Camt055Item::Transaction(t) => format!(
+                "{} {} {} {} {}",
+                t.end_to_end_id,
+                t.instr_id,
+                t.uetr.len(),
+                t.amount.map_or(0, Centimes::get),
+                t.reason
+            ),
+            Camt055Item::Faulty(fault) => {
+                format!("faulty {} {} {:?}", fault.index, fault.field, fault.problem)
+            }
+        });
+    }
+    Ok(lines)
+}
+
+#[test]
+fn written_requests_are_read_back() {
+    let (header, uetr) = request();
+    let mut writer = Camt055Writer::begin(Vec::new(), &header).unwrap();
+    for amount in [50_000, 20_000] {
+        let cancellation = Cancellation {
+            id: "C",
+            instr_id: "I1",
+            end_to_end_id: "E1",
+            uetr: &uetr,
+            amount: Centimes::new(amount),
+            execution_date: DAY,
+            reason: "CUST",
+        };
+        writer.transaction(&cancellation).unwrap();
+    }
+    let xml = writer.finish().unwrap();
+    let case = "DSS2611R1C7 AGENCE & CIE DSS2611R1B3 DSS2611R1B3";
+    assert_eq!(asked(&xml).unwrap(), [case, "E1 I1 36 50000 CUST", "E1 I1 36 20000 CUST"]);
+    let text = String::from_utf8(xml).unwrap();
+    let faulty = text.replacen("<OrgnlEndToEndId>E1</OrgnlEndToEndId>", "", 1).replacen(">200.00<", ">x<", 1);
+    let found = asked(faulty.as_bytes()).unwrap();
+    assert_eq!(found[1], "faulty 1 OrgnlEndToEndId Missing");
+    assert!(found[2].starts_with("faulty 2 OrgnlInstdAmt"), "{found:?}");
+    assert!(asked(&text.as_bytes()[..text.len() / 2]).is_err());
+}
+
+#[test]
+fn written_resolutions_are_valid_and_read_back() {
+    let message = MessageHeader { msg_id: "A1".into(), created: Some(CREATED) };
+    let header = camt029_writer::Header {
+        message: &message,
+        case_id: "C1",
+        assigner_name: "BANQUE",
+        assignee_name: "AGENCE & CIE",
+        status: CancellationStatus::Pending,
+        original_pmt_inf_id: "DSS2611R1B3",
+    };
+    let answer = |key: &str, status, reason: &str| CaseAnswer {
+        original_end_to_end_id: key.into(),
+        original_instr_id: "I1".into(),
+        status,
+        reason: Reason { code: reason.into(), info: String::new() },
+        ..CaseAnswer::default()
+    };
+    let mut writer = Camt029Writer::begin(Vec::new(), &header).unwrap();
+    for (key, status, reason) in [
+        ("E1", CancellationStatus::Accepted, ""),
+        ("E2", CancellationStatus::Refused, "CUST"),
+        ("E3", CancellationStatus::Pending, ""),
+    ] {
+        writer.answer(&answer(key, status, reason)).unwrap();
+    }
+    assert!(writer.answer(&answer("", CancellationStatus::Accepted, "")).is_err());
+    assert!(writer.answer(&answer("E4", CancellationStatus::NONE, "")).is_err());
+    let xml = writer.finish().unwrap();
+    assert_valid(camt029_writer::MESSAGE, &xml);
+    let expected = ["header A1 true", "C1 E1|I1 Accepted ", "C1 E2|I1 Refused CUST", "C1 E3|I1 Pending "];
+    assert_eq!(answers(std::str::from_utf8(&xml).unwrap()).unwrap(), expected);
 }
 
 /// A line for each item of a resolution.

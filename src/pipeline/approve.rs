@@ -13,7 +13,7 @@ use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run};
-use crate::store::{StoreError, corrections, holds, reissues, snapshots};
+use crate::store::{StoreError, corrections, holds, recovery_money, reissues, snapshots};
 
 /// Why a submission or an approval is refused.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,13 @@ pub async fn content_in_tx(
         content.insert(
             format!("reissued from run {}, {}", part.of_run, part.decision),
             json!(format!("{} orders, {} MAD", part.orders, part.amount)),
+        );
+    }
+    let (kept_back, amount) = recovery_money::kept_back_in_tx(connection, run.id).await?;
+    if kept_back > 0 {
+        content.insert(
+            "kept back against undue payments".to_owned(),
+            json!(format!("{kept_back} orders, {amount} MAD")),
         );
     }
     for part in corrections::parts_in_tx(connection, run.id).await? {

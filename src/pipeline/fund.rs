@@ -7,7 +7,7 @@
 use sqlx::PgConnection;
 
 use super::approve::{ApproveError, record, still_as_submitted};
-use super::{Applied, Context, Refusal, locked_run, next_state, person, reissue};
+use super::{Applied, Context, Refusal, locked_run, next_state, person, recovery, reissue};
 use crate::domain::batch::Lane;
 use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
@@ -164,6 +164,9 @@ pub async fn release(
         return Ok(Applied::Already(0));
     }
     runs::set_state_in_tx(&mut tx, id, state).await?;
+    if begins && run.kind == RunKind::Correction {
+        recovery::open_corrections_in_tx(&mut tx, &run, by, context.clock.now()).await?;
+    }
     let totals = runs::totals_in_tx(&mut tx, id).await?;
     let moves = released_moves(&mut tx, id, &totals).await?;
     runs::move_totals_in_tx(&mut tx, id, &moves).await?;
@@ -289,6 +292,7 @@ pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()
         Occasion { why: "run cancelled", batch: None, message: None, at: now },
     )
     .await?;
+    recovery::give_back_in_tx(&mut tx, run.programme_id, id, now).await?;
     runs::set_state_in_tx(&mut tx, id, state).await?;
     record(&mut tx, &operator.name, "run.cancel", id, "", now).await?;
     tx.commit().await?;

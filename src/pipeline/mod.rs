@@ -14,6 +14,7 @@ pub mod intake;
 pub mod order;
 pub mod recall;
 pub mod reconcile;
+pub mod recovery;
 pub mod reissue;
 pub mod report;
 pub mod standing;

@@ -100,6 +100,48 @@ fn a_month_later_only_churn_differs() {
     assert!((13_200..=14_300).contains(&members), "{members}");
 }
 
+#[test]
+fn a_later_list_tells_of_the_past() {
+    let mut lists = Vec::new();
+    for month in 1..=9 {
+        let folder = Folder::new();
+        let mut options = options(&folder.0, 10_000, &format!("2026-{month:02}"));
+        (options.churn.late_death_ppm, options.churn.late_birth_ppm) = (500_000, 500_000);
+        options.rates.split_household_ppm = 10_000;
+        generate(&options, |_| ()).unwrap();
+        let households = read(&folder.0).unwrap().households;
+        lists.push(households.into_iter().map(|h| (h.id, h)).collect::<BTreeMap<_, _>>());
+    }
+    let (mut deaths, mut births, mut rejoined) = ([0; 4], [0; 6], 0);
+    for (at, pair) in lists.windows(2).enumerate() {
+        let month = at as i32 + 2;
+        let first =
+            time::Date::from_calendar_date(2026, time::Month::try_from(month as u8).unwrap(), 1).unwrap();
+        let months_before =
+            |day: time::Date| (2026 - day.year()) * 12 + month - i32::from(u8::from(day.month()));
+        for (id, now) in &pair[1] {
+            let Some(then) = pair[0].get(id) else { continue };
+            for member in &now.members {
+                let before = then.members.iter().find(|m| m.idcs == member.idcs);
+                match (before, member.deceased_on) {
+                    (Some(before), Some(died)) if before.deceased_on.is_none() => {
+                        deaths[months_before(died) as usize] += 1;
+                    }
+                    // Others join with a split, which is put right later.
+                    (None, None) if member.birth_date >= first - time::Duration::days(150) => {
+                        births[months_before(member.birth_date) as usize] += 1;
+                    }
+                    _ => {}
+                }
+            }
+            rejoined += usize::from(then.payee.idcs != now.payee.idcs);
+        }
+    }
+    assert!(deaths.iter().all(|n| *n > 3), "{deaths:?}");
+    assert!(births.iter().all(|n| *n > 3), "{births:?}");
+    assert!(rejoined > 20, "splits come and go: {rejoined}");
+}
+
 fn idcs(n: u32) -> String {
     Idcs::from_stem(200_000_000 + n).reveal().to_string()
 }

@@ -395,7 +395,7 @@ pub async fn prove(store: &Store) -> Result<Proven, StoreError> {
     for (run, of_run) in pairs {
         let sql = format!(
             "select count(*) filter (where n.order_id is null or o.order_id is null or x.reissued is not true
-                        or (n.household_id, n.period, n.purpose_id, n.amount, n.attempt, l.attempt)
+                        or (n.household_id, n.period, n.purpose_id, n.entitled, n.attempt, l.attempt)
                            is distinct from (o.household_id, o.period, o.purpose_id, o.amount, o.attempt + 1, n.attempt)),
                     count(*) filter (where coalesce(x.paid and not x.returned, false)
                         or (l.was <> 'rejected' and x.ended is not true))

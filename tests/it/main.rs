@@ -20,6 +20,7 @@ mod month;
 mod nats;
 mod outbox;
 mod recall;
+mod recovery_money;
 mod reissue;
 mod returns;
 mod settlement;

@@ -274,7 +274,7 @@ async fn the_program_asks_and_lists() {
         ("sent".into(), "sent".into())
     );
     assert!(program.ends(0, "order recalls").out.contains("CUST"));
-    // The sandbox leaves recalls alone.
+    // What the sandbox answers is not known before it is imported.
     program.ends(0, "sandbox --seed 3");
     bed.execute("update recall set deadline = now() - interval '1 day'").await.expect("late");
     assert!(program.ends(3, "order recalls --open").out.contains("lapsed"));

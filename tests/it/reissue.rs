@@ -409,11 +409,15 @@ async fn what_arrives_late_is_a_break_and_keeps_the_new_order_back() {
     assert_eq!(states, ["rejected", "returned", "returned"]);
     month.bed.verify_all_holds().await;
 
-    // Once it has left, only the break can tell.
+    // Once it has left, it is an undue payment beside the break: owed as soon as it reaches the household.
     let made = month.made().await.run;
     month.bed.take_to(made, RunState::Settling).await;
     assert_eq!(month.says(run, &[word(4, "ACSC", "")]).await, 1);
     assert_eq!(month.state(made, 4).await, "sent");
+    let case = "select cause || ' ' || state || ' ' || outstanding from recovery_case";
+    assert_eq!(month.bed.rows(case).await, ["paid_twice opened 50000"]);
+    assert_eq!(month.says(made, &[word(4, "ACSC", "")]).await, 0);
+    assert_eq!(month.bed.rows(case).await, ["paid_twice receivable 50000"]);
     month.bed.verify_all_holds().await;
     month.bed.end().await;
 }

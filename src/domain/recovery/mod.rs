@@ -4,6 +4,7 @@
 //! it is found not to be owed. An opened case waits for what becomes of its payment: nothing is owed before it was paid.
 
 pub mod appeal;
+pub mod instalments;
 pub mod reference;
 
 use super::household::listed;

@@ -139,7 +139,7 @@ impl<'a> Arrears<'a> {
             .await?;
         let amount = lines.iter().map(|l| l.amount).sum();
         self.assessment.set(lines);
-        maker.order(&household, amount, &self.assessment, &mut reasons);
+        maker.order(&household, amount, &[], &self.assessment, &mut reasons);
         Ok(())
     }
 }

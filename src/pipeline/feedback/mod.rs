@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::Context;
+use super::{Context, recovery};
 use crate::domain::ids::{Code, MessageId};
 use crate::iso20022::sniff::sniff;
 use crate::iso20022::values::MessageKind;
@@ -141,6 +141,12 @@ pub async fn import(
         results.extend(joined.expect("import tasks do not panic"));
     }
     results.sort_by_key(|(at, ..)| *at);
+    // Cases are followed again before anything is done with them: a fault here loses nothing.
+    if results.iter().any(|(_, _, result)| result.is_ok())
+        && let Err(error) = recovery::follow(context).await
+    {
+        tracing::warn!(%error, "recovery cases were not followed to their payments");
+    }
     Ok(results.into_iter().map(|(_, path, result)| (path, result)).collect())
 }
 

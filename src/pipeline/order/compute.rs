@@ -20,13 +20,15 @@ use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::provider::Router;
 use crate::domain::reason::HoldReason;
+use crate::domain::recovery::instalments::Instalment;
 use crate::pipeline::Context;
+use crate::pipeline::recovery::KeptBack;
 use crate::store::orders::NewOrder;
 use crate::store::personal::{self, OrderPayee};
 use crate::store::pgcopy::{CopyAhead, CopyBuffer};
 use crate::store::runs::{ComparisonLine, Run};
 use crate::store::snapshots::{self, Snapshot};
-use crate::store::{StoreError, holds, households, orders};
+use crate::store::{StoreError, holds, households, orders, recovery_money};
 use crate::telemetry::StageGuard;
 
 const COPY_BYTES: usize = 1 << 20;
@@ -52,6 +54,8 @@ pub(in crate::pipeline) struct Computed {
     pub orders: u32,
     pub exclusions: u64,
     pub entitled: Centimes,
+    /// What of it is kept back.
+    pub offset: Centimes,
     pub orders_sha256: [u8; 32],
     pub totals: Totals,
     pub slices: Vec<(i16, Slice)>,
@@ -67,6 +71,7 @@ pub(super) struct Computation<'a> {
     changes: ChangesSince,
     previous: EarlierOrders,
     barring: Vec<(ExclusionCause, EarlierOrders)>,
+    kept_back: KeptBack,
     maker: Maker<'a>,
     comparison: Comparison,
 }
@@ -113,6 +118,7 @@ impl<'a> Computation<'a> {
             changes: ChangesSince::open(store, inputs.programme_id, inputs.snapshot.id).await?,
             previous: EarlierOrders::open(store, inputs.previous, false).await?,
             barring,
+            kept_back: KeptBack::open(inputs.context, inputs.programme_id, inputs.period).await?,
             maker: Maker::new(inputs),
             comparison: Comparison::new(&before, &snapshots::places(store, inputs.snapshot.id).await?, names),
         })
@@ -157,7 +163,8 @@ impl<'a> Computation<'a> {
                 (_, Outcome::Excluded(reason)) => Some(reason.as_str()),
                 (Some(cause), _) => Some(cause.as_str()),
                 (None, Outcome::Due(amount)) => {
-                    self.maker.order(&household, amount, &assessment, &mut reasons);
+                    let kept_back = self.kept_back.take(household.id, amount).await?;
+                    self.maker.order(&household, amount, kept_back, &assessment, &mut reasons);
                     None
                 }
             };
@@ -213,6 +220,7 @@ pub(in crate::pipeline) struct Maker<'a> {
     orders: u32,
     exclusions: u64,
     entitled: Centimes,
+    offset: Centimes,
     totals: Totals,
     payee: OrderPayee,
     last: (Centimes, i16),
@@ -235,6 +243,7 @@ impl<'a> Maker<'a> {
             orders: 0,
             exclusions: 0,
             entitled: Centimes::ZERO,
+            offset: Centimes::ZERO,
             totals: Totals::new(),
             payee: OrderPayee { name: String::new(), account: String::new(), phone: None },
             last: (Centimes::ZERO, 0),
@@ -247,12 +256,15 @@ impl<'a> Maker<'a> {
     pub fn order(
         &mut self,
         household: &Household,
-        amount: Centimes,
+        entitled: Centimes,
+        kept_back: &[Instalment],
         assessment: &Assessment,
         reasons: &mut Vec<HoldReason>,
     ) {
         self.orders += 1;
         let id = OrderId::compose(self.inputs.run, self.orders);
+        let offset: Centimes = kept_back.iter().map(|i| i.amount).sum();
+        let amount = entitled - offset;
         let route = judge(self.router, household, amount, reasons);
         let provider = route.map_or(0, |index| self.provider_ids[index]);
         let wave = route.map_or(0, |index| self.slicers[index].push(id, amount));
@@ -269,8 +281,8 @@ impl<'a> Maker<'a> {
             attempt: 1,
             provider,
             wave,
-            entitled: amount,
-            offset: Centimes::ZERO,
+            entitled,
+            offset,
             household: household.id,
             components: &self.components,
             payee: &self.payee_bytes,
@@ -279,7 +291,16 @@ impl<'a> Maker<'a> {
         for reason in reasons.iter() {
             holds::push(&mut self.parcel.holds, id, *reason, "sarf", self.inputs.now);
         }
-        self.entitled += amount;
+        for instalment in kept_back {
+            recovery_money::push_instalment(
+                &mut self.parcel.instalments,
+                id,
+                instalment.case,
+                instalment.amount,
+            );
+        }
+        self.entitled += entitled;
+        self.offset += offset;
         let total = self.totals.entry((provider, !reasons.is_empty())).or_default();
         total.0 += 1;
         total.1 += amount;
@@ -320,6 +341,7 @@ impl<'a> Maker<'a> {
             orders: self.orders,
             exclusions: self.exclusions,
             entitled: self.entitled,
+            offset: self.offset,
             orders_sha256: self.digest.finalize().into(),
             totals: self.totals,
             slices: slices.flat_map(|(s, id)| s.finish().into_iter().map(|slice| (*id, slice))).collect(),

@@ -25,7 +25,7 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
 use super::events::{Touched, hold_in_tx};
-use super::{Applied, Context, Refusal, check, hex, person};
+use super::{Applied, Context, Refusal, check, hex, person, recovery};
 use crate::config::{Config, ConfiguredProgramme};
 use crate::domain::entitlement::NoRules;
 use crate::domain::ids::{HouseholdId, RunId, SnapshotId};
@@ -41,7 +41,8 @@ use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{NewRun, Run, TotalMove};
 use crate::store::{
-    StoreError, Tx, batches, changes, day_runs, holds, ledger, orders, reference, runs, snapshots,
+    StoreError, Tx, batches, changes, day_runs, holds, ledger, orders, recovery_money, reference, runs,
+    snapshots,
 };
 use compute::Computation;
 pub(super) use compute::{Computed, Inputs, Maker, new_comparison};
@@ -49,6 +50,8 @@ pub(super) use judge::{fill_payee, judge, shared_reason};
 
 /// Who holds this lock on (programme, period) alone makes runs or claims of it.
 pub(super) const RUN_LOCK: &str = "sarf.run";
+/// Who holds this lock on a programme alone makes a run in which something is kept back: its regular runs and reissues.
+pub(super) const KEEP_BACK_LOCK: &str = "sarf.keep-back";
 /// Shared by those who write changes of a programme; whoever finishes a run of it holds it alone.
 pub(super) const CHANGE_LOCK: &str = "sarf.change";
 
@@ -99,6 +102,7 @@ pub(super) struct Parcel {
     orders: CopyBuffer,
     exclusions: CopyBuffer,
     holds: CopyBuffer,
+    instalments: CopyBuffer,
 }
 
 /// Makes a run from a snapshot: its orders, holds, comparison and checks.
@@ -124,6 +128,8 @@ pub async fn create(
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Preparer).await?;
     let programme_id = reference::programme_id_in_tx(&mut tx, programme.rules.code().as_str()).await?;
+    // A run that is made holds the lock on recovery, then takes the one on changes; a reissue the other way round.
+    day_runs::lock_in_tx(&mut tx, KEEP_BACK_LOCK, i32::from(programme_id)).await?;
     // Nobody else makes a run of this programme and period until this one is there whole.
     day_runs::lock_in_tx(&mut tx, RUN_LOCK, i32::from(programme_id) * 4096 + period.index()).await?;
     if let Some(run) = existing_regular(&mut tx, &snapshot, kind).await? {
@@ -131,6 +137,8 @@ pub async fn create(
     }
     refuse_paid_arrears(context, &mut tx, programme, period).await?;
     let last_change = last_change(context, programme_id).await?;
+    recovery::follow(context).await?;
+    recovery::lock_in_tx(&mut tx, programme_id).await?;
     let now = context.clock.now();
     let new = NewRun {
         programme_id,
@@ -198,6 +206,8 @@ impl Parcel {
         self.orders.send_in_tx(tx, &order_target, ", FREEZE").await?;
         self.exclusions.send_in_tx(tx, &orders::exclusion_leaf(run), ", FREEZE").await?;
         self.holds.send_in_tx(tx, &format!("order_hold ({})", holds::COLUMNS), "").await?;
+        let instalments = format!("recovery_instalment ({})", recovery_money::INSTALMENT_COLUMNS);
+        self.instalments.send_in_tx(tx, &instalments, "").await?;
         Ok(())
     }
 }
@@ -355,9 +365,12 @@ pub(super) async fn book(
         Occasion { why: "orders computed", batch: None, message: None, at: inputs.now },
     )
     .await?;
+    if computed.offset > Centimes::ZERO {
+        recovery::book_in_tx(tx, programme_id, run, inputs.now).await?;
+    }
     sqlx::query(
         "update run set state = $2, orders_sha256 = $3, households = $4, orders = $5, exclusions = $6, entitled = $7,
-                ordered = $7, compared_with = $8 where id = $1",
+                ordered = $8, compared_with = $9 where id = $1",
     )
     .bind(run.get())
     .bind(RunState::Computed.as_str())
@@ -366,6 +379,7 @@ pub(super) async fn book(
     .bind(computed.orders as i64)
     .bind(computed.exclusions as i64)
     .bind(computed.entitled.get())
+    .bind((computed.entitled - computed.offset).get())
     .bind(inputs.previous.map(|r| r.id.get()))
     .execute(&mut *tx)
     .await?;
@@ -382,9 +396,10 @@ pub(super) async fn book(
     );
     runs::insert_checks_in_tx(tx, run, &checks).await?;
     let detail = format!(
-        "orders {} amount {} sha256 {}",
+        "orders {} amount {} kept back {} sha256 {}",
         computed.orders,
-        computed.entitled,
+        computed.entitled - computed.offset,
+        computed.offset,
         hex(&computed.orders_sha256)
     );
     audit::append_in_tx(

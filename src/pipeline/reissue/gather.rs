@@ -22,9 +22,10 @@ use crate::pipeline::order::slices::Slicer;
 use crate::store::orders::NewOrder;
 use crate::store::personal::{self, OrderPayee};
 use crate::store::pgcopy::CopyBuffer;
+use crate::store::recovery_money::Undue;
 use crate::store::reissues::NewLink;
 use crate::store::unpaid::Unpaid;
-use crate::store::{StoreError, holds, orders, reference, reissues, runs, snapshots};
+use crate::store::{StoreError, holds, orders, recovery_money, reference, reissues, runs, snapshots};
 
 const COPY_BYTES: usize = 1 << 20;
 
@@ -34,6 +35,8 @@ pub(super) struct Gathered {
     pub orders: u32,
     pub households: i64,
     pub amount: Centimes,
+    /// What of the claims is kept back, since it was found undue.
+    pub offset: Centimes,
     pub orders_sha256: [u8; 32],
     /// By provider number and whether held: orders and their sum.
     pub totals: BTreeMap<(i16, bool), (i64, Centimes)>,
@@ -53,7 +56,9 @@ pub(super) struct Gatherer<'a> {
     changes: ChangesSince,
     /// The last household met, and what its changes come to.
     changed: (Option<HouseholdId>, Option<Changes>),
-    rows: [CopyBuffer; 3],
+    rows: [CopyBuffer; 4],
+    /// What was found undue of orders that ended unpaid.
+    undue: HashMap<OrderId, Undue>,
     digest: Sha256,
     gathered: Gathered,
     last: Option<HouseholdId>,
@@ -86,12 +91,14 @@ impl<'a> Gatherer<'a> {
             changes: ChangesSince::open(&context.store, head.programme_id, snapshot).await?,
             changed: (None, None),
             rows: Default::default(),
+            undue: recovery_money::undue_unpaid_in_tx(tx, head.programme_id).await?,
             digest: Sha256::new(),
             gathered: Gathered {
                 run,
                 orders: 0,
                 households: 0,
                 amount: Centimes::ZERO,
+                offset: Centimes::ZERO,
                 orders_sha256: [0; 32],
                 totals: BTreeMap::new(),
                 slices: Vec::new(),
@@ -109,16 +116,40 @@ impl<'a> Gatherer<'a> {
         let mut payee = OrderPayee { name: String::new(), account: String::new(), phone: None };
         personal::decode_order_payee(&order.payee, &mut payee)?;
         let provider = self.provider_ids.iter().position(|id| *id == order.provider);
+        if self.is_all_undue(&order) {
+            self.leave((Waits::Undue, Decision::Never), &order);
+            return Ok(());
+        }
         match decide(&self.context.config, &order, (provider, payee), self.today) {
             Ok((decision, way)) => self.order(&order, decision, &way, registry_holds),
             Err((decision, waits)) => {
-                let reason = order.reason.unwrap_or_default();
-                let left = self.left.entry((waits, decision, reason)).or_default();
-                left.0 += 1;
-                left.1 += order.amount;
+                self.leave((waits, decision), &order);
                 Ok(())
             }
         }
+    }
+
+    fn leave(&mut self, (waits, decision): (Waits, Decision), order: &Unpaid) {
+        let reason = order.reason.clone().unwrap_or_default();
+        let left = self.left.entry((waits, decision, reason)).or_default();
+        left.0 += 1;
+        left.1 += order.amount;
+    }
+
+    /// Whether nothing of an order is due any more.
+    fn is_all_undue(&self, order: &Unpaid) -> bool {
+        self.undue.get(&order.order).is_some_and(|undue| {
+            undue.came_back + undue.cases.iter().map(|c| c.outstanding).sum() >= order.amount
+        })
+    }
+
+    /// Keeps back of the new order what was found undue of the one before: how much.
+    fn keep_back(&mut self, before: &Unpaid, id: OrderId) -> Centimes {
+        let Some(undue) = self.undue.get(&before.order) else { return Centimes::ZERO };
+        for owed in &undue.cases {
+            recovery_money::push_instalment(&mut self.rows[3], id, owed.case, owed.outstanding);
+        }
+        undue.cases.iter().map(|c| c.outstanding).sum()
     }
 
     /// Makes the household what it is by now: whether the registry asks to hold. Of a household that is on no list any
@@ -141,14 +172,15 @@ impl<'a> Gatherer<'a> {
         way: &Way,
         registry_holds: bool,
     ) -> Result<(), StoreError> {
-        let g = &mut self.gathered;
-        g.orders += 1;
-        let id = OrderId::compose(self.run, g.orders);
+        self.gathered.orders += 1;
+        let id = OrderId::compose(self.run, self.gathered.orders);
         if self.last.replace(before.household) != Some(before.household) {
-            g.households += 1;
+            self.gathered.households += 1;
         }
         let provider = way.provider.map_or(0, |index| self.provider_ids[index]);
-        let wave = way.provider.map_or(0, |index| self.slicers[index].push(id, before.amount));
+        let offset = self.keep_back(before, id);
+        let amount = before.amount - offset;
+        let wave = way.provider.map_or(0, |index| self.slicers[index].push(id, amount));
         let (household_row, place) = match &before.listed {
             Some(household) => (household.row, household.place.0),
             None => (0, self.places.of_earlier(before.order.run(), before.place)?),
@@ -163,15 +195,15 @@ impl<'a> Gatherer<'a> {
             attempt: before.attempt + 1,
             provider,
             wave,
-            // What was kept back against an undue payment was kept back the first time.
+            // What was kept back of the earlier order against other undue payments was kept back for good.
             entitled: before.amount,
-            offset: Centimes::ZERO,
+            offset,
             household: before.household,
             components: &before.components,
             payee: &self.payee,
         };
         let held = self.hold_reasons(before, way, registry_holds);
-        let [order_rows, hold_rows, link_rows] = &mut self.rows;
+        let [order_rows, hold_rows, link_rows, _] = &mut self.rows;
         orders::push(order_rows, &order);
         for reason in &held {
             holds::push(hold_rows, id, *reason, "sarf", self.now);
@@ -187,10 +219,11 @@ impl<'a> Gatherer<'a> {
         };
         reissues::push(link_rows, &link);
         let g = &mut self.gathered;
-        g.amount += before.amount;
+        g.amount += amount;
+        g.offset += offset;
         let total = g.totals.entry((provider, !held.is_empty())).or_default();
         total.0 += 1;
-        total.1 += before.amount;
+        total.1 += amount;
         Ok(())
     }
 
@@ -224,13 +257,15 @@ impl<'a> Gatherer<'a> {
 
     /// Sends the rows so far.
     pub(super) async fn send_in_tx(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
-        let [order_rows, hold_rows, link_rows] = &mut self.rows;
+        let [order_rows, hold_rows, link_rows, instalment_rows] = &mut self.rows;
         self.digest.update(order_rows.row_bytes());
         order_rows
             .send_in_tx(tx, &format!("{} ({})", orders::leaf(self.run), orders::COLUMNS), ", FREEZE")
             .await?;
         hold_rows.send_in_tx(tx, &format!("order_hold ({})", holds::COLUMNS), "").await?;
         link_rows.send_in_tx(tx, &format!("order_reissue ({})", reissues::COLUMNS), "").await?;
+        let instalments = format!("recovery_instalment ({})", recovery_money::INSTALMENT_COLUMNS);
+        instalment_rows.send_in_tx(tx, &instalments, "").await?;
         Ok(())
     }
 

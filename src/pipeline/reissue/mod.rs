@@ -26,8 +26,8 @@ pub use forward::{ForwardError, Standing, put_forward, standing};
 use gather::{Gathered, Gatherer};
 pub(super) use undo::{give_back_in_tx, keep_back_in_tx, lock_earlier_in_tx, release_reservations_in_tx};
 
-use super::order::CHANGE_LOCK;
-use super::{Applied, Context, Refusal, check, hex, person};
+use super::order::{CHANGE_LOCK, KEEP_BACK_LOCK};
+use super::{Applied, Context, Refusal, check, hex, person, recovery};
 use crate::config::ConfiguredProgramme;
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::ledger::AccountKind;
@@ -43,9 +43,6 @@ use crate::store::reissues::Earlier;
 use crate::store::runs::{NewRun, TotalMove};
 use crate::store::unpaid::UnpaidOrders;
 use crate::store::{StoreError, Tx, batches, day_runs, feedback, orders, reference, reissues, runs, unpaid};
-
-/// Who holds this lock on a programme alone makes reissue runs of it.
-const REISSUE_LOCK: &str = "sarf.reissue";
 
 /// Why a reissue run was not made.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +113,9 @@ pub async fn create(
     person(&mut tx, by, Role::Preparer).await?;
     let programme_id = reference::programme_id_in_tx(&mut tx, &code).await?;
     let earlier = lock(&mut tx, programme_id).await?;
+    // Messages of the providers wait, so that where payments are does not change any more.
+    recovery::lock_in_tx(&mut tx, programme_id).await?;
+    recovery::follow_in_tx(&mut tx, programme_id, context.clock.now()).await?;
     let snapshot = reissues::latest_snapshot_in_tx(&mut tx, &code)
         .await?
         .ok_or_else(|| ReissueError::NoSnapshot(code.clone()))?;
@@ -153,7 +153,7 @@ fn this_month(context: &Context) -> Result<Period, StoreError> {
 /// concerned: what is said of an order comes either before it is reissued or after. Changes come first, as wherever both
 /// are taken.
 async fn lock(tx: &mut PgConnection, programme: i16) -> Result<Vec<RunId>, StoreError> {
-    day_runs::lock_in_tx(tx, REISSUE_LOCK, i32::from(programme)).await?;
+    day_runs::lock_in_tx(tx, KEEP_BACK_LOCK, i32::from(programme)).await?;
     day_runs::lock_in_tx(tx, CHANGE_LOCK, i32::from(programme)).await?;
     let runs = unpaid::runs_in_tx(tx, Some(programme)).await?;
     for provider in unpaid::providers_in_tx(tx, &runs).await? {
@@ -233,14 +233,18 @@ async fn book(tx: &mut PgConnection, head: &Head<'_>, gathered: Gathered) -> Res
     runs::move_totals_in_tx(tx, run, &moves).await?;
     let occasion = Occasion { why: "orders computed", batch: None, message: None, at: now };
     ledger::post_in_tx(tx, &transfers, occasion).await?;
+    if gathered.offset > Centimes::ZERO {
+        recovery::book_in_tx(tx, head.programme_id, run, now).await?;
+    }
     sqlx::query(
-        "update run set state = $2, orders_sha256 = $3, households = $4, orders = $5, entitled = $6, ordered = $6 where id = $1",
+        "update run set state = $2, orders_sha256 = $3, households = $4, orders = $5, entitled = $6, ordered = $7 where id = $1",
     )
     .bind(run.get())
     .bind(RunState::Computed.as_str())
     .bind(gathered.orders_sha256.as_slice())
     .bind(gathered.households)
     .bind(i64::from(gathered.orders))
+    .bind((gathered.amount + gathered.offset).get())
     .bind(gathered.amount.get())
     .execute(&mut *tx)
     .await?;

@@ -14,6 +14,7 @@ use crate::domain::reason::HoldReason;
 use crate::domain::run::RunState;
 use crate::pipeline::fund::reserved_key;
 use crate::pipeline::hold::{Placed, move_one, placed_in_tx};
+use crate::pipeline::recovery;
 use crate::store::audit::{self, Decision};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::runs::{self, Run};
@@ -82,7 +83,7 @@ pub(in crate::pipeline) async fn give_back_in_tx(
 }
 
 /// Keeps the order that pays a claim now back, because word came that an earlier one is paid; once its batch is released
-/// only the break remains. Its run, if submitted or approved, is no longer what was approved.
+/// it is an undue payment, for which a case is opened beside the break. Its run, if submitted or approved, is no longer what was approved.
 pub(in crate::pipeline) async fn keep_back_in_tx(
     tx: &mut PgConnection,
     order: OrderId,
@@ -91,8 +92,11 @@ pub(in crate::pipeline) async fn keep_back_in_tx(
     let last = reissues::last_in_tx(tx, order).await?;
     let Some(run) = runs::find_in_tx(tx, last.run(), true).await? else { return Ok(()) };
     let Placed { provider, amount, in_file } = placed_in_tx(tx, last).await?;
-    if in_file || matches!(run.state, RunState::Closed | RunState::Cancelled) {
+    if run.state == RunState::Cancelled {
         return Ok(());
+    }
+    if in_file || run.state == RunState::Closed {
+        return recovery::open_paid_twice_in_tx(tx, &run, last, at).await;
     }
     let was_held = holds::is_held_in_tx(tx, last).await?;
     let reason = HoldReason::EarlierOrderPaid.as_str();

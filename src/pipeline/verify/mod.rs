@@ -3,6 +3,7 @@
 
 mod breaks;
 mod correction;
+mod recovery;
 mod reissue;
 mod stream;
 
@@ -60,6 +61,7 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     stream::of_all(&context.store, &mut proofs).await?;
     reissue::of_all(&context.store, &mut proofs).await?;
     correction::of_all(&context.store, &mut proofs).await?;
+    recovery::of_all(&context.store, &mut proofs).await?;
     let (records, fault) = audit::verify(&context.store).await?;
     let figures = fault
         .as_ref()

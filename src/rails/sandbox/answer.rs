@@ -45,6 +45,8 @@ struct Scan {
     notified: u64,
     debit: Tally,
     credits: Tally,
+    late: Vec<Return>,
+    rejected_after: Vec<Return>,
 }
 
 /// Answers a file, or finds that it is already answered.
@@ -69,6 +71,8 @@ pub(super) fn answer(
         rejected: scan.rejected,
         returned: scan.returned,
         answers: Vec::new(),
+        late: Vec::new(),
+        rejected_after: Vec::new(),
     };
     match (verdict, scan.head.account.clone(), scan.head.execution_date) {
         (None, Some(account), Some(value_date)) => {
@@ -78,6 +82,7 @@ pub(super) fn answer(
                 record.answers.extend(notify(bank, &record, &booking)?);
             }
             record.booking = Some(booking);
+            (record.late, record.rejected_after) = (scan.late, scan.rejected_after);
         }
         (refusal, ..) => {
             let refusal = refusal.expect("a file without account or date was judged incomplete");
@@ -182,7 +187,15 @@ fn take(bank: &Bank<'_>, order: &Order, scan: &mut Scan, spool: &mut Spool) -> R
     let (faults, id) = (&bank.options.faults, &order.end_to_end_id);
     scan.orders.count(order.amount);
     match bank.dice.fate(bank.options.rates, id) {
-        Fate::Paid => scan.debit.count(order.amount),
+        Fate::Paid => {
+            scan.debit.count(order.amount);
+            if bank.comes_back_late(id) {
+                let reason = bank.dice.late_reason(id);
+                scan.late.push(returned(bank, order, order.amount, reason));
+            } else if bank.dice.hits(faults.rejected_after, "after", id) {
+                scan.rejected_after.push(returned(bank, order, order.amount, "AC04"));
+            }
+        }
         Fate::Rejected(_) => {
             scan.rejected.count(order.amount);
             if bank.dice.hits(faults.settled_rejections, "settled", id) {
@@ -200,6 +213,18 @@ fn take(bank: &Bank<'_>, order: &Order, scan: &mut Scan, spool: &mut Spool) -> R
         }
     }
     Ok(())
+}
+
+/// An order as it comes back.
+fn returned(bank: &Bank<'_>, order: &Order, amount: Centimes, reason: &str) -> Return {
+    Return {
+        end_to_end_id: order.end_to_end_id.clone(),
+        instr_id: order.instr_id.clone(),
+        uetr: order.uetr.clone(),
+        amount,
+        reason: reason.to_owned(),
+        servicer_ref: bank.return_reference(&order.end_to_end_id),
+    }
 }
 
 /// The returns of a file on their way to the disk, those to be notified also apart.
@@ -227,14 +252,7 @@ impl Spool {
         reason: &str,
         notified: bool,
     ) -> Result<(), SandboxError> {
-        let line = Return {
-            end_to_end_id: order.end_to_end_id.clone(),
-            instr_id: order.instr_id.clone(),
-            uetr: order.uetr.clone(),
-            amount,
-            reason: reason.to_owned(),
-            servicer_ref: format!("R{:016X}", bank.dice.number("reference", &order.end_to_end_id)),
-        };
+        let line = returned(bank, order, amount, reason);
         let path = &self.path;
         let mut bytes =
             serde_json::to_vec(&line).map_err(|source| SandboxError::State { path: path.clone(), source })?;
@@ -316,6 +334,48 @@ fn report(bank: &Bank<'_>, file: &PlannedFile, scan: &Scan) -> Result<Vec<String
         let mut writer = Pain002Writer::begin(out, &header, &group, payment.as_ref()).map_err(fail)?;
         if singles {
             report_singles(bank, file, every, &mut writer, &name)?;
+        }
+        writer.finish().map(|_| ()).map_err(fail)
+    })
+}
+
+/// Contradicts what was debited: a second report rejects orders that arrived.
+pub(super) fn contradict(bank: &Bank<'_>, record: &Record) -> Result<Vec<String>, SandboxError> {
+    if record.rejected_after.is_empty() {
+        return Ok(Vec::new());
+    }
+    let name = format!("pain002_{}_after.xml", in_file_name(&record.msg_id));
+    let header = bank.header("PSA", &record.name);
+    let group = Group {
+        original_msg_id: record.msg_id.clone(),
+        original_msg_name: pain001::MESSAGE.to_owned(),
+        original_orders: Some(record.orders.orders),
+        original_sum: Some(record.orders.amount),
+        status: None,
+        reason: Reason::default(),
+    };
+    let payment = PaymentInfo {
+        original_pmt_inf_id: record.pmt_inf_id.clone(),
+        original_orders: group.original_orders,
+        original_sum: group.original_sum,
+        status: None,
+        reason: Reason::default(),
+    };
+    bank.deliver(&name, |out| {
+        let fail = |source| answer_error(bank, &name)(source);
+        let mut writer = Pain002Writer::begin(out, &header, &group, Some(&payment)).map_err(fail)?;
+        for order in &record.rejected_after {
+            let mut single = TransactionStatus {
+                original_instr_id: order.instr_id.clone(),
+                original_end_to_end_id: order.end_to_end_id.clone(),
+                original_uetr: order.uetr.clone(),
+                status: StatusCode::Rjct,
+                amount: Some(order.amount),
+                currency: "MAD".to_owned(),
+                ..TransactionStatus::default()
+            };
+            single.reason.code.clone_from(&order.reason);
+            writer.transaction(&single).map_err(fail)?;
         }
         writer.finish().map(|_| ()).map_err(fail)
     })

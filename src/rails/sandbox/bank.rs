@@ -44,12 +44,14 @@ impl<'a> Bank<'a> {
         let plan = match load(&work.join("plan.json"))? {
             Some(plan) => plan,
             None => {
-                let files = unanswered(&outbox, &memory)?;
-                if files.is_empty() {
+                let (files, recalls) = unanswered(&outbox, &memory)?;
+                let today = options.now.date();
+                let due: Vec<_> = memory.later.iter().filter(|later| later.due <= today).cloned().collect();
+                if files.is_empty() && recalls.is_empty() && due.is_empty() {
                     return Ok(None);
                 }
                 fs::create_dir_all(&work).map_err(SandboxError::io(&work))?;
-                let plan = Plan { number: memory.plans + 1, now: options.now, files };
+                let plan = Plan { number: memory.plans + 1, now: options.now, files, recalls, due };
                 save(&work.join("plan.json"), &plan)?;
                 plan
             }
@@ -59,7 +61,17 @@ impl<'a> Bank<'a> {
 
     /// An order file.
     pub(super) fn order_path(&self, file: &PlannedFile) -> PathBuf {
-        self.outbox.join(&file.name)
+        self.outbox_path(&file.name)
+    }
+
+    /// A file of the outbox.
+    pub(super) fn outbox_path(&self, name: &str) -> PathBuf {
+        self.outbox.join(name)
+    }
+
+    /// The bank's reference for the return of an order, whatever tells of it.
+    pub(super) fn return_reference(&self, end_to_end_id: &str) -> String {
+        format!("R{:016X}", self.dice.number("reference", end_to_end_id))
     }
 
     /// A file of the plan about an order file; `kind` is `record` or `returns`.
@@ -145,22 +157,24 @@ impl<'a> Bank<'a> {
     }
 }
 
-/// The complete files of a folder that have no answer, by name, each with its message id. Recalls (camt.055) are left to
-/// people: sandbox banks answer payments only.
-fn unanswered(outbox: &Path, memory: &Memory) -> Result<Vec<PlannedFile>, SandboxError> {
-    let mut names = Vec::new();
+/// The complete order files of a folder that have no answer, by name, each with its message id; and the names of such recalls.
+fn unanswered(outbox: &Path, memory: &Memory) -> Result<(Vec<PlannedFile>, Vec<String>), SandboxError> {
+    let (mut names, mut recalls) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(outbox).map_err(SandboxError::io(outbox))? {
         let entry = entry.map_err(SandboxError::io(outbox))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         let complete = !name.starts_with('.')
             && name.ends_with(".xml")
-            && !name.starts_with("camt055_")
             && outbox.join(format!("{name}.sha256")).is_file();
-        if complete && !memory.answered.contains_key(&name) {
+        let recall = name.starts_with("camt055_");
+        if complete && recall && !memory.recalls.contains(&name) {
+            recalls.push(name);
+        } else if complete && !recall && !memory.answered.contains_key(&name) {
             names.push(name);
         }
     }
     names.sort_unstable();
+    recalls.sort_unstable();
     let mut files: Vec<PlannedFile> = Vec::with_capacity(names.len());
     for name in names {
         let msg_id = message_id(&outbox.join(&name), &name)?;
@@ -168,7 +182,7 @@ fn unanswered(outbox: &Path, memory: &Memory) -> Result<Vec<PlannedFile>, Sandbo
             + files.iter().filter(|file| file.msg_id == msg_id).count();
         files.push(PlannedFile { name, msg_id, occurrence: before as u64 + 1 });
     }
-    Ok(files)
+    Ok((files, recalls))
 }
 
 /// The message id of a file; the start of its name, if it has none that can be read.

@@ -59,6 +59,11 @@ impl Dice {
         share != Share::NONE && within(self.number(label, key), share)
     }
 
+    /// Why an order comes back late.
+    pub(super) fn late_reason(self, end_to_end_id: &str) -> &'static str {
+        pick(RETURNS, self.number("late reason", end_to_end_id))
+    }
+
     /// What happens to an order.
     pub(super) fn fate(self, rates: Rates, end_to_end_id: &str) -> Fate {
         let draw = self.number("order", end_to_end_id);

@@ -1,6 +1,6 @@
 //! Sandbox banks: they answer order files as banks do, from a seed, with their own clock.
 //!
-//! Input: `outbox/<provider>/NAME.xml` (pain.001), complete once `NAME.xml.sha256` lies beside it. Output, in
+//! Input: `outbox/<provider>/NAME.xml` (pain.001, camt.055), complete once `NAME.xml.sha256` lies beside it. Output, in
 //! `inbox/<provider>/`:
 //!
 //! | file | what it tells |
@@ -8,6 +8,8 @@
 //! | `pain002_<MsgId>.xml` | the file is accepted, in part or not at all; rejected orders with their reason |
 //! | `camt054_<MsgId>.xml` | some of the returned orders, ahead of the statement |
 //! | `camt053_<provider>_<date>_<n>.xml` | one debit a file, a credit for each return, balances carried on |
+//! | `pacs004_<provider>_<date>_<n>.xml` | orders that come back days after they arrived, also credited on a statement |
+//! | `camt029_<CaseId>_answered.xml` | what is said to a recall; `_decided` where it was pending first |
 //!
 //! Guarantee: everything hangs on seed, clock and the files' content, not on the order of calls; answering again
 //! answers only what is new; killed at any instant and started again with the same options, it ends in the same
@@ -19,6 +21,7 @@ mod answer;
 mod bank;
 mod error;
 mod fate;
+mod later;
 mod notify;
 mod options;
 mod order_file;
@@ -64,6 +67,10 @@ pub struct Answers {
     pub rejected: u64,
     /// Of these, debited and returned.
     pub returned: u64,
+    /// Orders that came back days after they had arrived, these recalled or by themselves.
+    pub late: u64,
+    /// Recalls answered.
+    pub recalls: u64,
     /// The same for each provider.
     pub providers: BTreeMap<Code, Figures>,
 }
@@ -147,7 +154,14 @@ impl Sandbox {
 /// Ends a plan whose files are all answered: statements, then the memory.
 fn end(bank: &Bank<'_>, records: &[Record]) -> Result<Vec<String>, SandboxError> {
     let mut memory = bank.memory()?;
-    let names = notify::statements(bank, records, &mut memory)?;
+    let mut names = notify::statements(bank, records, &mut memory)?;
+    for record in records {
+        names.extend(answer::contradict(bank, record)?);
+    }
+    names.extend(later::send_returns(bank)?);
+    memory.later.retain(|later| later.due > bank.now().date());
+    later::remember(bank, records, &mut memory);
+    names.extend(later::answer_recalls(bank, &mut memory)?);
     memory.answered.extend(records.iter().map(|record| (record.name.clone(), record.msg_id.clone())));
     memory.plans = bank.plan.number;
     bank.end_plan(&memory)?;
@@ -173,6 +187,10 @@ impl Answers {
             self.rejected += record.rejected.orders;
             self.returned += record.returned.orders;
         }
+        let late: Vec<_> = later::due_returns(bank).into_values().flatten().collect();
+        late.iter().for_each(|back| figures.credited.count(back.item.amount));
+        self.late += late.len() as u64;
+        self.recalls += bank.plan.recalls.len() as u64;
         let names = records.iter().flat_map(|record| &record.answers).chain(statements);
         self.files.extend(names.map(|name| bank.answer_path(name)));
     }
@@ -185,7 +203,10 @@ impl Answers {
             // Stable: within a kind they keep the order in which they were made, so statements ascend.
             self.files.sort_by_cached_key(|path| {
                 let name = name(path);
-                ["pain002", "camt054", "camt053"].iter().position(|kind| name.starts_with(kind))
+                // What contradicts the statements comes after them.
+                let kinds = ["pain002", "camt054", "camt053", "pacs004", "camt029"];
+                let kind = kinds.iter().position(|kind| name.starts_with(kind));
+                (name.contains("_after"), kind)
             });
         }
     }

@@ -37,22 +37,39 @@ pub struct Rates {
     pub returned: Share,
     /// Of the returns: notified by camt.054 before they stand in the statement.
     pub notified: Share,
+    /// Of the orders that arrived: returned by pacs.004 days after, some in a later month.
+    pub late: Share,
+    /// Of the recalls (camt.055) of orders that can come back: granted, with the money coming back days after.
+    pub recall_accepted: Share,
+    /// Of these recalls: answered as pending first, and decided days after.
+    pub recall_pending: Share,
 }
 
 impl Default for Rates {
-    /// 0.3 % rejected, 1.5 % returned, half of the returns notified.
+    /// 0.3 % rejected, 1.5 % returned, half of the returns notified; 0.05 % returned late; six recalls of ten granted, three
+    /// pending first.
     fn default() -> Self {
         Self {
             rejected: Share::per_million(3_000),
             returned: Share::per_million(15_000),
             notified: Share::per_million(500_000),
+            late: Share::per_million(500),
+            recall_accepted: Share::per_million(600_000),
+            recall_pending: Share::per_million(300_000),
         }
     }
 }
 
 impl Rates {
     /// Nothing fails.
-    pub const NONE: Self = Self { rejected: Share::NONE, returned: Share::NONE, notified: Share::NONE };
+    pub const NONE: Self = Self {
+        rejected: Share::NONE,
+        returned: Share::NONE,
+        notified: Share::NONE,
+        late: Share::NONE,
+        recall_accepted: Share::NONE,
+        recall_pending: Share::NONE,
+    };
 }
 
 /// How a bank reports on a file.
@@ -86,6 +103,11 @@ pub struct Faults {
     pub wrong_closings: Share,
     /// Of the statements: not delivered, which leaves a gap in numbers and balances.
     pub skipped_statements: Share,
+    /// Of the orders that arrived: rejected by a second pain.002, after their debit.
+    pub rejected_after: Share,
+    /// Of the statements: another one of the same day comes that differs by its closing balance, under the same reference or
+    /// under one of its own.
+    pub restated: Share,
     /// Whether file names begin with four random digits, so that their order says nothing.
     pub shuffled_names: bool,
 }

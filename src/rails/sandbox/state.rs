@@ -6,7 +6,7 @@
 //! was begun is ended as it was begun. Limit: one sandbox at a time on an inbox; the disk is not synced, so a loss
 //! of power may lose answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -18,6 +18,7 @@ use time::{Date, OffsetDateTime};
 use crate::domain::money::Centimes;
 
 use super::error::SandboxError;
+use super::later::Later;
 
 /// An account, as the order file names it. Not printable.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,6 +62,27 @@ pub(super) struct Memory {
     pub answered: BTreeMap<String, String>,
     /// Where each account stands.
     pub accounts: Vec<AccountState>,
+    /// The files that were accepted, by message id.
+    #[serde(default)]
+    pub debited: BTreeMap<String, Debited>,
+    /// Names of the recalls that were answered.
+    #[serde(default)]
+    pub recalls: BTreeSet<String>,
+    /// End-to-end ids of orders that are sent back on a recall.
+    #[serde(default)]
+    pub recalled: BTreeSet<String>,
+    /// What is to come.
+    #[serde(default)]
+    pub later: Vec<Later>,
+}
+
+/// A file that was accepted.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Debited {
+    /// The account.
+    pub account: Account,
+    /// Its payment information id.
+    pub pmt_inf_id: String,
 }
 
 /// Where an account stands.
@@ -83,6 +105,12 @@ pub(super) struct Plan {
     pub now: OffsetDateTime,
     /// The files, by name.
     pub files: Vec<PlannedFile>,
+    /// Recalls, by name.
+    #[serde(default)]
+    pub recalls: Vec<String>,
+    /// What has come due.
+    #[serde(default)]
+    pub due: Vec<Later>,
 }
 
 /// A file to be answered.
@@ -115,6 +143,12 @@ pub(super) struct Record {
     pub returned: Tally,
     /// Names of the answers delivered.
     pub answers: Vec<String>,
+    /// Orders that arrive and will come back late.
+    #[serde(default)]
+    pub late: Vec<Return>,
+    /// Orders that are debited, and rejected by a second report.
+    #[serde(default)]
+    pub rejected_after: Vec<Return>,
 }
 
 /// What is to be booked for a file.
@@ -131,7 +165,7 @@ pub(super) struct Booking {
 }
 
 /// A returned order, as kept until it stands in a statement.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Return {
     /// End-to-end id.
     pub end_to_end_id: String,

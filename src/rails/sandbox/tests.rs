@@ -1,5 +1,7 @@
 //! Order files written, answered, and the answers read back.
 
+mod later;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufReader;
@@ -143,6 +145,7 @@ impl Told {
                         Some(StatusCode::Accp) => "ACCP",
                         Some(StatusCode::Part) => "PART",
                         Some(StatusCode::Rjct) => "RJCT",
+                        None => "",
                         other => panic!("{other:?}"),
                     };
                     key = format!(
@@ -211,6 +214,8 @@ fn assert_valid(path: &Path) {
     let message = match &name[..7] {
         "pain002" => "pain.002.001.10",
         "camt053" => "camt.053.001.08",
+        "pacs004" => "pacs.004.001.09",
+        "camt029" => "camt.029.001.09",
         _ => "camt.054.001.08",
     };
     let schema = dir.join(format!("{message}.xsd"));

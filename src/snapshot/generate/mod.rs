@@ -2,7 +2,8 @@
 //!
 //! Input: number of households, period, seed. Output: a folder that [`SnapshotReader`](super::SnapshotReader) reads.
 //! Guarantee: the same options give the same bytes; snapshots of one seed for neighbouring periods differ by churn
-//! only; no two people, phones or accounts are the same unless a fraud was asked for. Limit: 10,000,000 households, so
+//! only, and by what a later one tells of the past; no two people, phones or accounts are the same unless a fraud was asked
+//! for. Limit: 10,000,000 households, so
 //! that ten-digit numbers suffice.
 
 mod draw;
@@ -53,12 +54,23 @@ pub struct Churn {
     pub account_change_ppm: u32,
     /// Lose their payee.
     pub payee_death_ppm: u32,
+    /// Of the deaths of members: entered one to three months late, so that a later list tells of the past.
+    pub late_death_ppm: u32,
+    /// Of the children born to households on the list: entered one to five months late.
+    pub late_birth_ppm: u32,
 }
 
 impl Default for Churn {
     fn default() -> Self {
         // Published monthly changes of the programme: 1.2 to 3.8 %.
-        Self { leave_ppm_min: 12_000, leave_ppm_max: 38_000, account_change_ppm: 5_000, payee_death_ppm: 50 }
+        Self {
+            leave_ppm_min: 12_000,
+            leave_ppm_max: 38_000,
+            account_change_ppm: 5_000,
+            payee_death_ppm: 50,
+            late_death_ppm: 100_000,
+            late_birth_ppm: 100_000,
+        }
     }
 }
 
@@ -84,7 +96,7 @@ pub struct Rates {
     pub shared_account_ppm: u32,
     /// Households that share one phone among 4 to 20.
     pub shared_phone_ppm: u32,
-    /// Households that list people of another one.
+    /// Households that list people of another one, each until it is put right within eight months.
     pub split_household_ppm: u32,
     /// Households whose payee has another's names, spelled differently.
     pub near_duplicate_name_ppm: u32,

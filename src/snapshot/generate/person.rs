@@ -1,7 +1,8 @@
 //! One household of the synthetic registry, from its slot, the seed and the period alone.
 //!
 //! A slot is taken by one household after the other: each month 1.2 to 3.8 % of the slots change hands, so as many
-//! leave as join. A household's people are the same as long as it stays; they age, children are born and grow out.
+//! leave as join. A household's people are the same as long as it stays; they age, children are born and grow out, people die.
+//! Births and deaths may be entered months late: then the list that has them tells of months before it.
 
 use time::{Date, Duration};
 
@@ -28,6 +29,12 @@ const SALT_CHURN: u64 = 1;
 const SALT_PEOPLE: u64 = 2;
 const SALT_ACCOUNT: u64 = 3;
 const SALT_GROUP: u64 = 4;
+const SALT_SPLIT: u64 = 6;
+const SALT_LATE: u64 = 7;
+/// A household that lists another's people is put right within so many months.
+const SPLIT_MONTHS: u64 = 8;
+/// The dead stay on the list for so many months after the one in which their death is entered.
+const DEAD_LISTED_MONTHS: i32 = 3;
 /// For faults of the export.
 pub(super) const SALT_FAULT: u64 = 5;
 
@@ -159,7 +166,7 @@ pub(super) fn dwelling(slot: u64, options: &GenerateOptions) -> Dwelling {
         members,
     };
     share(&mut dwelling, slot, options);
-    if slot > 0 && draw.chance(rates.split_household_ppm) {
+    if slot > 0 && is_split(number, options) {
         split(&mut dwelling, slot - 1, options);
     } else if slot > 0 && draw.chance(rates.near_duplicate_name_ppm) {
         // The neighbour's names once more, under other spellings.
@@ -170,6 +177,14 @@ pub(super) fn dwelling(slot: u64, options: &GenerateOptions) -> Dwelling {
             (latin(female, names, draw.bits()), arabic(female, names, draw.bits()));
     }
     dwelling
+}
+
+/// Whether a household lists another's people this month: drawn anew every [`SPLIT_MONTHS`], each household at a time of its
+/// own, so that what is wrong in one list is right in a later one.
+fn is_split(number: u64, options: &GenerateOptions) -> bool {
+    let key = mix(options.seed ^ SALT_SPLIT, number);
+    let stretch = (options.period.index() as u64 + key % SPLIT_MONTHS) / SPLIT_MONTHS;
+    Draw::new(mix(key, stretch)).chance(options.rates.split_household_ppm)
 }
 
 /// Sex, names and place of a household's payee: the first draws of [`dwelling`].
@@ -300,7 +315,7 @@ fn account(number: u64, version: u64, options: &GenerateOptions) -> Account {
     Account { means, number, provider, level }
 }
 
-/// Children under 21, or people over 60, on the last day of the period.
+/// Children under 21, or people over 60, on the last day of the period, as far as they are entered by then.
 fn members(
     draw: &mut Draw,
     number: u64,
@@ -317,27 +332,61 @@ fn members(
     // One child more may be born within ten years of joining.
     let unborn = family && draw.chance(700_000);
     for i in 0..count + usize::from(unborn) {
-        let mut person = Draw::new(draw.bits());
+        let bits = draw.bits();
+        let (mut person, mut late) = (Draw::new(bits), Draw::new(bits ^ SALT_LATE));
         let born = match (family, i < count) {
             (false, _) => start - Duration::days(60 * 365 + person.below(28 * 365) as i64),
             (true, true) => start - Duration::days(person.below(CHILD_DAYS) as i64),
             (true, false) => start + Duration::days(1 + person.below(3650) as i64),
         };
         let age = (today - born).whole_days() / 365;
-        if born <= today && (!family || age < 21) {
-            members.push(self::person(
-                &mut person,
-                options,
-                idcs(options.seed, number, 1 + i as u64),
-                born,
-                orphan,
-            ));
+        let late_by = i32::from(late.chance(options.churn.late_birth_ppm)) * (1 + late.below(5) as i32);
+        let entered = born <= start || month_of(born) + late_by <= options.period.index();
+        if born > today || !entered || (family && age >= 21) {
+            continue;
         }
+        let idcs = idcs(options.seed, number, 1 + i as u64);
+        // Older people die within forty years of their sixtieth; of children, fewer than one in a hundred.
+        let (mut person, dies) = self::person(&mut person, options, idcs, born, orphan, family);
+        let died = if family { born } else { born + Duration::days(60 * 365) } + dies;
+        let Ok(deceased_on) = entered_death(died, start, &mut late, options) else { continue };
+        person.deceased_on = deceased_on;
+        members.push(person);
     }
     members
 }
 
-fn person(draw: &mut Draw, options: &GenerateOptions, idcs: Idcs, born: Date, orphan: bool) -> Person {
+/// A month's number, as [`Period::index`] counts.
+fn month_of(day: Date) -> i32 {
+    Period::new(day.year(), day.month().into()).map_or(0, Period::index)
+}
+
+/// A death as the list has it: the day, or `None` for who lives or whose death is not entered yet; `Err` for who died so long
+/// ago that the list has them no more.
+fn entered_death(
+    died: Date,
+    start: Date,
+    late: &mut Draw,
+    options: &GenerateOptions,
+) -> Result<Option<Date>, ()> {
+    let late_by = i32::from(late.chance(options.churn.late_death_ppm)) * (1 + late.below(3) as i32);
+    let since = options.period.index() - month_of(died) - late_by;
+    // Who had died before the household joined would not have been listed.
+    if died <= start || died > options.period.last_day() || since < 0 {
+        return Ok(None);
+    }
+    if since <= DEAD_LISTED_MONTHS { Ok(Some(died)) } else { Err(()) }
+}
+
+/// A person, and how long after birth (of a child) or the sixtieth birthday (of older people) death comes.
+fn person(
+    draw: &mut Draw,
+    options: &GenerateOptions,
+    idcs: Idcs,
+    born: Date,
+    orphan: bool,
+    family: bool,
+) -> (Person, Duration) {
     let today = options.period.last_day();
     let age = (today - born).whole_days() / 365;
     let (cycle, schooled_permille) = match age {
@@ -350,10 +399,8 @@ fn person(draw: &mut Draw, options: &GenerateOptions, idcs: Idcs, born: Date, or
     };
     let in_school = draw.below(1000) < schooled_permille;
     let public = draw.chance(920_000);
-    let dies = Duration::days(draw.below(if age > 60 { 15_000 } else { 900_000 }) as i64);
-    let death = born.checked_add(Duration::days(60 * 365)).filter(|_| age >= 60).unwrap_or(born) + dies;
-    let recent = death <= today && today - death < Duration::days(31);
-    Person {
+    let dies = Duration::days(draw.below(if family { 900_000 } else { 15_000 }) as i64);
+    let person = Person {
         idcs,
         birth_date: born,
         female: draw.chance(500_000),
@@ -367,6 +414,7 @@ fn person(draw: &mut Draw, options: &GenerateOptions, idcs: Idcs, born: Date, or
         father_orphan: orphan && age < 21,
         severe_disability: draw.chance(options.rates.severe_disability_ppm),
         in_institution: age < 21 && draw.chance(options.rates.in_institution_ppm),
-        deceased_on: recent.then_some(death),
-    }
+        deceased_on: None,
+    };
+    (person, dies)
 }

@@ -31,6 +31,7 @@ pub const RATES: Rates = Rates {
     rejected: Share::per_million(40_000),
     returned: Share::per_million(80_000),
     notified: Share::per_million(500_000),
+    ..Rates::NONE
 };
 
 /// The month that scenarios pay.

@@ -1,0 +1,40 @@
+//! Cases follow their payments: owed once the household had the money, not owed once it came back.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::lock_in_tx;
+use crate::domain::ledger::AccountKind;
+use crate::pipeline::Context;
+use crate::store::{StoreError, recoveries, recovery_money};
+
+/// Moves a programme's cases to where their payments are by now, with their postings. The caller holds the lock.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn follow_in_tx(
+    tx: &mut PgConnection,
+    programme: i16,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    use AccountKind::{Receivable, Undue};
+    let followed = recovery_money::follow_in_tx(tx, programme, at).await?;
+    recoveries::post_in_tx(tx, programme, Receivable, Undue, followed.owed, "undue payment found", at)
+        .await?;
+    recoveries::post_in_tx(tx, programme, Undue, Receivable, followed.not_owed, "undue payment came back", at)
+        .await
+}
+
+/// The same for all programmes with open cases, in a transaction of its own.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn follow(context: &Context) -> Result<(), StoreError> {
+    for programme in recovery_money::programmes_with_open_cases(&context.store).await? {
+        let mut tx = context.store.begin().await?;
+        lock_in_tx(&mut tx, programme).await?;
+        follow_in_tx(&mut tx, programme, context.clock.now()).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! Undue payments: found, followed to where the payment is, kept back from later orders, repaid, given up.
+//!
+//! Input: corrections of a released run, payments made twice, what a person finds. Output: cases, and what later orders keep back.
+//! Guarantee: a case is opened once for what it was opened for; nothing is owed before the household had the money; an amount of a
+//! case and its posting move in one transaction, under the programme's lock, which is always taken last.
+//! Limit: instalments come from regular runs, and from a claim that is paid again.
+
+mod follow;
+mod keep_back;
+mod open;
+
+use sqlx::PgConnection;
+
+use crate::store::{StoreError, day_runs};
+
+pub use follow::{follow, follow_in_tx};
+pub(super) use keep_back::{KeptBack, book_in_tx, give_back_in_tx};
+pub(super) use open::open_paid_twice_in_tx;
+pub use open::{NewCase, open_corrections_in_tx, open_in_tx};
+
+/// Whoever changes amounts of a programme's cases holds this lock alone.
+const RECOVERY_LOCK: &str = "sarf.recovery";
+
+/// Waits until nobody else changes amounts of a programme's cases; after all other locks.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn lock_in_tx(tx: &mut PgConnection, programme: i16) -> Result<(), StoreError> {
+    day_runs::lock_in_tx(tx, RECOVERY_LOCK, i32::from(programme)).await
+}

@@ -1,0 +1,217 @@
+//! Undue payments are kept back from later orders to the centime, given back, and never owed before they were paid.
+
+use sarf::domain::ids::{HouseholdId, Idcs, OrderId, RunId, SnapshotId};
+use sarf::domain::money::Centimes;
+use sarf::domain::period::Period;
+use sarf::domain::recovery::CaseCause;
+use sarf::domain::run::{RunKind, RunState};
+use sarf::pipeline::recovery::{self, NewCase};
+use sarf::pipeline::{correction, fund, order, reissue};
+use sarf::store::recoveries::Case;
+use sarf::store::reference;
+
+use crate::harness::{ACCOUNTANT, Bed, PREPARER, Registry, sent_files};
+
+fn month(text: &str) -> Period {
+    text.parse().expect("a month")
+}
+
+/// The first household has three small children and is due 900; the others have one and are due 500.
+fn registry(households: usize) -> Registry {
+    let mut registry = Registry::default();
+    for _ in 0..households {
+        registry.household();
+    }
+    for child in [1, 2] {
+        let idcs = Idcs::from_stem(300_000_000 + child).reveal().to_string();
+        registry.add_member(0, &idcs, "2022-01-01");
+    }
+    registry
+}
+
+async fn list(bed: &Bed, registry: &Registry, period: &str) -> SnapshotId {
+    let folder = bed.home().join(format!("list-{period}"));
+    registry.write_for(&folder, month(period));
+    bed.import(&folder).await
+}
+
+async fn paid_month(bed: &Bed, registry: &Registry, period: &str) -> RunId {
+    let list = list(bed, registry, period).await;
+    let run = bed.create(list).await;
+    bed.take_to(run, RunState::Settling).await;
+    run
+}
+
+/// A case over a payment that was not made here: owed at once.
+async fn open(bed: &Bed, household: usize, period: &str, mad: i64, origin: &str) -> Case {
+    let now = bed.context.clock.now();
+    let mut tx = bed.context.store.begin().await.expect("a transaction");
+    let programme_id = reference::programme_id_in_tx(&mut tx, "dss").await.expect("a number");
+    let new = NewCase {
+        programme_id,
+        household: HouseholdId::parse(format!("H{:06}", household + 1).as_bytes()).expect("an id"),
+        period: month(period),
+        order: None,
+        cause: CaseCause::Person,
+        origin: origin.to_owned(),
+        amount: Centimes::from_mad(mad),
+    };
+    let ids =
+        recovery::open_in_tx(&mut tx, &[new.clone()], PREPARER, "found by hand", now).await.expect("opened");
+    assert!(
+        recovery::open_in_tx(&mut tx, &[new], PREPARER, "again", now).await.expect("not again").is_empty()
+    );
+    let case =
+        sarf::store::recoveries::find_in_tx(&mut tx, ids[0], false).await.expect("read").expect("there");
+    tx.commit().await.expect("committed");
+    case
+}
+
+/// Each order of a run that keeps something back: household, due, kept back, ordered, then the cases' parts.
+async fn kept_back(bed: &Bed, run: RunId) -> Vec<String> {
+    bed.rows(&format!(
+        "select household_id || ' ' || entitled || ' ' || offset_amount || ' ' || amount || ' '
+                || (select string_agg(amount::text, '+' order by case_id) from recovery_instalment i where i.order_id = o.order_id)
+           from payment_order_{run} o where offset_amount <> 0 order by 1"
+    ))
+    .await
+}
+
+async fn cases(bed: &Bed) -> Vec<String> {
+    bed.rows("select state || ' ' || amount || ' ' || outstanding from recovery_case order by id").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instalments_are_kept_back_in_order_of_age_and_given_back() {
+    let Some(bed) = Bed::new().await else { return };
+    let registry = registry(3);
+    open(&bed, 0, "2026-06", 400, "first").await;
+    open(&bed, 0, "2026-07", 100, "second").await;
+    open(&bed, 1, "2026-07", 250, "third").await;
+    open(&bed, 1, "2026-12", 250, "of a later month").await;
+
+    // A fifth of 900 and of 500, down to 400 at least.
+    let november = list(&bed, &registry, "2026-11").await;
+    let run = bed.create(november).await;
+    assert_eq!(
+        kept_back(&bed, run).await,
+        ["H000001 90000 18000 72000 18000", "H000002 50000 10000 40000 10000"]
+    );
+    bed.verify_all_holds().await;
+    bed.take_to(run, RunState::Funded).await;
+    assert_eq!(bed.number("select balance from ledger_account where kind = 'reserved'").await, 162_000);
+    fund::cancel(&bed.context, run, ACCOUNTANT).await.expect("cancelled");
+    let given_back = [
+        "receivable 40000 40000",
+        "receivable 10000 10000",
+        "receivable 25000 25000",
+        "receivable 25000 25000",
+    ];
+    assert_eq!(cases(&bed).await, given_back);
+    bed.verify_all_holds().await;
+
+    let run = bed.create(november).await;
+    bed.take_to(run, RunState::Settling).await;
+    // The household agreed on less, and the other one complains.
+    bed.execute("update recovery_case set monthly_max = 5000 where origin = 'first'").await.expect("agreed");
+    bed.execute(
+        "update recovery_case set appeal_stage = 'complaint', appeal_since = '2026-11-01', appeal_due = '2026-12-01' where origin = 'third'",
+    )
+    .await
+    .expect("complains");
+    let run = paid_month(&bed, &registry, "2026-12").await;
+    assert_eq!(kept_back(&bed, run).await, ["H000001 90000 15000 75000 5000+10000"]);
+    bed.execute("update recovery_case set monthly_max = null").await.expect("agreed otherwise");
+    bed.execute(
+        "update recovery_case set appeal_stage = 'decided', appeal_due = null where origin = 'third'",
+    )
+    .await
+    .expect("decided");
+    let run = paid_month(&bed, &registry, "2027-01").await;
+    assert_eq!(
+        kept_back(&bed, run).await,
+        ["H000001 90000 17000 73000 17000", "H000002 50000 10000 40000 10000"]
+    );
+    assert_eq!(
+        cases(&bed).await,
+        ["recovered 40000 0", "recovered 10000 0", "receivable 25000 5000", "receivable 25000 25000"]
+    );
+    bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undue_payment_is_owed_once_it_was_paid_and_kept_back_where_it_was_not() {
+    let Some(bed) = Bed::new().await else { return };
+    let mut lists = registry(3);
+    let november = paid_month(&bed, &lists, "2026-11").await;
+    lists.set_member(0, 1, &[("deceased_on", "2026-10-20")]);
+    let december = list(&bed, &lists, "2026-12").await;
+    let made =
+        correction::create(&bed.context, december, None, PREPARER).await.expect("corrected").into_inner();
+    let correction::Found::Run(run) = made else { panic!("{made:?}") };
+    assert!(cases(&bed).await.is_empty(), "nothing is opened before the release");
+    bed.take_to(run, RunState::Settling).await;
+    assert_eq!(cases(&bed).await, ["opened 30000 30000"], "the payment is under way");
+
+    // The bank rejects it: what was undue of it is kept back when it is paid again.
+    let order = bed
+        .number(&format!("select order_id from payment_order_{november} where household_id = 'H000001'"))
+        .await;
+    reject(&bed, OrderId::new(order)).await;
+    assert_eq!(cases(&bed).await, ["opened 30000 30000"]);
+    let again = reissue::create(&bed.context, "dss", None, PREPARER).await.expect("reissued").into_inner();
+    assert_eq!(kept_back(&bed, again.run).await, ["H000001 90000 30000 60000 30000"]);
+    assert_eq!(cases(&bed).await, ["recovered 30000 0"]);
+    bed.verify_all_holds().await;
+    fund::cancel(&bed.context, again.run, ACCOUNTANT).await.expect("cancelled");
+    assert_eq!(cases(&bed).await, ["opened 30000 30000"]);
+    let again = reissue::create(&bed.context, "dss", None, PREPARER).await.expect("reissued").into_inner();
+    bed.take_to(again.run, RunState::Settling).await;
+    bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paid_is_owed_and_no_longer_when_it_comes_back() {
+    let Some(bed) = Bed::new().await else { return };
+    let mut lists = registry(3);
+    let november = paid_month(&bed, &lists, "2026-11").await;
+    bed.feedback_taken(bed.answer(Default::default(), sarf::rails::sandbox::StatusStyle::Mixed).files).await;
+    bed.verify_all_holds().await;
+    // Two payments were wholly undue, of which one comes back; a third was in part.
+    lists.set_member(0, 1, &[("deceased_on", "2026-10-20")]);
+    let state = format!("select count(*) from outcome_{november} where step between 9 and 12");
+    assert_eq!(bed.number(&state).await, 0, "the banks of this test pay all");
+    let december = list(&bed, &lists, "2026-12").await;
+    let made =
+        correction::create(&bed.context, december, None, PREPARER).await.expect("corrected").into_inner();
+    let correction::Found::Run(run) = made else { panic!("{made:?}") };
+    bed.take_to(run, RunState::Settling).await;
+    assert_eq!(cases(&bed).await, ["receivable 30000 30000"]);
+    bed.verify_all_holds().await;
+    let regular =
+        order::create(&bed.context, december, RunKind::Regular, PREPARER).await.expect("a run").into_inner();
+    assert_eq!(kept_back(&bed, regular).await, ["H000001 60000 12000 48000 12000"]);
+    bed.verify_all_holds().await;
+}
+
+async fn reject(bed: &Bed, order: OrderId) {
+    let sent = sent_files(&bed.outbox());
+    let (file, id) = sent
+        .iter()
+        .find_map(|f| {
+            let of = |id: &str| sarf::domain::order::EndToEndRef::parse(id).is_some_and(|r| r.order == order);
+            f.orders.iter().find(|(id, ..)| of(id)).map(|(id, ..)| (f, id))
+        })
+        .expect("the order left");
+    let path = bed.home().join("rejected.xml");
+    let xml = format!(
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><GrpHdr><MsgId>G1</MsgId>\
+         <CreDtTm>2026-11-25T10:00:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>{0}</OrgnlMsgId>\
+         <OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><OrgnlPmtInfId>{0}</OrgnlPmtInfId>\
+         <TxInfAndSts><OrgnlEndToEndId>{id}</OrgnlEndToEndId><TxSts>RJCT</TxSts><StsRsnInf><Rsn><Cd>MS03</Cd></Rsn></StsRsnInf>\
+         </TxInfAndSts></OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>",
+        file.message_id
+    );
+    std::fs::write(&path, xml).expect("a message");
+    bed.feedback_taken(vec![path]).await;
+}
