@@ -9,7 +9,9 @@ use super::Global;
 use super::ui::Output;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
+use crate::domain::recovery::CaseState;
 use crate::http::{self, AppState, Service};
 use crate::pipeline::Context;
 use crate::store::cluster::{self, Server};
@@ -106,7 +108,7 @@ pub fn app_state(context: &Context) -> AppState {
     }
 }
 
-/// Keeps the gauges of orders, holds and breaks at what the database keeps.
+/// Keeps the gauges of orders, holds, breaks and recovery at what the database keeps.
 pub async fn keep_gauges(context: Context) {
     loop {
         if let Err(error) = set_gauges(&context).await {
@@ -136,6 +138,26 @@ async fn set_gauges(context: &Context) -> Result<(), crate::store::StoreError> {
         let queue = queues.iter().find(|q| q.kind == *kind);
         let age = queue.map_or(0, |q| (now - q.oldest).whole_seconds().max(0));
         metrics.set_breaks(kind.as_str(), queue.map_or(0, |q| q.open as u64), age as u64);
+    }
+    set_recovery_gauges(context, now).await
+}
+
+async fn set_recovery_gauges(
+    context: &Context,
+    now: time::OffsetDateTime,
+) -> Result<(), crate::store::StoreError> {
+    let metrics = &context.telemetry.metrics;
+    let today = now.to_offset(context.config.settings.calendar.utc_offset).date();
+    let found = crate::store::reports::recovery_gauges(&context.store).await?;
+    let overdue = crate::store::reports::overdue_appeals(&context.store, today).await?;
+    for programme in found.iter().map(|(programme, ..)| programme) {
+        for state in CaseState::ALL {
+            let sums = found.iter().find(|(p, s, ..)| p == programme && s == state.as_str());
+            let (cases, outstanding) = sums.map_or((0, Centimes::ZERO), |(.., n, amount)| (*n, *amount));
+            metrics.set_recovery(programme, state.as_str(), cases as u64, outstanding);
+        }
+        let late = overdue.iter().find(|(p, _)| p == programme).map_or(0, |(_, n)| *n);
+        metrics.set_appeals_overdue(programme, late as u64);
     }
     Ok(())
 }

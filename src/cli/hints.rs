@@ -13,6 +13,7 @@ use crate::pipeline::intake::IntakeError;
 use crate::pipeline::order::OrderError;
 use crate::pipeline::recall::RecallError;
 use crate::pipeline::reconcile::CloseError;
+use crate::pipeline::recovery::CaseError;
 use crate::pipeline::reissue::{ForwardError, ReissueError};
 use crate::pipeline::report::ReportError;
 use crate::pipeline::tokens::TokenError;
@@ -107,6 +108,9 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<RecallError>() {
         return of_recall(e);
     }
+    if let Some(e) = error.downcast_ref::<CaseError>() {
+        return of_case(e);
+    }
     if let Some(e) = error.downcast_ref::<BreakError>() {
         return of_break(e);
     }
@@ -127,6 +131,39 @@ fn of_break(error: &BreakError) -> Option<String> {
             Some("an approver, or another accountant, must confirm it: --as NAME".into())
         }
         BreakError::ByRule(_) => Some("what explained it stands; a new difference opens a break of its own".into()),
+    }
+}
+
+fn of_case(error: &CaseError) -> Option<String> {
+    use crate::domain::recovery::appeal::AppealFault;
+    match error {
+        CaseError::Refused(e) => of_refusal(e),
+        CaseError::Recall(e) => of_recall(e),
+        CaseError::NoCase(_) => Some("see `sarf recovery list`".into()),
+        CaseError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
+        CaseError::NoProgramme(_) => Some("see the programmes with `sarf config check`".into()),
+        CaseError::NotListed { .. } => Some("compare the household's id with the registry's".into()),
+        CaseError::PaidByOrder { order, .. } => Some(format!("name the order: --order {order}")),
+        CaseError::NotLeft { .. } => Some("keep it back instead: `sarf order hold`".into()),
+        CaseError::Ended { order, .. } => Some(format!(
+            "see what became of it: sarf order show {order}; what the household has is kept back from later months"
+        )),
+        CaseError::NoPayment(case) | CaseError::WrongState { case, .. } | CaseError::NotProposed(case) => {
+            Some(format!("see where it stands: sarf recovery show {case}"))
+        }
+        CaseError::TooMuch { .. } => Some("see what is left with `sarf recovery list --household ID`".into()),
+        CaseError::NotPositive(_) => Some("give an amount in MAD, like 120.00".into()),
+        CaseError::NoReason => Some("say why: --why TEXT".into()),
+        CaseError::SamePerson { .. } => Some("another person must do this: --as NAME".into()),
+        CaseError::Appeal(
+            AppealFault::Before(_) | AppealFault::NothingWaits(_) | AppealFault::TooLate(_),
+        ) => Some("see its complaint and the days with `sarf recovery show CASE`".into()),
+        CaseError::Appeal(AppealFault::NotThen(_)) => {
+            Some("give the day it was lodged: --on YYYY-MM-DD".into())
+        }
+        CaseError::Break(_) | CaseError::NoReceipt(_) => {
+            Some("find receipts in suspense with `sarf breaks list`".into())
+        }
     }
 }
 

@@ -13,10 +13,12 @@ mod hints;
 mod operator;
 mod order;
 mod recall;
+mod recovery;
 mod report;
 mod run;
 mod sandbox;
 mod serve;
+mod simulate;
 mod snapshot;
 mod standing;
 pub mod ui;
@@ -105,8 +107,13 @@ enum Command {
     /// Look at single orders, hold them, let them go, ask them back
     #[command(subcommand)]
     Order(order::Order),
+    /// Undue payments: cases, instalments, complaints, repayments, statements of account
+    #[command(subcommand)]
+    Recovery(recovery::Recovery),
     /// Write the reports of a run (xlsx, csv, parquet), or the list of unclaimed money
     Report(report::Report),
+    /// What another rule set would cost for the month of a snapshot, by region
+    Simulate(simulate::Simulate),
     /// Prove the guarantees, with figures
     Verify(verify::Verify),
     /// Banks that answer from a seed
@@ -183,7 +190,9 @@ async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Reconcile(command) => command.run(&app).await,
         Command::Breaks(command) => command.run(&app).await,
         Command::Order(command) => command.run(&app).await,
+        Command::Recovery(command) => command.run(&app).await,
         Command::Report(command) => command.run(&app).await,
+        Command::Simulate(command) => command.run(&app).await,
         Command::Verify(command) => command.run(&app).await,
         Command::Serve(command) => command.run(&app).await,
         Command::Worker(command) => command.run(&app).await,

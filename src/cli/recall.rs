@@ -69,7 +69,7 @@ impl Recall {
 }
 
 /// Has a recall leave, by the way that its order left.
-async fn leave(app: &App, asked: Asked) -> anyhow::Result<Asked> {
+pub(super) async fn leave(app: &App, asked: Asked) -> anyhow::Result<Asked> {
     if asked.lane == OrderLane::File {
         return Ok(recall::deliver(&app.context, &asked).await?);
     }

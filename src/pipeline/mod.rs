@@ -17,6 +17,7 @@ pub mod reconcile;
 pub mod recovery;
 pub mod reissue;
 pub mod report;
+pub mod simulate;
 pub mod standing;
 pub mod stream;
 pub mod tokens;

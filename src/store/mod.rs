@@ -29,6 +29,7 @@ pub mod proofs;
 pub mod recalls;
 pub mod recoveries;
 pub mod recovery_money;
+pub mod recovery_people;
 pub mod recovery_proofs;
 pub mod reference;
 pub mod reissues;

@@ -263,17 +263,24 @@ pub struct Undue {
     pub cases: Vec<Owed>,
 }
 
-/// Undue payments that ended unpaid, by order.
+impl Undue {
+    /// All of it.
+    pub fn sum(&self) -> Centimes {
+        self.came_back + self.cases.iter().map(|c| c.outstanding).sum()
+    }
+}
+
+/// Undue payments that ended unpaid, by order; of one programme, or of all.
 ///
 /// # Errors
 /// When the database is gone.
 pub async fn undue_unpaid_in_tx(
     connection: &mut PgConnection,
-    programme: i16,
+    programme: Option<i16>,
 ) -> Result<std::collections::HashMap<OrderId, Undue>, StoreError> {
     let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
         "select order_id, id, case when state = 'opened' then outstanding else 0 end, came_back from recovery_case
-          where programme_id = $1 and order_id is not null and (state = 'opened' and outstanding > 0 or came_back > 0)
+          where ($1::smallint is null or programme_id = $1) and order_id is not null and (state = 'opened' and outstanding > 0 or came_back > 0)
           order by opened_at, id",
     )
     .bind(programme)

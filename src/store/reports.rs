@@ -1,5 +1,7 @@
 //! Figures for gauges and reports.
 
+use time::Date;
+
 use super::{Store, StoreError};
 use crate::domain::money::Centimes;
 
@@ -40,6 +42,34 @@ pub async fn stream_gauges(store: &Store) -> Result<Vec<(String, String, i64)>, 
            from provider p cross join (values ('shards'), ('unknown'), ('pending')) k(kind)
           where exists (select from batch b where b.provider_id = p.id and b.lane = 'stream')",
     )
+    .fetch_all(store.pool())
+    .await?)
+}
+
+/// Recovery cases by programme and state: how many, and what is outstanding of them.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn recovery_gauges(store: &Store) -> Result<Vec<(String, String, i64, Centimes)>, StoreError> {
+    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
+        "select p.code, c.state, count(*), sum(c.outstanding)::bigint
+           from recovery_case c join programme p on p.id = c.programme_id group by 1, 2",
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|(programme, state, n, sum)| (programme, state, n, Centimes::new(sum))).collect())
+}
+
+/// Complaints and appeals that were to be answered before `today` and are not, by programme.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn overdue_appeals(store: &Store, today: Date) -> Result<Vec<(String, i64)>, StoreError> {
+    Ok(sqlx::query_as(
+        "select p.code, count(*) from recovery_case c join programme p on p.id = c.programme_id
+          where c.appeal_stage in ('complaint', 'appeal') and c.appeal_due < $1 group by 1",
+    )
+    .bind(today)
     .fetch_all(store.pool())
     .await?)
 }

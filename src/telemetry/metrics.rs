@@ -55,6 +55,9 @@ pub struct Metrics {
     holds: IntGaugeVec,
     breaks: IntGaugeVec,
     breaks_oldest: IntGaugeVec,
+    recovery_cases: IntGaugeVec,
+    recovery_outstanding: IntGaugeVec,
+    appeals_overdue: IntGaugeVec,
     feedback: IntCounterVec,
     stream_calls: IntCounterVec,
     stream_seconds: HistogramVec,
@@ -119,6 +122,19 @@ impl Metrics {
                 "Age of the oldest open break of the kind, 0 without one.",
                 &["kind"],
             ),
+            recovery_cases: gauges(r, "recovery_cases", "Recovery cases by state.", &["programme", "state"]),
+            recovery_outstanding: gauges(
+                r,
+                "recovery_outstanding_centimes",
+                "What is outstanding of recovery cases by state, in centimes of dirham.",
+                &["programme", "state"],
+            ),
+            appeals_overdue: gauges(
+                r,
+                "recovery_appeals_overdue",
+                "Complaints and appeals that the programme has not answered in time.",
+                &["programme"],
+            ),
             feedback: counters(
                 r,
                 "feedback_entries_total",
@@ -180,6 +196,17 @@ impl Metrics {
     /// Sets how many orders are on hold for `reason`.
     pub fn set_holds(&self, reason: &str, orders: u64) {
         self.holds.with_label_values(&[reason]).set(gauge_value(orders));
+    }
+
+    /// Sets how many recovery cases of a programme stand in a state, and what is outstanding of them.
+    pub fn set_recovery(&self, programme: &str, state: &str, cases: u64, outstanding: Centimes) {
+        self.recovery_cases.with_label_values(&[programme, state]).set(gauge_value(cases));
+        self.recovery_outstanding.with_label_values(&[programme, state]).set(outstanding.get());
+    }
+
+    /// Sets how many complaints and appeals of a programme are overdue.
+    pub fn set_appeals_overdue(&self, programme: &str, cases: u64) {
+        self.appeals_overdue.with_label_values(&[programme]).set(gauge_value(cases));
     }
 
     /// Sets how many breaks of `kind` are open, and for how many seconds the oldest has been.
@@ -320,6 +347,8 @@ mod tests {
         metrics.add_rejections("households", "idcs_check_digit", 2);
         metrics.set_holds("duplicate_account", 7);
         metrics.set_breaks("unmatched_entry", 1, 3600);
+        metrics.set_recovery("dss", "receivable", 4, Centimes::from_mad(70));
+        metrics.set_appeals_overdue("dss", 1);
         metrics.add_feedback("pain.002", "applied", 5);
         metrics.set_pool(2, 3);
         let stage = metrics.stage_started("entitle");
@@ -340,6 +369,9 @@ mod tests {
         check("sarf_holds{reason=\"duplicate_account\"} 7");
         check("sarf_breaks{kind=\"unmatched_entry\"} 1");
         check("sarf_breaks_oldest_seconds{kind=\"unmatched_entry\"} 3600");
+        check("sarf_recovery_cases{programme=\"dss\",state=\"receivable\"} 4");
+        check("sarf_recovery_outstanding_centimes{programme=\"dss\",state=\"receivable\"} 7000");
+        check("sarf_recovery_appeals_overdue{programme=\"dss\"} 1");
         check("sarf_feedback_entries_total{kind=\"pain.002\",result=\"applied\"} 5");
         check("sarf_db_pool_connections{state=\"in_use\"} 2");
         check("sarf_stage_progress_rows{stage=\"entitle\"} 10");

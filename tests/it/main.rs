@@ -21,6 +21,7 @@ mod nats;
 mod outbox;
 mod recall;
 mod recovery_money;
+mod recovery_people;
 mod reissue;
 mod returns;
 mod settlement;

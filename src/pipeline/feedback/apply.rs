@@ -19,6 +19,7 @@ use crate::domain::rib::Rib;
 use crate::domain::statement::StatementSpan;
 use crate::iso20022::values::StatusCode;
 use crate::pipeline::Context;
+use crate::pipeline::recovery::repaid::Receipt;
 use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::breaks::NewBreak;
 use crate::store::feedback::{self, MessageCounts, NewStatement, OrderFacts, Step};
@@ -75,6 +76,8 @@ pub(super) struct Applier<'a> {
     pub(super) spoken_to: HashMap<RunId, i64>,
     pub(super) moves: Moves,
     pub(super) breaks: Vec<NewBreak>,
+    /// What households repaid, to be posted to their cases.
+    pub(super) receipts: Vec<Receipt>,
     /// What came back to closed runs.
     pub(super) late: LateReturns,
     pub(super) counts: MessageCounts,
@@ -113,6 +116,7 @@ impl<'a> Applier<'a> {
             spoken_to: HashMap::new(),
             moves: Moves::default(),
             breaks: Vec::new(),
+            receipts: Vec::new(),
             late: LateReturns::default(),
             counts: MessageCounts::default(),
             warnings: Vec::new(),
@@ -144,6 +148,7 @@ impl<'a> Applier<'a> {
                 self.statement = Some(OpenStatement { reference, sequence, from, to, booked, skipped });
             }
             Parsed::Lines(lines) => self.lines(lines).await?,
+            Parsed::Repayments(found) => self.repayments(found),
             Parsed::BatchDebit { entry, original, cash, booked } => {
                 self.batch_debit(entry, &original, cash, booked).await?
             }

@@ -91,6 +91,7 @@ impl Applier<'_> {
         }
         self.move_totals().await?;
         self.post().await?;
+        self.repay().await?;
         self.open_late_returns();
         breaks::open_in_tx(&mut self.tx, &self.breaks, self.now).await?;
         outbox::append_in_tx(&mut self.tx, &self.told, self.now).await?;

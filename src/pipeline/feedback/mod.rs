@@ -1,5 +1,5 @@
 //! Feedback: what banks answer (pain.002, camt.054, camt.053, pacs.004), what providers of the stream lane report and settle,
-//! moves orders, batches and the books; what banks answer to recalls (camt.029) moves recalls.
+//! moves orders, batches and the books, and what households repay moves their recovery cases; what banks answer to recalls (camt.029) moves recalls.
 //!
 //! | phase | what happens |
 //! |---|---|
@@ -21,6 +21,7 @@ mod lines;
 mod parse;
 mod parse_returns;
 mod recalls;
+mod repayments;
 pub(crate) mod reports;
 mod returns;
 mod settle;

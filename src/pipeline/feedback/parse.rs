@@ -8,10 +8,12 @@ use time::Date;
 use tokio::sync::mpsc;
 
 use super::parse_returns::{RecallAnswer, ReturnedFile, parse_camt029, parse_pacs004};
+use super::repayments::Repayment;
 use super::settlement::{Head, SettlementError, Trailer};
 use crate::domain::money::Centimes;
 use crate::domain::order::{EndToEndRef, OrderEvent};
 use crate::domain::reason::BreakKind;
+use crate::domain::recovery::reference::CaseReference;
 use crate::iso20022::camt::{CamtItem, CamtReader};
 use crate::iso20022::camt_items::{AccountId, CamtKind, Detail, Entry, EntryStatus};
 use crate::iso20022::camt029::Camt029Reader;
@@ -71,6 +73,8 @@ pub(super) enum Parsed {
         booked: bool,
     },
     Lines(Vec<Line>),
+    /// Receipts that name recovery cases.
+    Repayments(Vec<Repayment>),
     /// A debit for a whole file of ours.
     BatchDebit {
         entry: u64,
@@ -273,6 +277,14 @@ pub(super) fn warnings(seen: &[crate::iso20022::xml_fault::Warning], dropped: u6
     texts
 }
 
+/// The recovery case that the texts of a transaction name: one, or none.
+fn case_of(detail: &Detail) -> Option<CaseReference> {
+    let texts = [&detail.end_to_end_id, &detail.instr_id, &detail.remittance, &detail.info];
+    let mut named = texts.into_iter().filter_map(|text| CaseReference::find(text));
+    let first = named.next()?;
+    named.all(|other| other == first).then_some(first)
+}
+
 #[derive(Default)]
 struct CamtState {
     entry: u64,
@@ -288,6 +300,9 @@ struct CamtState {
     /// Of another currency: its details are passed over.
     foreign: bool,
     batch: Option<String>,
+    /// The recovery case that the entry itself names.
+    case: Option<CaseReference>,
+    repayments: Vec<Repayment>,
     lines: u64,
     cash: Centimes,
 }
@@ -361,13 +376,16 @@ fn parse_camt<R: std::io::BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_>)
                     format!("{:?}: stated {}, counted {}", m.what, m.stated, m.counted),
                 );
             }
-            CamtItem::StatementEnd(end) => out.send(Parsed::StatementEnd {
-                opening: state.opening,
-                closing: state.closing,
-                credits: state.credits,
-                debits: state.debits,
-                entries: end.entries,
-            }),
+            CamtItem::StatementEnd(end) => {
+                state.hand_on_repayments(1, out);
+                out.send(Parsed::StatementEnd {
+                    opening: state.opening,
+                    closing: state.closing,
+                    credits: state.credits,
+                    debits: state.debits,
+                    entries: end.entries,
+                });
+            }
         }
     }
     out.send(Parsed::End { warnings: warnings(reader.warnings(), reader.warnings_dropped()) });
@@ -390,6 +408,7 @@ impl CamtState {
             .as_ref()
             .map(|b| if b.msg_id.is_empty() { b.pmt_inf_id.clone() } else { b.msg_id.clone() });
         self.batch = self.batch.take().filter(|id| !id.is_empty() && !entry.credit);
+        self.case = CaseReference::find(&entry.reference).filter(|_| entry.credit);
         self.lines = 0;
         self.cash = Centimes::ZERO;
         self.foreign = foreign(&entry.currency);
@@ -421,6 +440,13 @@ impl CamtState {
         let amount = detail.amount.or((self.lines == 1).then_some(self.amount));
         let cash = (self.batch.is_none() && self.booked && self.statement_booked).then_some(amount).flatten();
         self.cash += cash.unwrap_or(Centimes::ZERO);
+        let case = case_of(detail).or(self.case.filter(|_| self.lines == 1));
+        if let Some(case) = case.filter(|_| reference.is_none() && credit) {
+            let cash = cash.map(|amount| Cash { amount, credit });
+            self.repayments.push(Repayment { entry: self.entry, case, cash });
+            self.hand_on_repayments(LINES_AT_ONCE, out);
+            return;
+        }
         out.line(Line {
             entry: self.entry,
             reference,
@@ -430,6 +456,13 @@ impl CamtState {
             amount,
             cash: cash.map(|amount| Cash { amount, credit }),
         });
+    }
+
+    /// Hands on receipts that name recovery cases, once there are as many.
+    fn hand_on_repayments(&mut self, from: usize, out: &mut Out<'_>) {
+        if self.repayments.len() >= from {
+            out.send(Parsed::Repayments(std::mem::take(&mut self.repayments)));
+        }
     }
 
     /// Whatever of the entry no detail stands for must be explained too.
@@ -444,6 +477,11 @@ impl CamtState {
             return;
         }
         if !(self.booked && self.statement_booked) || self.cash == self.amount {
+            return;
+        }
+        if let Some(case) = self.case.filter(|_| self.lines == 0) {
+            let cash = Some(cash(self.amount));
+            self.repayments.push(Repayment { entry: self.entry, case, cash });
             return;
         }
         let rest = self.amount - self.cash;

@@ -5,14 +5,22 @@
 //! case and its posting move in one transaction, under the programme's lock, which is always taken last.
 //! Limit: instalments come from regular runs, and from a claim that is paid again.
 
+pub mod account;
+pub mod appeals;
+pub mod cases;
+mod error;
 mod follow;
 mod keep_back;
 mod open;
+pub mod recall;
+pub mod repaid;
+pub mod write_off;
 
 use sqlx::PgConnection;
 
 use crate::store::{StoreError, day_runs};
 
+pub use error::CaseError;
 pub use follow::{follow, follow_in_tx};
 pub(super) use keep_back::{KeptBack, book_in_tx, give_back_in_tx};
 pub(super) use open::open_paid_twice_in_tx;

@@ -91,7 +91,7 @@ impl<'a> Gatherer<'a> {
             changes: ChangesSince::open(&context.store, head.programme_id, snapshot).await?,
             changed: (None, None),
             rows: Default::default(),
-            undue: recovery_money::undue_unpaid_in_tx(tx, head.programme_id).await?,
+            undue: recovery_money::undue_unpaid_in_tx(tx, Some(head.programme_id)).await?,
             digest: Sha256::new(),
             gathered: Gathered {
                 run,
@@ -138,9 +138,7 @@ impl<'a> Gatherer<'a> {
 
     /// Whether nothing of an order is due any more.
     fn is_all_undue(&self, order: &Unpaid) -> bool {
-        self.undue.get(&order.order).is_some_and(|undue| {
-            undue.came_back + undue.cases.iter().map(|c| c.outstanding).sum() >= order.amount
-        })
+        self.undue.get(&order.order).is_some_and(|undue| undue.sum() >= order.amount)
     }
 
     /// Keeps back of the new order what was found undue of the one before: how much.

@@ -2,7 +2,7 @@
 //!
 //! Input: all runs. Output: one CSV file, an order a line, then its sums. Guarantee: the file has its name once it is
 //! whole; the sums are those of its lines. Nothing personal beyond the household id. Limit: orders stand as they stand
-//! now; `as_of` leaves out what ended later, and tells which claims have lapsed by then.
+//! now, less what of them was found undue; `as_of` leaves out what ended later, and tells which claims have lapsed by then.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -18,6 +18,7 @@ use crate::domain::order::OrderState;
 use crate::domain::policy::prescribed_on;
 use crate::pipeline::Context;
 use crate::store::StoreError;
+use crate::store::recovery_money;
 use crate::store::runs::{self, Run};
 use crate::store::unpaid::{self, Unclaimed, UnclaimedOrders};
 
@@ -57,11 +58,18 @@ pub async fn write(context: &Context, out: &Path, as_of: Option<Date>) -> Result
     file.write_all(HEADER.as_bytes()).map_err(ReportError::io(&path))?;
     let mut tx = context.store.begin().await?;
     let with_unpaid = unpaid::runs_in_tx(&mut tx, None).await?;
+    let undue = recovery_money::undue_unpaid_in_tx(&mut tx, None).await?;
     tx.rollback().await.map_err(StoreError::from)?;
     let (mut sums, mut line) = (Sums::new(), Vec::new());
     for run in runs::list(&context.store).await?.iter().rev().filter(|r| with_unpaid.contains(&r.id)) {
         let mut orders = UnclaimedOrders::open(&context.store, run.id, run.snapshot);
-        while let Some(order) = orders.next().await? {
+        while let Some(mut order) = orders.next().await? {
+            if let Some(undue) = undue.get(&order.order) {
+                order.amount = (order.amount - undue.sum()).max(Centimes::ZERO);
+            }
+            if order.amount.is_zero() {
+                continue;
+            }
             if order.since.to_offset(local.offset()).date() > day {
                 continue;
             }

@@ -5,6 +5,7 @@ mod breaks;
 mod correction;
 mod recovery;
 mod reissue;
+mod repaid;
 mod stream;
 
 use std::collections::{BTreeMap, HashSet};
@@ -62,6 +63,7 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     reissue::of_all(&context.store, &mut proofs).await?;
     correction::of_all(&context.store, &mut proofs).await?;
     recovery::of_all(&context.store, &mut proofs).await?;
+    repaid::of_all(&context.store, &mut proofs).await?;
     let (records, fault) = audit::verify(&context.store).await?;
     let figures = fault
         .as_ref()

@@ -1,0 +1,174 @@
+//! What households pay back by transfer.
+//!
+//! Input: a receipt that the account statement booked, and the case that it names or that a person names for it. Output: what of
+//! it is owed goes from suspense to the receivable; the rest stays in suspense with a break.
+//! Guarantee: the statement alone brings money in (bank, suspense), and only what stands in suspense is posted to a case: what
+//! was repaid is the sum of what left suspense for receivables, in the same transaction as the case.
+//! Limit: only a case whose payment the household had takes money; nothing is owed before.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::super::breaks::{BreakError, Explanation, explain_in_tx};
+use super::super::{Applied, Context, person};
+use super::CaseError;
+use super::cases::{Act, locked, record, wrong_state};
+use super::{follow_in_tx, lock_in_tx};
+use crate::domain::breaks::BreakState;
+use crate::domain::ids::{BreakId, CaseId, MessageId};
+use crate::domain::ledger::AccountKind;
+use crate::domain::money::Centimes;
+use crate::domain::recovery::CaseState;
+use crate::domain::recovery::reference::CaseReference;
+use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::operators::Role;
+use crate::store::recoveries::{self, Case, Field};
+use crate::store::{StoreError, breaks, recovery_people};
+
+/// A receipt that stands in suspense.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt {
+    /// The case that it is for.
+    pub case: CaseReference,
+    /// How much came in.
+    pub amount: Centimes,
+    /// Into which account.
+    pub provider: i16,
+    /// By which message.
+    pub message: Option<MessageId>,
+    /// By which entry of it.
+    pub entry: Option<u64>,
+}
+
+/// What a receipt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// No such case.
+    NoCase,
+    /// Nothing is owed in a case that stands so.
+    NotOwed(CaseState),
+    /// So much of it was owed.
+    Repaid(Centimes),
+}
+
+/// Posts what a receipt repays; the rest of it stays in suspense. Call it once the statement's own postings are made.
+pub(crate) async fn take_in_tx(
+    tx: &mut PgConnection,
+    receipt: Receipt,
+    at: OffsetDateTime,
+) -> Result<Taken, StoreError> {
+    let id = receipt.case.case();
+    let Some(programme) = recovery_people::programme_in_tx(tx, id).await? else { return Ok(Taken::NoCase) };
+    lock_in_tx(tx, programme).await?;
+    follow_in_tx(tx, programme, at).await?;
+    let case = recoveries::find_in_tx(tx, id, true).await?.ok_or(StoreError::Corrupt("recovery case"))?;
+    if case.state != CaseState::Receivable {
+        return Ok(Taken::NotOwed(case.state));
+    }
+    let owed = receipt.amount.min(case.outstanding);
+    let why = match (receipt.message, receipt.entry) {
+        (Some(message), Some(entry)) => format!("message {message} entry {entry}"),
+        (Some(message), None) => format!("message {message}"),
+        _ => "statement".to_owned(),
+    };
+    recoveries::step_in_tx(tx, id, "repaid", Some(owed), "sarf", &why, at).await?;
+    post_in_tx(tx, &case, receipt, owed, at).await?;
+    Ok(Taken::Repaid(owed))
+}
+
+/// Suspense to receivable, and the case with it.
+async fn post_in_tx(
+    tx: &mut PgConnection,
+    case: &Case,
+    receipt: Receipt,
+    owed: Centimes,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let transfer = Transfer {
+        debit: AccountKey::of_provider(receipt.provider, AccountKind::Suspense),
+        credit: recoveries::account(case.programme_id, AccountKind::Receivable),
+        amount: owed,
+    };
+    let occasion = Occasion { why: "repaid", batch: None, message: receipt.message, at };
+    ledger::post_in_tx(tx, &[transfer], occasion).await?;
+    add_in_tx(tx, case, owed, at).await
+}
+
+/// The case has so much less outstanding.
+async fn add_in_tx(
+    tx: &mut PgConnection,
+    case: &Case,
+    owed: Centimes,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    recoveries::add_in_tx(tx, case.id, Field::Repaid, owed).await?;
+    if owed == case.outstanding {
+        recovery_people::set_state_in_tx(tx, case.id, CaseState::Recovered).await?;
+        recoveries::step_in_tx(tx, case.id, "recovered", None, "sarf", "nothing is outstanding", at).await?;
+    }
+    Ok(())
+}
+
+/// What a person's assignment came to.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Assigned {
+    /// The case after it.
+    pub case: Case,
+    /// What of the receipt was owed.
+    pub repaid: Centimes,
+    /// What of it stays in suspense with its break.
+    pub left: Centimes,
+}
+
+/// Assigns a receipt that stands in suspense to a case: as much of it as is outstanding. The break is explained, or stays open
+/// over what is left.
+///
+/// # Errors
+/// See [`CaseError`].
+pub async fn assign(
+    context: &Context,
+    id: CaseId,
+    found: BreakId,
+    by: &str,
+) -> Result<Applied<Assigned>, CaseError> {
+    let now = context.clock.now();
+    let mut tx = context.store.begin().await?;
+    person(&mut tx, by, Role::Accountant).await?;
+    let held = breaks::find_in_tx(&mut tx, found).await?.ok_or(BreakError::NoBreak(found))?;
+    let case = locked(&mut tx, id, now).await?;
+    let why = format!("break {found}");
+    let came_in = match held.state {
+        BreakState::Resolved => Centimes::ZERO,
+        _ => Centimes::ZERO - held.suspense,
+    };
+    if recovery_people::was_assigned_in_tx(&mut tx, id, &why).await? {
+        tx.commit().await?;
+        return Ok(Applied::Already(Assigned { case, repaid: Centimes::ZERO, left: came_in }));
+    }
+    // What somebody proposed to do with it is taken back first: `sarf breaks reopen`.
+    let Some(provider) =
+        held.provider_id.filter(|_| held.state == BreakState::Open && came_in > Centimes::ZERO)
+    else {
+        return Err(CaseError::NoReceipt(found));
+    };
+    if case.state != CaseState::Receivable {
+        return Err(wrong_state(&case));
+    }
+    let repaid = came_in.min(case.outstanding);
+    record(&mut tx, &case, Act { step: "repaid", amount: Some(repaid), by, why: &why, at: now }).await?;
+    if repaid == came_in {
+        let why = format!("repays case {}", CaseReference::of(id));
+        let to = Some(recoveries::account(case.programme_id, AccountKind::Receivable));
+        explain_in_tx(&mut tx, found, Explanation { by, why: &why, at: now, to }).await?;
+        add_in_tx(&mut tx, &case, repaid, now).await?;
+    } else {
+        let reference = CaseReference::of(id);
+        let receipt =
+            Receipt { case: reference, amount: came_in, provider, message: held.message, entry: None };
+        post_in_tx(&mut tx, &case, receipt, repaid, now).await?;
+        recovery_people::take_from_break_in_tx(&mut tx, found, repaid).await?;
+    }
+    let case = recoveries::find_in_tx(&mut tx, id, false).await?.ok_or(CaseError::NoCase(id))?;
+    tx.commit().await?;
+    Ok(Applied::Now(Assigned { case, repaid, left: came_in - repaid }))
+}
