@@ -182,20 +182,19 @@ impl Meter<'_> {
     /// What comes back when the month is closed: returns, what is paid again, and what the next list puts right.
     async fn back(&mut self, run: RunId, households: u64, next: Period) -> anyhow::Result<()> {
         let context = self.context;
-        let (files, orders) = tokio::task::block_in_place(|| back::returns(context, run))?;
-        self.quiet().await?;
-        let began = Instant::now();
-        let mut booked = 0;
-        for (path, result) in feedback::import(context, files).await? {
-            booked += result.with_context(|| path.display().to_string())?.counts.applied;
+        let back = tokio::task::block_in_place(|| back::returns(context, run))?;
+        for (name, files) in [("returns: pacs.004", back.returns), ("returns: camt.053", back.statements)] {
+            self.quiet().await?;
+            let began = Instant::now();
+            let mut taken = 0;
+            for (path, result) in feedback::import(context, files).await? {
+                taken += result.with_context(|| path.display().to_string())?.counts.applied;
+            }
+            let took = began.elapsed();
+            let figures =
+                format!("{} returns, {} new", table::count(back.orders as u64), table::count(taken));
+            self.note(name, figures, took, Some(5));
         }
-        let took = began.elapsed();
-        self.note(
-            "returns: pacs.004",
-            format!("{} returns, {} booked", table::count(orders as u64), table::count(booked)),
-            took,
-            Some(5),
-        );
 
         self.quiet().await?;
         let began = Instant::now();

@@ -16,6 +16,7 @@ use crate::pipeline::reconcile::CloseError;
 use crate::pipeline::recovery::CaseError;
 use crate::pipeline::reissue::{ForwardError, ReissueError};
 use crate::pipeline::report::ReportError;
+use crate::pipeline::simulate::SimulateError;
 use crate::pipeline::tokens::TokenError;
 use crate::pipeline::{Refusal, feedback::FeedbackError};
 use crate::rails::bank_file::DeliveryError;
@@ -66,6 +67,17 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(e) = error.downcast_ref::<OrderError>() {
         return of_order(e);
+    }
+    if let Some(e) = error.downcast_ref::<SimulateError>() {
+        return match e {
+            SimulateError::NoSnapshot(_) => Some("see `sarf snapshot list`".into()),
+            SimulateError::UnknownProgramme(_) => Some("add its rules below config/programmes".into()),
+            SimulateError::Read { .. } | SimulateError::Rules { .. } => {
+                Some("give a whole programme's file, like those in config/programmes".into())
+            }
+            SimulateError::NoRules(_) => Some("add a version in force to the file".into()),
+            SimulateError::Store(e) => of_store(e),
+        };
     }
     if let Some(e) = error.downcast_ref::<ReissueError>() {
         return match e {
@@ -289,9 +301,10 @@ fn of_order(error: &OrderError) -> Option<String> {
         OrderError::UnknownProgramme(_) => Some("add its rules below config/programmes".into()),
         OrderError::NotPaying { .. } => Some("see `months` and `arrears` in the programme's file".into()),
         OrderError::NoRules(_) => Some("add a version in force to the programme's file".into()),
-        OrderError::RunExists { run, .. } => {
-            Some(format!("cancel it with `sarf run cancel {run}`, as long as nothing has left"))
-        }
+        OrderError::RunExists { run, .. } => Some(format!(
+            "cancel it with `sarf run cancel {run}`, as long as nothing has left; what has left is put right by a run of \
+                 --kind correction"
+        )),
         OrderError::ArrearsPaid(_) => Some("take the month out of `arrears` in the programme's file".into()),
         OrderError::Store(e) => of_store(e),
     }

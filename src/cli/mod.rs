@@ -5,7 +5,7 @@ mod app;
 mod breaks;
 mod config;
 mod corrections;
-mod demo;
+pub mod demo;
 mod dispatch;
 mod feedback;
 mod generate;

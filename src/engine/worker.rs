@@ -102,16 +102,23 @@ impl Loop {
             let woken = self.woken.notified();
             match self.next(run, &stop, &mut touched).await {
                 Ok(true) => backoff.succeeded(),
-                Ok(false) => {
-                    self.finish(&mut touched).await?;
-                    if stop.is_requested() || run.is_some() {
-                        return Ok(());
-                    }
-                    tokio::select! {
+                Ok(false) => match self.finish(&mut touched).await {
+                    Ok(()) if stop.is_requested() || run.is_some() => return Ok(()),
+                    Ok(()) => tokio::select! {
                         () = woken => {}
                         _ = stop.sleep(LOOK_EVERY) => {}
+                    },
+                    // Whoever stops leaves it to the next start.
+                    Err(error) if stop.is_requested() || run.is_some() => return Err(error),
+                    Err(error) => {
+                        tracing::warn!(
+                            provider = self.lane.code(),
+                            error = super::chain(&error),
+                            "runs not moved on"
+                        );
+                        stop.sleep(backoff.failed(None)).await;
                     }
-                }
+                },
                 Err(error) if run.is_some() => return Err(error),
                 Err(error) => {
                     tracing::warn!(
@@ -146,7 +153,7 @@ impl Loop {
 
     /// Once there is nothing to do, runs whose shards are all worked off settle.
     async fn finish(&self, touched: &mut HashSet<RunId>) -> Result<(), StoreError> {
-        for run in touched.drain() {
+        for run in touched.iter().copied().collect::<Vec<_>>() {
             match dispatch::finish(&self.lane.context, run).await {
                 Err(DispatchError::Refused(crate::pipeline::Refusal::Store(error))) => return Err(error),
                 Err(error) => {
@@ -154,6 +161,7 @@ impl Loop {
                 }
                 Ok(()) => {}
             }
+            touched.remove(&run);
         }
         Ok(())
     }

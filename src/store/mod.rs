@@ -25,6 +25,7 @@ pub mod outbox;
 pub mod pace;
 pub mod personal;
 pub mod pgcopy;
+pub mod places;
 pub mod proofs;
 pub mod recalls;
 pub mod recoveries;

@@ -353,7 +353,7 @@ pub async fn give_back_instalments_in_tx(
                     from ended e left join order_reissue l on l.order_id = e.order_id group by 1),
          moved as (
              update recovery_case c set offset_amount = c.offset_amount - s.amount,
-                    state = case when c.state <> 'recovered' then c.state when s.of_claim then 'opened' else 'receivable' end
+                    state = case when c.state in ('opened', 'recalled', 'receivable') then c.state when s.of_claim then 'opened' else 'receivable' end
                from sums s where c.id = s.case_id returning c.id, s.amount, s.of_claim),
          told as (
              insert into recovery_step (case_id, step, amount, taken_by, taken_at, why)

@@ -135,7 +135,8 @@ pub async fn find_in_tx(
     id: RunId,
     lock: bool,
 ) -> Result<Option<Run>, StoreError> {
-    let lock = if lock { " for update of r" } else { "" };
+    // Not a full update lock: that would wait for whoever refers to the run, and they for whoever moves its batches.
+    let lock = if lock { " for no key update of r" } else { "" };
     let sql = format!(
         "select {COLUMNS} from run r join programme p on p.id = r.programme_id where r.id = $1{lock}"
     );

@@ -25,5 +25,6 @@ mod recovery_people;
 mod reissue;
 mod returns;
 mod settlement;
+mod simulation;
 mod stream_record;
 mod stream_worker;

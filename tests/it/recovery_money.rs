@@ -5,12 +5,12 @@ use sarf::domain::money::Centimes;
 use sarf::domain::period::Period;
 use sarf::domain::recovery::CaseCause;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::recovery::{self, NewCase};
+use sarf::pipeline::recovery::{self, NewCase, write_off};
 use sarf::pipeline::{correction, fund, order, reissue};
 use sarf::store::recoveries::Case;
 use sarf::store::reference;
 
-use crate::harness::{ACCOUNTANT, Bed, PREPARER, Registry, sent_files};
+use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Registry, sent_files};
 
 fn month(text: &str) -> Period {
     text.parse().expect("a month")
@@ -136,6 +136,22 @@ async fn instalments_are_kept_back_in_order_of_age_and_given_back() {
         cases(&bed).await,
         ["recovered 40000 0", "recovered 10000 0", "receivable 25000 5000", "receivable 25000 25000"]
     );
+    bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cancelled_run_gives_back_is_owed_again_even_when_the_rest_was_given_up() {
+    let Some(bed) = Bed::new().await else { return };
+    let registry = registry(1);
+    let case = open(&bed, 0, "2026-06", 400, "first").await;
+    let november = list(&bed, &registry, "2026-11").await;
+    let run = bed.create(november).await;
+    write_off::propose(&bed.context, case.id, "not to be had", ACCOUNTANT).await.expect("put forward");
+    write_off::confirm(&bed.context, case.id, APPROVER).await.expect("given up");
+    assert_eq!(cases(&bed).await, ["written_off 40000 0"]);
+    bed.verify_all_holds().await;
+    fund::cancel(&bed.context, run, ACCOUNTANT).await.expect("cancelled");
+    assert_eq!(cases(&bed).await, ["receivable 40000 18000"]);
     bed.verify_all_holds().await;
 }
 

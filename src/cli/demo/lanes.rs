@@ -22,15 +22,27 @@ use crate::pipeline::stream::recorder::Recorder;
 use crate::pipeline::stream::sweep::sweep;
 use crate::rails::sandbox::points::{PointFaults, PointProvider, PointRates, Points, PointsOptions};
 use crate::rails::stream::secrets;
-use crate::store::runs;
+use crate::store::runs::{RunTotal, totals_in_tx};
 
 /// How often it looks whether everything is known.
 const BEAT: Duration = Duration::from_millis(100);
 /// Longest wait for anything: faults make some things take their time, none this long.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How the stream lane is started.
+pub(super) struct LaneOptions {
+    /// What fates and faults are drawn from.
+    pub seed: u64,
+    /// The providers' clock.
+    pub clock: Clock,
+    /// What goes wrong at first.
+    pub faults: PointFaults,
+    /// Milliseconds after which a request is given up.
+    pub timeout_ms: u64,
+}
+
 /// What runs beside the demo's months.
-pub(super) struct Lanes {
+pub struct Lanes {
     points: Points,
     door: Service,
     recorder: Recorder,
@@ -51,7 +63,8 @@ pub fn sandbox_providers(config: &Config, home: &std::path::Path) -> anyhow::Res
 
 impl Lanes {
     /// Starts the payment points, the door and a worker, and points the configuration at them.
-    pub(super) async fn start(app: &mut App, config: Config, seed: u64) -> anyhow::Result<Self> {
+    pub(super) async fn start(app: &mut App, config: Config, options: LaneOptions) -> anyhow::Result<Self> {
+        let LaneOptions { seed, clock, faults, timeout_ms } = options;
         let providers = sandbox_providers(&config, &app.context.home)?;
         let any = "127.0.0.1:0".parse().expect("an address");
         let recorder = Recorder::new(&app.context);
@@ -62,13 +75,13 @@ impl Lanes {
             callback_url: Some(format!("http://{}/v1/callbacks", door.address())),
             later: Some(Duration::from_millis(50)),
             seed,
-            faults: PointFaults::some(),
+            faults,
             rates: PointRates::default(),
-            clock: Clock::system(),
+            clock,
             inbox: app.context.home.join("inbox"),
         })
         .await?;
-        app.context.config = Arc::new(pointed_at(config, points.address()));
+        app.context.config = Arc::new(pointed_at(config, points.address(), timeout_ms));
         let stop = Stop::new();
         let (context, asked) = (app.context.clone(), stop.clone());
         let worker =
@@ -76,10 +89,15 @@ impl Lanes {
         Ok(Self { points, door, recorder, stop, worker })
     }
 
+    /// Changes what goes wrong from now on.
+    pub(super) fn switch(&self, faults: PointFaults) {
+        self.points.switch(faults);
+    }
+
     /// Waits until it is known of every order what became of it: how many are at hand at a payment point.
-    pub(super) async fn settle_down(&self, context: &Context, run: RunId) -> anyhow::Result<i64> {
+    pub(super) async fn settle_down(&self, context: &Context, runs: &[RunId]) -> anyhow::Result<i64> {
         use OrderState::{Accepted, Released, Sent, Unknown};
-        let moving = |totals: &[runs::RunTotal]| {
+        let moving = |totals: &[RunTotal]| {
             let files: Vec<&str> = context
                 .config
                 .router
@@ -88,18 +106,18 @@ impl Lanes {
                 .filter(|p| context.config.lane(p) == LaneKind::File)
                 .map(|p| p.code.as_str())
                 .collect();
-            let on_its_way = |t: &&runs::RunTotal| matches!(t.state, Released | Sent | Unknown | Accepted);
+            let on_its_way = |t: &&RunTotal| matches!(t.state, Released | Sent | Unknown | Accepted);
             totals.iter().filter(on_its_way).any(|t| !files.contains(&t.provider.as_str()))
         };
-        self.until(context, run, |totals| !moving(totals)).await
+        self.until(context, runs, |totals| !moving(totals)).await
     }
 
     /// Payees draw their money; those who do not come are swept after the days that their provider gives: how many drew, how
     /// many were swept.
-    pub(super) async fn draw(&self, context: &Context, run: RunId) -> anyhow::Result<(u64, u64)> {
+    pub(super) async fn draw(&self, context: &Context, runs: &[RunId]) -> anyhow::Result<(u64, u64)> {
         let drawn = self.points.collect();
         let left: i64 = self.points.counts().values().map(|c| c.available as i64).sum();
-        self.until(context, run, |totals| available(totals) <= left).await?;
+        self.until(context, runs, |totals| available(totals) <= left).await?;
         let mut later = context.clone();
         later.clock = Clock::fixed(context.clock.now() + time::Duration::days(60));
         let mut swept = 0;
@@ -116,7 +134,7 @@ impl Lanes {
                 }
             }
         }
-        self.until(context, run, |totals| available(totals) == 0).await?;
+        self.until(context, runs, |totals| available(totals) == 0).await?;
         Ok((drawn, swept))
     }
 
@@ -138,13 +156,16 @@ impl Lanes {
     async fn until(
         &self,
         context: &Context,
-        run: RunId,
-        holds: impl Fn(&[runs::RunTotal]) -> bool,
+        runs: &[RunId],
+        holds: impl Fn(&[RunTotal]) -> bool,
     ) -> anyhow::Result<i64> {
         let began = std::time::Instant::now();
         loop {
             let mut tx = context.store.begin().await?;
-            let totals = runs::totals_in_tx(&mut tx, run).await?;
+            let mut totals = Vec::new();
+            for run in runs {
+                totals.extend(totals_in_tx(&mut tx, *run).await?);
+            }
             tx.rollback().await?;
             if holds(&totals) {
                 return Ok(available(&totals));
@@ -156,20 +177,20 @@ impl Lanes {
     }
 }
 
-fn available(totals: &[runs::RunTotal]) -> i64 {
+fn available(totals: &[RunTotal]) -> i64 {
     totals.iter().filter(|t| t.state == OrderState::Available).map(|t| t.orders).sum()
 }
 
 /// The configuration with the sandbox's address, and with patience and pace fit for a demo.
-fn pointed_at(mut config: Config, address: std::net::SocketAddr) -> Config {
+fn pointed_at(mut config: Config, address: std::net::SocketAddr, timeout_ms: u64) -> Config {
     config.router.change_terms(|provider| {
         let code = provider.code.clone();
         let Some(terms) = &mut provider.stream else { return };
         terms.url = format!("http://{address}/{code}");
-        terms.timeout_ms = 1_500;
+        terms.timeout_ms = timeout_ms;
         terms.enquire_after_s = 1;
-        terms.believe_absent_after_s = 2;
-        terms.changes_every_s = 2;
+        terms.believe_absent_after_s = if timeout_ms < 1_000 { 1 } else { 2 };
+        terms.changes_every_s = if timeout_ms < 1_000 { 1 } else { 2 };
         // The whole country in minutes, not in the days that its payment points would take.
         terms.orders_per_second = if terms.orders_per_request > 1 { 15_000 } else { 3_000 };
         terms.requests_per_second = terms.orders_per_second / terms.orders_per_request.max(1) + 1;

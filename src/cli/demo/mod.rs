@@ -1,23 +1,35 @@
-//! `sarf demo`: the whole month, on synthetic data and sandbox banks, in a database and a folder of its own.
+//! `sarf demo`: the whole month, on synthetic data and sandbox banks, in a database and a folder of its own. Of three months
+//! and more, or with `--faults`, it is a simulation in which everything goes wrong that may.
 
+mod closing;
+mod desk;
 pub mod lanes;
+mod pay;
+mod plan;
+mod post;
+mod recover;
+pub mod simulation;
 
 use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::cli::app::{self, App, DEMO_DATABASE};
-use lanes::Lanes;
+use closing::Closing;
+use lanes::{LaneOptions, Lanes};
+use simulation::Simulation;
 
+use crate::cli::app::{self, App, DEMO_DATABASE};
 use crate::cli::ui::{Align, Exit, Output, format};
 use crate::cli::{Global, generate, run, sandbox, verify};
+use crate::clock::{Clock, Hands};
 use crate::domain::ids::{Code, RunId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
 use crate::pipeline::{
     approve, dispatch, feedback, fund, intake, order, reconcile, report, verify as proofs,
 };
+use crate::rails::sandbox::points::PointFaults;
 use crate::rails::sandbox::{Faults, Rates, SandboxOptions, StatusStyle};
 use crate::snapshot::generate::GenerateOptions;
 use crate::store::cluster;
@@ -39,31 +51,114 @@ pub struct Demo {
     /// How many months, the last being `period`; each is compared with the one before
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=24))]
     months: u8,
+    /// Whether everything goes wrong that may: returns after months, late and contradictory messages, recalls, corrections; yes
+    /// for three months and more unless given
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    faults: Option<bool>,
 }
 
-const PREPARER: &str = "amina";
-const APPROVER: &str = "brahim";
-const ACCOUNTANT: &str = "chafik";
+/// Makes runs.
+pub const PREPARER: &str = "amina";
+/// Approves them.
+pub const APPROVER: &str = "brahim";
+/// Answers appeals: whoever replied does not.
+pub const SECOND_APPROVER: &str = "driss";
+/// Funds and releases them, and closes the books.
+pub const ACCOUNTANT: &str = "chafik";
+
+/// Requests to payment points are given up after so many milliseconds; a simulation has no time to lose.
+const TIMEOUT_MS: u64 = 1_500;
+const TIMEOUT_SIMULATED_MS: u64 = 400;
 
 impl Demo {
+    /// Starts afresh and runs it.
+    ///
+    /// # Errors
+    /// What a step failed of; of a simulation with the command that repeats it.
     pub async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
         let global = Global { demo: true, ..global.clone() };
         start_afresh(&global).await?;
         let mut app = App::open(&global, output, true).await?;
-        let lanes = Lanes::start(&mut app, app::config(&global)?, self.seed).await?;
-        let result = self.months(&app, &lanes).await;
-        let ended = lanes.end().await;
-        app.close().await;
-        result.and_then(|exit| ended.map(|()| exit))
-    }
-
-    async fn months(&self, app: &App, lanes: &Lanes) -> anyhow::Result<Exit> {
         let today = app.context.clock.now().date();
         let last = match self.period {
             Some(period) => period,
             None => Period::new(today.year(), today.month().into())?,
         };
+        let result = if self.faults.unwrap_or(self.months > 2) {
+            self.simulate(&mut app, &global, last).await
+        } else {
+            self.show(&mut app, &global, last).await
+        };
+        app.close().await;
+        result
+    }
+
+    /// The plain demo.
+    async fn show(&self, app: &mut App, global: &Global, last: Period) -> anyhow::Result<Exit> {
+        let options = LaneOptions {
+            seed: self.seed,
+            clock: Clock::system(),
+            faults: PointFaults::some(),
+            timeout_ms: TIMEOUT_MS,
+        };
+        let lanes = Lanes::start(app, app::config(global)?, options).await?;
+        let result = self.months(app, &lanes, last).await;
+        let ended = lanes.end().await;
+        result.and_then(|exit| ended.map(|()| exit))
+    }
+
+    /// The simulation: months in a row, with all that goes wrong.
+    async fn simulate(&self, app: &mut App, global: &Global, last: Period) -> anyhow::Result<Exit> {
+        let (households, seed, months) = (self.households, self.seed, self.months);
+        let options = simulation::Options { households, seed, months, last };
+        let (clock, hands) = simulation::clock(&options)?;
+        app.context.clock = clock;
+        let faults = PointFaults::default();
+        let lane_options = LaneOptions { seed, clock, faults, timeout_ms: TIMEOUT_SIMULATED_MS };
+        let lanes = Lanes::start(app, app::config(global)?, lane_options).await?;
+        self.head(app);
+        let result = self.simulated(app, &lanes, hands, options).await;
+        let ended = lanes.end().await;
+        result.and_then(|exit| ended.map(|()| exit))
+    }
+
+    async fn simulated(
+        &self,
+        app: &App,
+        lanes: &Lanes,
+        hands: Hands,
+        options: simulation::Options,
+    ) -> anyhow::Result<Exit> {
         let began = Instant::now();
+        people(app).await?;
+        let tell = |text: &str| say(app, text);
+        let outcome = Simulation::new(&app.context, Some(lanes), hands, options, &tell).run().await?;
+        let failures = outcome.failures();
+        if app.output.is_json() {
+            app.output.json(&outcome)?;
+        } else {
+            print_places(app, &outcome.closing);
+            let held = outcome.proofs.iter().filter(|p| p.holds).count();
+            say(app, &format!("\n{held} of {} proofs hold (`sarf --demo verify`)", outcome.proofs.len()));
+            say(app, &format!("digest {} over {} facts", outcome.closing.digest, outcome.closing.facts));
+            say(
+                app,
+                &format!(
+                    "\nDone in {}. Once more: `{}`",
+                    format::duration(began.elapsed()),
+                    options.command()
+                ),
+            );
+        }
+        if failures.is_empty() {
+            return Ok(Exit::Done);
+        }
+        let hint = format!("repeat it with `{}`", options.command());
+        app.output.error(&failures.join("; "), Some(&hint));
+        Ok(Exit::Refused)
+    }
+
+    fn head(&self, app: &App) {
         say(
             app,
             &format!(
@@ -72,6 +167,11 @@ impl Demo {
                 self.seed
             ),
         );
+    }
+
+    async fn months(&self, app: &App, lanes: &Lanes, last: Period) -> anyhow::Result<Exit> {
+        let began = Instant::now();
+        self.head(app);
         people(app).await?;
         let mut lines = Vec::new();
         for back in (0..i32::from(self.months)).rev() {
@@ -188,7 +288,7 @@ impl Demo {
         steps: &mut Steps<'_>,
     ) -> anyhow::Result<()> {
         let context = &app.context;
-        let at_hand = lanes.settle_down(context, id).await?;
+        let at_hand = lanes.settle_down(context, &[id]).await?;
         steps.done(
             "payment points and wallet answer",
             &format!(
@@ -197,7 +297,7 @@ impl Demo {
                 format::count(at_hand as u64)
             ),
         );
-        let (drawn, swept) = lanes.draw(context, id).await?;
+        let (drawn, swept) = lanes.draw(context, &[id]).await?;
         steps.done(
             "payees draw their money",
             &format!("{} drawn, {} not collected and swept back", format::count(drawn), format::count(swept)),
@@ -257,6 +357,22 @@ async fn find(app: &App, id: RunId) -> anyhow::Result<runs::Run> {
     let mut tx = app.context.store.begin().await?;
     let run = runs::find_in_tx(&mut tx, id, false).await?;
     run.with_context(|| format!("run {id}"))
+}
+
+/// Where every centime is.
+fn print_places(app: &App, closing: &Closing) {
+    let columns = [("where every centime is", Align::Left), ("MAD", Align::Right)];
+    let mut rows = Vec::new();
+    for block in &closing.blocks {
+        rows.push(vec![block.title.to_owned(), String::new()]);
+        let line = |p: &closing::Place| vec![format!("  {}", p.words), format::amount(p.balance)];
+        rows.extend(block.places.iter().map(line));
+        // What households repay leaves the one and comes to the other.
+        let together = if block.sum.is_zero() { "  together" } else { "  together: repaid by households" };
+        rows.push(vec![together.to_owned(), format::amount(block.sum)]);
+    }
+    say(app, "");
+    app.output.table(&columns, &rows);
 }
 
 async fn people(app: &App) -> anyhow::Result<()> {
