@@ -29,6 +29,7 @@ pub mod text;
 pub mod values;
 pub mod write;
 pub mod xml;
+mod xml_encoding;
 pub mod xml_fault;
 mod xml_input;
 mod xml_table;

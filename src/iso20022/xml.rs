@@ -1,7 +1,7 @@
 //! The hardened base of all readers: from bytes to the elements a message's table names.
 //!
-//! Input: UTF-8 XML and a table of [`Node`]s. Output: steps (an element of interest opens, closes, or gives its text).
-//! Guarantee: constant memory; any DOCTYPE, custom entity, other encoding, truncation, trailing content, or breach
+//! Input: XML, read as UTF-8 (see [`super::xml_encoding`]), and a table of [`Node`]s. Output: steps (an element of interest opens, closes, or gives its text).
+//! Guarantee: constant memory; any DOCTYPE, custom entity, unknown encoding, truncation, trailing content, or breach
 //! of [`Limits`] ends the reading with the byte offset and the element path; elements the table does not name are
 //! passed over, once with a warning. Limit: namespaces are not resolved; local names in their place decide, for
 //! banks send prefixes, wrong versions and no namespace at all.
@@ -14,6 +14,7 @@ use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use crate::domain::money::Centimes;
 
 use super::values::Problem;
+use super::xml_encoding::Transcoded;
 use super::xml_input::{Bounded, Excess};
 
 pub(super) use super::xml_table::{Node, Step};
@@ -36,7 +37,7 @@ enum State {
 
 /// Walks a message along its table.
 pub(super) struct XmlReader<R, F: 'static> {
-    inner: Reader<Bounded<R>>,
+    inner: Reader<Bounded<Transcoded<R>>>,
     event: Vec<u8>,
     limits: Limits,
     top: &'static Node<F>,
@@ -57,7 +58,8 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
     /// Starts reading. The children of `top` are the messages' own elements; whatever wraps them (`Document`, an
     /// envelope) is walked through.
     pub(super) fn new(inner: R, limits: Limits, top: &'static Node<F>) -> Self {
-        let mut reader = Reader::from_reader(Bounded::new(inner, limits.total_bytes, limits.text_bytes));
+        let mut reader =
+            Reader::from_reader(Bounded::new(Transcoded::new(inner), limits.total_bytes, limits.text_bytes));
         reader.config_mut().expand_empty_elements = true;
         Self {
             inner: reader,
@@ -171,7 +173,10 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
                 Ok(Event::CData(text)) => self.add_text(text).map(|()| None)?,
                 Ok(Event::GeneralRef(reference)) => self.add_reference(reference).map(|()| None)?,
                 Ok(Event::DocType(_)) => return Err(XmlFault::Doctype),
-                Ok(Event::Decl(declaration)) => check_declaration(declaration).map(|()| None)?,
+                Ok(Event::Decl(declaration)) => {
+                    let decoded = self.inner.get_ref().get_ref().is_decoding();
+                    check_declaration(declaration, decoded).map(|()| None)?
+                }
                 Ok(Event::Comment(_) | Event::PI(_)) => None,
                 Ok(Event::Eof) => Some(self.end()?),
                 Err(error) => return Err(self.fault_of(error.clone())),
@@ -354,10 +359,13 @@ fn declares_namespace_of(key: &str, element: &BytesStart<'_>) -> bool {
     }
 }
 
-fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), XmlFault> {
+/// What was decoded is UTF-8 by now. What was not is, even where it says UTF-16: that would have begun with its mark.
+fn check_declaration(declaration: &BytesDecl<'_>, decoded: bool) -> Result<(), XmlFault> {
+    let known = ["utf-8", "utf8", "utf-16", "utf-16le", "utf-16be", "us-ascii"];
     match declaration.encoding() {
         None => Ok(()),
-        Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => Ok(()),
+        Some(_) if decoded => Ok(()),
+        Some(Ok(name)) if known.iter().any(|k| name.eq_ignore_ascii_case(k)) => Ok(()),
         Some(_) => Err(XmlFault::DeclaredEncoding),
     }
 }

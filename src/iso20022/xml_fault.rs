@@ -63,8 +63,8 @@ pub enum XmlFault {
     /// Not UTF-8.
     #[error("the text is not UTF-8")]
     Encoding,
-    /// The declaration names another encoding.
-    #[error("the declared encoding is not UTF-8")]
+    /// The declaration names an encoding that is not known.
+    #[error("the declared encoding is not known")]
     DeclaredEncoding,
     /// Nested too deep.
     #[error("elements are nested deeper than {0}")]

@@ -33,6 +33,11 @@ impl<R> Bounded<R> {
         bounded
     }
 
+    /// What is bounded.
+    pub(super) const fn get_ref(&self) -> &R {
+        &self.inner
+    }
+
     /// Starts a new piece.
     #[inline]
     pub(super) fn start_piece(&mut self) {
