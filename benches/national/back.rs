@@ -52,11 +52,15 @@ pub fn returns(context: &Context, run: RunId) -> anyhow::Result<Back> {
     Ok(back)
 }
 
-/// The account that a file's orders were debited to: the first that it names.
+/// The account that a file's orders were debited to.
 fn account(file: &Path) -> anyhow::Result<AccountId> {
     for line in BufReader::new(File::open(file)?).lines() {
-        if let Some(iban) = between(&line?, "<IBAN>") {
+        let line = line?;
+        if let Some(iban) = between(&line, "<DbtrAcct><Id><IBAN>") {
             return Ok(AccountId::Iban(iban.to_owned()));
+        }
+        if let Some(other) = between(&line, "<DbtrAcct><Id><Othr><Id>") {
+            return Ok(AccountId::Other(other.to_owned()));
         }
     }
     anyhow::bail!("no account is named")
