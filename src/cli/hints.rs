@@ -94,6 +94,9 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return match e {
             ForwardError::Refused(e) => of_refusal(e),
             ForwardError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
+            ForwardError::InDoubt { break_id, .. } => Some(format!(
+                "once it is known who is to be paid: sarf breaks resolve {break_id} --why \"…\" --as ACCOUNTANT"
+            )),
             ForwardError::NotUnpaid { order, .. } | ForwardError::NotAnOperators { order, .. } => {
                 Some(format!("see what is known of it: sarf order show {order}"))
             }

@@ -79,8 +79,18 @@ impl BreakKind {
             K::LateReturn => {
                 ("late return", true, "have the household's account mended; the claim is owed again")
             }
+            K::PayeeInDoubt => (
+                "payee in doubt",
+                false,
+                "find out who is to be paid; then resolve it, and put the order forward or let held ones go",
+            ),
         };
         Queue { title, action, money }
+    }
+
+    /// Whether it keeps the books of its run open. What is doubted is who is to be paid later; where the money is, is known.
+    pub const fn keeps_books_open(self) -> bool {
+        !matches!(self, Self::PayeeInDoubt)
     }
 }
 

@@ -95,8 +95,7 @@ impl Policy {
     /// What is done about an order that stands rejected, returned or expired after its `attempt`th attempt. An expiry
     /// goes by its own rule, unless the provider gave a reason that is listed.
     pub fn judge(&self, state: OrderState, reason: Option<&str>, attempt: u16) -> Verdict {
-        let unlisted = if state == OrderState::Expired { self.expired } else { self.default };
-        let rule = reason.and_then(|r| self.reason.get(r.trim())).copied().unwrap_or(unlisted);
+        let rule = self.rule(state, reason);
         let waits = match rule.decision {
             Decision::Case => Some(Waits::Case),
             Decision::Never => Some(Waits::SecondDelivery),
@@ -107,6 +106,16 @@ impl Policy {
         Verdict { decision: rule.decision, attempts_max: rule.attempts_max, waits }
     }
 
+    fn rule(&self, state: OrderState, reason: Option<&str>) -> Rule {
+        let unlisted = if state == OrderState::Expired { self.expired } else { self.default };
+        reason.and_then(|r| self.reason.get(r.trim())).copied().unwrap_or(unlisted)
+    }
+
+    /// Whether a person must look into an order that ended so, before the payee is paid anything again.
+    pub fn throws_doubt(&self, state: OrderState, reason: Option<&str>) -> bool {
+        self.rule(state, reason).decision == Decision::Case
+    }
+
     /// Whether a reason has a line of its own.
     pub fn lists(&self, reason: &str) -> bool {
         self.reason.contains_key(reason)
@@ -114,11 +123,11 @@ impl Policy {
 }
 
 impl Verdict {
-    /// Whether an operator may put such an order forward. What a person must look into, what may be paid already and
-    /// what waits for the payee's word is not an operator's to decide.
+    /// Whether an operator may put such an order forward; with a payee in doubt, once the doubt is cleared up. What may be
+    /// paid already and what waits for the payee's word is not an operator's to decide.
     pub fn may_be_put_forward(&self) -> bool {
         match self.waits {
-            Some(waits) => matches!(waits, Waits::Repair | Waits::AttemptsUsedUp),
+            Some(waits) => matches!(waits, Waits::Case | Waits::Repair | Waits::AttemptsUsedUp),
             None => self.decision == Decision::ChangeLane,
         }
     }

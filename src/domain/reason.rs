@@ -20,6 +20,8 @@ listed! {
         OverCeiling = "over_ceiling",
         /// The registry knows that the payee died.
         PayeeDeceased = "payee_deceased",
+        /// A provider said of an earlier order what throws doubt on the payee, and nobody has cleared it up.
+        PayeeInDoubt = "payee_in_doubt",
         /// One account for more households than allowed.
         SharedAccount = "shared_account",
         /// One phone for more households than allowed.
@@ -76,5 +78,7 @@ listed! {
         MissingAtBank = "missing_at_bank",
         /// Orders came back after their run was closed; they are booked, and somebody has to know.
         LateReturn = "late_return",
+        /// A provider gave a reason that a person must look into: the payee died, or fraud is suspected.
+        PayeeInDoubt = "payee_in_doubt",
     }
 }

@@ -7,7 +7,7 @@
 use sqlx::PgConnection;
 
 use super::approve::{ApproveError, record, still_as_submitted};
-use super::{Applied, Context, Refusal, locked_run, next_state, person, recovery, reissue};
+use super::{Applied, Context, Refusal, doubt, locked_run, next_state, person, recovery, reissue};
 use crate::domain::batch::Lane;
 use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
@@ -157,6 +157,7 @@ pub async fn release(
     let run = locked_run(&mut tx, id).await?;
     let state = next_state(&run, RunEvent::Release)?;
     let stream = stream_providers(context, &mut tx).await?;
+    doubt::hold_planned_in_tx(&mut tx, &run, context.clock.now()).await?;
     let released = batches::release_in_tx(&mut tx, id, wave, &stream).await?;
     // A correction run may have nothing to pay: its release is then what makes undue payments owed.
     let begins = run.state == RunState::Funded;

@@ -6,6 +6,7 @@ pub mod breaks;
 pub mod check;
 pub mod correction;
 pub mod dispatch;
+mod doubt;
 pub mod events;
 pub mod feedback;
 pub mod fund;

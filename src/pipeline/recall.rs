@@ -15,7 +15,7 @@
 use time::OffsetDateTime;
 
 use super::stream::record::{Source, record};
-use super::{Applied, Context, Refusal, locked_run, person};
+use super::{Applied, Context, Refusal, doubt, locked_run, person};
 use crate::domain::batch::Lane;
 use crate::domain::calendar::CalendarError;
 use crate::domain::ids::{Code, HouseholdId, OrderId, RecallId};
@@ -32,7 +32,7 @@ use crate::store::audit::{self, Decision};
 use crate::store::operators::Role;
 use crate::store::orders::{self, OrderDetail};
 use crate::store::recalls::{self, LeftIn, NewRecall, Recall};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, breaks};
 use crate::telemetry::metrics::Direction;
 
 /// Most recalls in a list.
@@ -140,6 +140,10 @@ pub async fn ask(
         deadline: deadline(context, at)?,
     };
     let recall = write(&mut tx, &new, &detail).await?;
+    if reason == CancellationReason::Frad {
+        let found = doubt::new(order, left.provider, detail.amount, format!("recalled with {reason}"));
+        breaks::open_in_tx(&mut tx, &[found], at).await?;
+    }
     tx.commit().await?;
     Ok(Applied::Now(recall))
 }

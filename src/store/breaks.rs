@@ -1,12 +1,14 @@
 //! Breaks: what feedback or reconciliation could not explain, each in its queue until a person resolves it.
 
+use std::collections::HashSet;
+
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, break_steps};
 use crate::domain::breaks::{BreakState, BreakStep, PostTo};
-use crate::domain::ids::{BatchId, BreakId, MessageId, OrderId, RunId};
+use crate::domain::ids::{BatchId, BreakId, HouseholdId, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
 
@@ -89,6 +91,44 @@ pub async fn open_in_tx(
         .await?;
     }
     Ok(opened)
+}
+
+/// Households whose payee is in doubt, by breaks that nobody has resolved.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn doubted_households_in_tx(
+    connection: &mut PgConnection,
+) -> Result<HashSet<HouseholdId>, StoreError> {
+    // One by one: the order's number says in which leaf it lies.
+    let ids: Vec<String> = sqlx::query_scalar(
+        "select x.household_id from break b
+          cross join lateral (select o.household_id from payment_order o where o.order_id = b.order_id offset 0) x
+          where b.kind = $1 and b.resolved_at is null",
+    )
+    .bind(BreakKind::PayeeInDoubt.as_str())
+    .fetch_all(connection)
+    .await?;
+    let parse =
+        |id: String| HouseholdId::parse(id.as_bytes()).map_err(|_| StoreError::Corrupt("household id"));
+    ids.into_iter().map(parse).collect()
+}
+
+/// The open break over the payee of an order.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn doubt_of_order_in_tx(
+    connection: &mut PgConnection,
+    order: OrderId,
+) -> Result<Option<BreakId>, StoreError> {
+    let id: Option<i64> =
+        sqlx::query_scalar("select id from break where order_id = $1 and kind = $2 and resolved_at is null")
+            .bind(order.get())
+            .bind(BreakKind::PayeeInDoubt.as_str())
+            .fetch_optional(connection)
+            .await?;
+    Ok(id.map(BreakId::new))
 }
 
 /// Whether a fact was found before, whatever became of it.
@@ -278,16 +318,19 @@ pub async fn queues(store: &Store) -> Result<Vec<QueueFigures>, StoreError> {
 }
 
 /// Open breaks that concern a run: its own, and those of providers it uses that belong to no run. One whose resolution
-/// waits for a second person is open.
+/// waits for a second person is open; one that does not keep the books open is not counted.
 ///
 /// # Errors
 /// When the database is gone.
 pub async fn open_count_in_tx(connection: &mut PgConnection, run: RunId) -> Result<i64, StoreError> {
+    let aside: Vec<&str> =
+        BreakKind::ALL.iter().filter(|kind| !kind.keeps_books_open()).map(|kind| kind.as_str()).collect();
     Ok(sqlx::query_scalar(
-        "select count(*) from break b where resolved_at is null and (run_id = $1 or (run_id is null
+        "select count(*) from break b where resolved_at is null and kind <> all($2) and (run_id = $1 or (run_id is null
             and (provider_id is null or provider_id in (select provider_id from batch where run_id = $1))))",
     )
     .bind(run.get())
+    .bind(aside)
     .fetch_one(connection)
     .await?)
 }
@@ -300,6 +343,9 @@ pub async fn concerned_runs_in_tx(
     connection: &mut PgConnection,
     found: &Break,
 ) -> Result<Vec<RunId>, StoreError> {
+    if !found.kind.keeps_books_open() {
+        return Ok(Vec::new());
+    }
     let ids: Vec<i64> = sqlx::query_scalar(
         "select id from run where state in ('dispatching', 'settling', 'reconciled') and (id = $1 or ($1 is null
             and ($2::smallint is null or id in (select run_id from batch where provider_id = $2)))) order by id",

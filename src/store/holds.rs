@@ -71,6 +71,27 @@ pub async fn by_reason_in_tx(
     Ok(rows.into_iter().map(|(reason, orders, amount)| (reason, orders, Centimes::new(amount))).collect())
 }
 
+/// Orders of a run that are, or were, held for a reason, ascending.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn orders_with_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    reason: HoldReason,
+) -> Result<Vec<OrderId>, StoreError> {
+    let (low, high) = super::orders::bounds(run);
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "select order_id from order_hold where order_id >= $1 and order_id < $2 and reason = $3 order by 1",
+    )
+    .bind(low)
+    .bind(high)
+    .bind(reason.as_str())
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(OrderId::new).collect())
+}
+
 /// Places a manual hold; `false` when it stands already.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use sarf::domain::order::EndToEndRef;
 use sarf::domain::recall::CancellationReason;
 use sarf::domain::run::RunState;
 use sarf::pipeline::reissue::{ForwardError, Made, ReissueError, put_forward};
-use sarf::pipeline::{Applied, approve, fund, recall, reconcile, reissue};
+use sarf::pipeline::{Applied, approve, breaks, fund, hold, recall, reconcile, reissue};
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Program, Registry, Sent, rib, sent_files};
 
@@ -178,7 +178,7 @@ fn entry(amount: Centimes, direction: &str, details: &str) -> String {
 }
 
 /// What was not gathered: what it waits for, reason, orders.
-fn left(made: &Made) -> Vec<String> {
+fn left_of(made: &Made) -> Vec<String> {
     made.left.iter().map(|l| format!("{} {} {}", l.waits, l.reason, l.orders)).collect()
 }
 
@@ -215,7 +215,7 @@ async fn each_decision_goes_its_way_and_a_cancelled_run_gives_back() {
         ["H000001 2 retry awb", "H000003 2 change_lane cashplus", "H000006 2 retry awb"]
     );
     assert_eq!(
-        left(&first),
+        left_of(&first),
         ["case FRAD 1", "case MD07 1", "repair QQ99 1", "same_account AC01 1", "same_account AC04 1"]
     );
     let states = |households: [usize; 7]| {
@@ -253,9 +253,14 @@ async fn each_decision_goes_its_way_and_a_cancelled_run_gives_back() {
     let order = month.order(run, 4).await;
     assert!(put_forward(context, order, PREPARER, "the bank was asked").await.expect("put forward").is_now());
     assert!(!put_forward(context, order, PREPARER, "again").await.expect("before").is_now());
-    for household in [0, 1, 3] {
+    for household in [0, 1] {
         let refused = put_forward(context, month.order(run, household).await, PREPARER, "why").await;
         assert!(matches!(refused, Err(ForwardError::NotAnOperators { .. })), "{household}: {refused:?}");
+    }
+    // Deceased, said the bank; fraud, said the person who recalled it.
+    for household in [3, 7] {
+        let refused = put_forward(context, month.order(run, household).await, PREPARER, "why").await;
+        assert!(matches!(refused, Err(ForwardError::InDoubt { .. })), "{household}: {refused:?}");
     }
     let paid = put_forward(context, month.order(run, 9).await, PREPARER, "why").await;
     assert!(matches!(paid, Err(ForwardError::NotUnpaid { .. })), "{paid:?}");
@@ -506,4 +511,72 @@ fn rejected(end_to_end: &str) -> String {
     format!(
         "<TxInfAndSts><OrgnlEndToEndId>{end_to_end}</OrgnlEndToEndId><TxSts>RJCT</TxSts><StsRsnInf><Rsn><Cd>MS03</Cd></Rsn></StsRsnInf></TxInfAndSts>"
     )
+}
+
+/// Household and reason of what a run's orders are held for now.
+async fn held(month: &Month, run: RunId) -> Vec<String> {
+    let sql = format!(
+        "select o.household_id || ' ' || h.reason from order_hold h join payment_order_{run} o using (order_id)
+          where h.released_at is null order by 1"
+    );
+    month.bed.rows(&sql).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payee_in_doubt_is_held_until_a_person_has_looked() {
+    let Some(month) = Month::of(6).await else { return };
+    let (run, context) = (month.run, &month.bed.context);
+    // What the policy leaves to a person is no break of the books, and is asked once, however often the bank says it.
+    assert_eq!(month.says(run, &[word(1, "RJCT", "MD07"), word(2, "RJCT", "MS03")]).await, 0);
+    assert_eq!(month.says(run, &[word(1, "RJCT", "MD07")]).await, 0);
+    let doubts = "select count(*) from break where kind = 'payee_in_doubt' and resolved_at is null";
+    assert_eq!(month.bed.number(doubts).await, 1);
+    let folder = month.bed.home().join("list-2");
+    month.registry.write_for(&folder, "2026-12".parse().expect("a month"));
+    let next = month.bed.create(month.bed.import(&folder).await).await;
+    assert_eq!(held(&month, next).await, ["H000002 payee_in_doubt"]);
+    month.bed.verify_all_holds().await;
+
+    // Another one comes into doubt when the next month is approved already: it stays behind as the month is released.
+    month.bed.take_to(next, RunState::Funded).await;
+    assert_eq!(month.says(run, &[word(0, "RJCT", "FR01"), word(3, "RJCT", "MS03")]).await, 0);
+    assert_eq!(held(&month, next).await, ["H000002 payee_in_doubt"]);
+    month.bed.take_to(next, RunState::Settling).await;
+    assert_eq!(held(&month, next).await, ["H000001 payee_in_doubt", "H000002 payee_in_doubt"]);
+    let left: usize = sent_files(&month.bed.outbox()).iter().map(|file| file.orders.len()).sum();
+    assert_eq!(left, 6 + 4);
+    month.bed.verify_all_holds().await;
+
+    // The books of the month are explained all the same, and close.
+    assert_eq!(month.books(run, 4, &[]).await, 0);
+    assert_eq!(month.bed.reconcile(run).await.state, RunState::Reconciled);
+    reconcile::close(context, run, ACCOUNTANT, None).await.expect("closed");
+
+    // Once a person has looked into it, the claim may be put forward, and what was held let go.
+    let (doubted, cleared) = (month.order(run, 0).await, month.order(run, 1).await);
+    let early = put_forward(context, cleared, PREPARER, "the widow was registered").await;
+    let Err(ForwardError::InDoubt { break_id, .. }) = early else { panic!("{early:?}") };
+    breaks::resolve(context, break_id, ACCOUNTANT, "alive: the bank mixed up two names", None)
+        .await
+        .expect("resolved");
+    put_forward(context, cleared, PREPARER, "alive: the bank mixed up two names").await.expect("put forward");
+    let waits = put_forward(context, doubted, PREPARER, "why").await;
+    assert!(matches!(waits, Err(ForwardError::InDoubt { .. })), "{waits:?}");
+    hold::set(context, month.order(next, 1).await, false, PREPARER, "alive").await.expect("let go");
+    let made = month.made().await;
+    assert_eq!(
+        month.parts(made.run).await,
+        ["H000002 2 put_forward awb", "H000003 2 retry awb", "H000004 2 retry awb"]
+    );
+    assert!(held(&month, made.run).await.is_empty());
+    assert_eq!(left_of(&made), ["case FR01 1"]);
+    month.bed.take_to(made.run, RunState::Funded).await;
+
+    // Opened again before the new orders leave, the doubt holds them.
+    breaks::reopen(context, break_id, ACCOUNTANT, "another word of the bank").await.expect("open again");
+    assert_eq!(month.bed.state(run).await, RunState::Closed);
+    month.bed.take_to(made.run, RunState::Settling).await;
+    assert_eq!(held(&month, made.run).await, ["H000002 payee_in_doubt"]);
+    month.bed.verify_all_holds().await;
+    month.bed.end().await;
 }

@@ -25,7 +25,7 @@ use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, NewRun};
 use crate::store::snapshots::{self, Snapshot};
-use crate::store::{StoreError, day_runs, orders, reference};
+use crate::store::{StoreError, breaks, day_runs, orders, reference};
 
 /// The purpose of orders that pay arrears: a claim of its own beside the month's.
 pub const ARREARS: &str = "arrears";
@@ -90,6 +90,7 @@ pub async fn create(
         providers: &reference::provider_ids_in_tx(&mut tx, &providers).await?,
         previous: None,
         barring: &[],
+        doubted: &breaks::doubted_households_in_tx(&mut tx).await?,
         now: context.clock.now(),
     };
     let pass = pass(&mut tx, &inputs, programme, &months).await?;

@@ -189,6 +189,9 @@ impl Ground<'_> {
         if changes.is_some_and(|changes| changes.hold().is_some()) {
             reasons.push(HoldReason::RegistryHold);
         }
+        if self.doubted.contains(&household.id) {
+            reasons.push(HoldReason::PayeeInDoubt);
+        }
         let provider = judge(&self.config.router, household, amount, &mut reasons);
         (provider, reasons)
     }

@@ -21,7 +21,7 @@ use crate::pipeline::{Context, order};
 use crate::store::day_runs::DayRun;
 use crate::store::ledger::AccountKey;
 use crate::store::standing_approvals::StandingApproval;
-use crate::store::{StoreError, changes, day_runs, ledger, reference, standing_approvals};
+use crate::store::{StoreError, breaks, changes, day_runs, ledger, reference, standing_approvals};
 
 /// What is known of one programme.
 pub(super) struct Known<'a> {
@@ -58,6 +58,8 @@ pub(super) struct Ground<'a> {
     /// The local day: the day of the ceilings.
     pub today: Date,
     pub month: Period,
+    /// Households whose payee is in doubt.
+    pub doubted: HashSet<HouseholdId>,
     pub programmes: Vec<Known<'a>>,
 }
 
@@ -136,7 +138,8 @@ impl<'a> Ground<'a> {
         for (configured, asked) in by_programme(config, events).into_values() {
             programmes.push(known_in_tx(config, tx, configured, &asked, today).await?);
         }
-        Ok(Ground { config, today, month, programmes })
+        let doubted = breaks::doubted_households_in_tx(tx).await?;
+        Ok(Ground { config, today, month, doubted, programmes })
     }
 
     /// The number of a programme by its place.

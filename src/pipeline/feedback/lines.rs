@@ -150,7 +150,7 @@ impl Applier<'_> {
             && line.booked
             && !facts.steps.has(step)
             && (line.cash.is_some() || stream);
-        let mut told = None;
+        let (mut told, mut said) = (None, None);
         match effect {
             Effect::Conflict => {
                 let detail = match facts.reissued_as {
@@ -175,6 +175,7 @@ impl Applier<'_> {
                 let before = facts.steps.state();
                 facts.steps = facts.steps.with(step);
                 explain_rejection(&mut batch.figures, before, facts.amount.get());
+                said = Some(*facts);
                 feedback::push_outcome(
                     &mut self.outcomes,
                     facts.order,
@@ -204,6 +205,7 @@ impl Applier<'_> {
             Effect::Already | Effect::Moves(_) => {
                 let before = facts.steps.said().state();
                 facts.steps = facts.steps.with(step);
+                said = Some(*facts);
                 enter(&mut batch.figures, before, facts);
                 if let Some(cash) = line.cash {
                     let figure = if cash.credit {
@@ -239,6 +241,9 @@ impl Applier<'_> {
                 );
                 self.counts.applied += 1;
             }
+        }
+        if let Some(facts) = said {
+            self.note_doubt(&facts, event, line);
         }
         if let Some((facts, to)) = told {
             self.tell(&facts, to, line.reason.as_deref());

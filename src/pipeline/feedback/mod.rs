@@ -15,6 +15,7 @@
 
 mod apply;
 mod book;
+mod doubts;
 mod lanes;
 mod late;
 mod lines;

@@ -1,6 +1,6 @@
 //! The pass over a snapshot's households that makes a run's orders.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -45,6 +45,8 @@ pub(in crate::pipeline) struct Inputs<'a> {
     pub providers: &'a HashMap<String, i16>,
     pub previous: Option<&'a Run>,
     pub barring: &'a [Barring],
+    /// Households whose payee is in doubt.
+    pub doubted: &'a HashSet<HouseholdId>,
     pub now: OffsetDateTime,
 }
 
@@ -265,6 +267,9 @@ impl<'a> Maker<'a> {
         let id = OrderId::compose(self.inputs.run, self.orders);
         let offset: Centimes = kept_back.iter().map(|i| i.amount).sum();
         let amount = entitled - offset;
+        if self.inputs.doubted.contains(&household.id) {
+            reasons.push(HoldReason::PayeeInDoubt);
+        }
         let route = judge(self.router, household, amount, reasons);
         let provider = route.map_or(0, |index| self.provider_ids[index]);
         let wave = route.map_or(0, |index| self.slicers[index].push(id, amount));

@@ -41,8 +41,8 @@ use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{NewRun, Run, TotalMove};
 use crate::store::{
-    StoreError, Tx, batches, changes, day_runs, holds, ledger, orders, recovery_money, reference, runs,
-    snapshots,
+    StoreError, Tx, batches, breaks, changes, day_runs, holds, ledger, orders, recovery_money, reference,
+    runs, snapshots,
 };
 use compute::Computation;
 pub(super) use compute::{Computed, Inputs, Maker, new_comparison};
@@ -156,6 +156,7 @@ pub async fn create(
     let providers = reference::provider_ids_in_tx(&mut tx, &codes).await?;
     let previous = runs::previous_regular_in_tx(&mut tx, programme_id, period).await?;
     let barring = barring_runs(&context.config, &mut tx, programme, period, run).await?;
+    let doubted = breaks::doubted_households_in_tx(&mut tx).await?;
 
     let inputs = Inputs {
         context,
@@ -168,6 +169,7 @@ pub async fn create(
         providers: &providers,
         previous: previous.as_ref(),
         barring: &barring,
+        doubted: &doubted,
         now,
     };
     let stage = context.telemetry.stage("order", Some(snapshot.households as u64));

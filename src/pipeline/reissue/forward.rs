@@ -1,13 +1,13 @@
 //! What the policy says of one order, and putting one forward.
 
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{BreakId, OrderId};
 use crate::domain::order::OrderState;
 use crate::domain::policy::Verdict;
 use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::audit::{self, Decision};
 use crate::store::operators::Role;
 use crate::store::reissues::{self, Link};
-use crate::store::{StoreError, orders, unpaid};
+use crate::store::{StoreError, breaks, orders, unpaid};
 
 /// Why an order cannot be put forward.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,14 @@ pub enum ForwardError {
         order: i64,
         /// Its state.
         state: String,
+    },
+    /// Nobody has cleared up whether the payee may be paid.
+    #[error("order `{order}`: its payee is in doubt until break `{break_id}` is resolved")]
+    InDoubt {
+        /// Which.
+        order: i64,
+        /// The break that a person resolves first.
+        break_id: BreakId,
     },
     /// The policy does not leave it to an operator.
     #[error("order `{order}`: the policy decides `{decision}`, which is not an operator's to change")]
@@ -101,6 +109,9 @@ pub async fn put_forward(
     let verdict = context.config.reasons.judge(state, reason.as_deref(), known.attempt as u16);
     if !verdict.may_be_put_forward() {
         return Err(ForwardError::NotAnOperators { order: order.get(), decision: verdict.decision });
+    }
+    if let Some(break_id) = breaks::doubt_of_order_in_tx(&mut tx, order).await? {
+        return Err(ForwardError::InDoubt { order: order.get(), break_id });
     }
     let now = context.clock.now();
     if !reissues::put_forward_in_tx(&mut tx, order, why, by, now).await? {

@@ -1,6 +1,6 @@
 //! Turns unpaid orders into the rows of a reissue run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -25,7 +25,7 @@ use crate::store::pgcopy::CopyBuffer;
 use crate::store::recovery_money::Undue;
 use crate::store::reissues::NewLink;
 use crate::store::unpaid::Unpaid;
-use crate::store::{StoreError, holds, orders, recovery_money, reference, reissues, runs, snapshots};
+use crate::store::{StoreError, breaks, holds, orders, recovery_money, reference, reissues, runs, snapshots};
 
 const COPY_BYTES: usize = 1 << 20;
 
@@ -59,6 +59,8 @@ pub(super) struct Gatherer<'a> {
     rows: [CopyBuffer; 4],
     /// What was found undue of orders that ended unpaid.
     undue: HashMap<OrderId, Undue>,
+    /// Households whose payee is in doubt.
+    doubted: HashSet<HouseholdId>,
     digest: Sha256,
     gathered: Gathered,
     last: Option<HouseholdId>,
@@ -92,6 +94,7 @@ impl<'a> Gatherer<'a> {
             changed: (None, None),
             rows: Default::default(),
             undue: recovery_money::undue_unpaid_in_tx(tx, Some(head.programme_id)).await?,
+            doubted: breaks::doubted_households_in_tx(tx).await?,
             digest: Sha256::new(),
             gathered: Gathered {
                 run,
@@ -228,7 +231,7 @@ impl<'a> Gatherer<'a> {
     /// Why the new order is held: what routing found, and what the latest list and changes since say of the payee. What
     /// a person let go on the order before is not held for again, unless it speaks of an account or phone that is new.
     fn hold_reasons(&self, before: &Unpaid, way: &Way, registry_holds: bool) -> Vec<HoldReason> {
-        use HoldReason::{PayeeDeceased, RegistryHold, SharedAccount, SharedPhone};
+        use HoldReason::{PayeeDeceased, PayeeInDoubt, RegistryHold, SharedAccount, SharedPhone};
         let limits = &self.context.config.settings.holds;
         let mut found: Vec<HoldReason> =
             before.shares.iter().filter_map(|(kind, n)| shared_reason(limits, kind, *n)).collect();
@@ -243,6 +246,9 @@ impl<'a> Gatherer<'a> {
             !before.let_go.iter().any(|r| r == reason.as_str()) || (of_account && way.another)
         });
         found.extend(way.hold);
+        if self.doubted.contains(&before.household) {
+            found.push(PayeeInDoubt);
+        }
         found.sort_unstable();
         found.dedup();
         found

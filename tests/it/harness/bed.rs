@@ -286,10 +286,10 @@ impl Bed {
         self.rows(&standing_sql(run)).await
     }
 
-    /// Kinds of open breaks, with how many.
+    /// Kinds of open breaks of the books, with how many.
     pub async fn open_breaks(&self) -> Vec<String> {
         self.rows(
-            "select kind || ' ' || count(*) from break where resolved_at is null group by kind order by kind",
+            "select kind || ' ' || count(*) from break where resolved_at is null and kind <> 'payee_in_doubt' group by kind order by kind",
         )
         .await
     }
