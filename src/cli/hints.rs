@@ -167,6 +167,9 @@ fn of_case(error: &CaseError) -> Option<String> {
             Some(format!("see where it stands: sarf recovery show {case}"))
         }
         CaseError::TooMuch { .. } => Some("see what is left with `sarf recovery list --household ID`".into()),
+        CaseError::PutRight { .. } => Some(
+            "uphold the case: the arrears were ordered; `sarf recovery account HOUSEHOLD` shows both".into(),
+        ),
         CaseError::NotPositive(_) => Some("give an amount in MAD, like 120.00".into()),
         CaseError::NoReason => Some("say why: --why TEXT".into()),
         CaseError::SamePerson { .. } => Some("another person must do this: --as NAME".into()),

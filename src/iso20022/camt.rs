@@ -21,6 +21,9 @@ pub use super::camt_items::{
     StatedTotal, Statement, StatementEnd, Summary,
 };
 
+/// Longest remittance text that is kept, in bytes: five lines of a transfer.
+const REMITTANCE_LEN_MAX: usize = 700;
+
 /// An item that is ready, in the order of the file.
 enum Found {
     Header,
@@ -437,9 +440,15 @@ impl<R: BufRead> CamtReader<R> {
             F::ReturnInfo if detail.return_reason.info.is_empty() => {
                 xml.copy_text("AddtlInf", 105, &mut detail.return_reason.info);
             }
-            F::Remittance if detail.remittance.is_empty() => {
-                xml.copy_text("Ustrd", 140, &mut detail.remittance);
+            F::Remittance => {
+                let gap = if detail.remittance.is_empty() { "" } else { " " };
+                let line = xml.text().trim_ascii();
+                if detail.remittance.len() + line.len() < REMITTANCE_LEN_MAX {
+                    detail.remittance.push_str(gap);
+                    detail.remittance.push_str(line);
+                }
             }
+            F::CreditorReference => xml.copy_text("CdtrRefInf/Ref", 35, &mut detail.creditor_ref),
             F::DetailInfo => xml.copy_text("AddtlTxInf", 500, &mut detail.info),
             _ => {}
         }

@@ -237,8 +237,10 @@ pub struct Detail {
     pub return_reason: Reason,
     /// The code of the transaction that came back.
     pub return_code: BankCode,
-    /// First line of the remittance text, at most 140 characters.
+    /// Remittance text, its lines joined by blanks as far as they fit into some hundred characters.
     pub remittance: String,
+    /// The creditor's reference of structured remittance information, at most 35 characters.
+    pub creditor_ref: String,
     /// Additional information, at most 500 characters.
     pub info: String,
 }
@@ -346,6 +348,7 @@ impl Detail {
         self.return_reason.clear();
         self.return_code.clear();
         self.remittance.clear();
+        self.creditor_ref.clear();
         self.info.clear();
     }
 }

@@ -70,6 +70,7 @@ pub(super) enum Field {
     ReturnReason,
     ReturnInfo,
     Remittance,
+    CreditorReference,
     DetailInfo,
 }
 
@@ -180,6 +181,22 @@ const RETURN: Node<F> = Node::path(
     &["Orgtr"],
 );
 
+const REMITTANCE: Node<F> = Node::path(
+    "RmtInf",
+    &[
+        Node::leaf("Ustrd", F::Remittance),
+        Node::path(
+            "Strd",
+            &[
+                Node::path("CdtrRefInf", &[Node::leaf("Ref", F::CreditorReference)], &["Tp"]),
+                Node::leaf("AddtlRmtInf", F::Remittance),
+            ],
+            &["RfrdDocInf", "RfrdDocAmt", "Invcr", "Invcee", "TaxRmt", "GrnshmtRmt"],
+        ),
+    ],
+    &[],
+);
+
 const DETAIL: Node<F> = Node::group(
     "TxDtls",
     F::Detail,
@@ -195,7 +212,7 @@ const DETAIL: Node<F> = Node::group(
             ],
             &["CntrValAmt", "AnncdPstngAmt", "PrtryAmt"],
         ),
-        Node::path("RmtInf", &[Node::leaf("Ustrd", F::Remittance)], &["Strd"]),
+        REMITTANCE,
         RETURN,
         Node::leaf("AddtlTxInf", F::DetailInfo),
     ],

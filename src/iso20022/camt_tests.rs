@@ -199,6 +199,7 @@ fn detail(number: u64, amount: i64) -> Detail {
             proprietary: String::new(),
         },
         remittance: "Aide <2026-11>".into(),
+        creditor_ref: "RF18 5390 0754".into(),
         info: "more".into(),
     }
 }

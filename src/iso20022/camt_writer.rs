@@ -238,6 +238,7 @@ fn check_detail(detail: &Detail) -> Result<(), WriteError> {
     check_optional("RtrInf/AddtlInf", &detail.return_reason.info, 105)?;
     check_bank_code("OrgnlBkTxCd", &detail.return_code)?;
     check_optional("RmtInf/Ustrd", &detail.remittance, 140)?;
+    check_optional("CdtrRefInf/Ref", &detail.creditor_ref, 35)?;
     check_optional("AddtlTxInf", &detail.info, 500)
 }
 
@@ -382,14 +383,24 @@ fn write_detail<W: Write>(out: &mut XmlOut<W>, detail: &Detail) {
     if let Some(credit) = detail.credit {
         write_side(out, credit);
     }
-    if !detail.remittance.is_empty() {
-        out.raw("<RmtInf>");
-        out.leaf("Ustrd", &detail.remittance);
-        out.raw("</RmtInf>");
-    }
+    write_remittance(out, detail);
     write_return(out, detail);
     out.leaf_if("AddtlTxInf", &detail.info);
     out.raw("</TxDtls>");
+}
+
+fn write_remittance<W: Write>(out: &mut XmlOut<W>, detail: &Detail) {
+    if detail.remittance.is_empty() && detail.creditor_ref.is_empty() {
+        return;
+    }
+    out.raw("<RmtInf>");
+    out.leaf_if("Ustrd", &detail.remittance);
+    if !detail.creditor_ref.is_empty() {
+        out.raw("<Strd><CdtrRefInf>");
+        out.leaf("Ref", &detail.creditor_ref);
+        out.raw("</CdtrRefInf></Strd>");
+    }
+    out.raw("</RmtInf>");
 }
 
 fn write_return<W: Write>(out: &mut XmlOut<W>, detail: &Detail) {

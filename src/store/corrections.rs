@@ -100,7 +100,7 @@ pub fn source(month: &Month) -> String {
         "(select (t.household_key is not null)::int::smallint, {then_columns}, (n.household_key is not null)::int::smallint, {now_columns},
                 {shared_then}, {shares_now}, coalesce(o.order_id, 0), coalesce(o.entitled, 0),
                 (o.order_id is null and ({barred}))::int::smallint,
-                coalesce(c.moved, 0) + coalesce((select sum(r.reduced) from recovery_case r where r.household_id = {id} and r.cause = 'correction'
+                coalesce(c.moved, 0) + coalesce((select sum(r.reduced + r.to_refund + r.refunded) from recovery_case r where r.household_id = {id} and r.cause = 'correction'
                     and r.programme_id = {programme} and r.period = {period}), 0)::bigint,
                 coalesce(c.last_due, -1)
            from {then_leaf} t {join} {now_leaf} n on n.household_id = t.household_id
@@ -276,7 +276,11 @@ pub struct Part {
 pub async fn parts_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Part>, StoreError> {
     let rows: Vec<(i32, String, bool, i64, i64)> = sqlx::query_as(
         "select period, reason, difference > 0, count(*), abs(sum(difference))::bigint from correction
-          where run_id = $1 group by 1, 2, 3 order by 1, 3 desc, 2",
+          where run_id = $1 group by 1, 2, 3
+         union all
+         select c.period, 'complaint_granted', true, count(distinct c.household_id), sum(f.amount)::bigint
+           from recovery_refund f join recovery_case c on c.id = f.case_id where f.run_id = $1 group by 1
+          order by 1, 3 desc, 2",
     )
     .bind(run.get())
     .fetch_all(connection)
@@ -350,7 +354,7 @@ pub struct Proven {
     pub rows: i64,
     /// Of those, whose difference is not what is due less what was.
     pub not_the_difference: i64,
-    /// Households whose arrears differ from the sum of their differences above zero.
+    /// Households whose arrears differ from the sum of their differences above zero and of what complaints gave back.
     pub arrears_differ: i64,
 }
 
@@ -369,8 +373,10 @@ pub async fn prove(store: &Store) -> Result<Proven, StoreError> {
         let sql = format!(
             "select (select count(*) from correction where run_id = {run}) as rows,
                     (select count(*) from correction where run_id = {run} and difference <> due - was) as not_the_difference,
-                    (select count(*) from (select household_id, sum(difference) as amount from correction
-                             where run_id = {run} and difference > 0 group by 1) c
+                    (select count(*) from (select household_id, sum(amount) as amount from (
+                             select household_id, difference as amount from correction where run_id = {run} and difference > 0
+                             union all select k.household_id, f.amount from recovery_refund f join recovery_case k on k.id = f.case_id
+                              where f.run_id = {run}) a group by 1) c
                        full join {} o using (household_id) where c.amount is distinct from o.entitled) as arrears_differ",
             orders::leaf(RunId::new(run))
         );

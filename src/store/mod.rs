@@ -32,6 +32,7 @@ pub mod recoveries;
 pub mod recovery_money;
 pub mod recovery_people;
 pub mod recovery_proofs;
+pub mod recovery_refunds;
 pub mod reference;
 pub mod reissues;
 pub mod reports;

@@ -43,6 +43,10 @@ pub struct Case {
     pub reduced: Centimes,
     /// Given up.
     pub written_off: Centimes,
+    /// Granted to the household out of what was kept back or repaid, and not ordered yet.
+    pub to_refund: Centimes,
+    /// The same, ordered.
+    pub refunded: Centimes,
     /// What is left.
     pub outstanding: Centimes,
     /// Where it stands.
@@ -90,6 +94,8 @@ fn read(row: &PgRow) -> Result<Case, StoreError> {
         came_back: amount("came_back")?,
         reduced: amount("reduced")?,
         written_off: amount("written_off")?,
+        to_refund: amount("to_refund")?,
+        refunded: amount("refunded")?,
         outstanding: amount("outstanding")?,
         state: CaseState::parse(&state).ok_or(StoreError::Corrupt("state of a case"))?,
         monthly_max: row.try_get::<Option<i64>, _>("monthly_max")?.map(Centimes::new),

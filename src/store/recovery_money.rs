@@ -337,8 +337,8 @@ pub async fn take_instalments_in_tx(
     Ok((Centimes::new(owed), Centimes::new(unpaid)))
 }
 
-/// Gives a cancelled run's instalments back to its cases: what goes back to receivables, and what to payments that were
-/// never made.
+/// Gives a cancelled run's instalments back to its cases: what goes back to receivables, and what is not owed: of payments
+/// that were never made, or granted since.
 ///
 /// # Errors
 /// When the database is gone.
@@ -351,14 +351,18 @@ pub async fn give_back_instalments_in_tx(
         "with ended as (update recovery_instalment set live = false where run_id = $1 and live returning case_id, order_id, amount),
          sums as (select e.case_id, sum(e.amount)::bigint as amount, bool_or(l.order_id is not null) as of_claim
                     from ended e left join order_reissue l on l.order_id = e.order_id group by 1),
+         -- What was granted to be refunded is not owed again: the household has it by the order that keeps nothing back.
+         granted as (select s.*, least(s.amount, c.to_refund) as kept from sums s join recovery_case c on c.id = s.case_id),
          moved as (
-             update recovery_case c set offset_amount = c.offset_amount - s.amount,
-                    state = case when c.state in ('opened', 'recalled', 'receivable') then c.state when s.of_claim then 'opened' else 'receivable' end
-               from sums s where c.id = s.case_id returning c.id, s.amount, s.of_claim),
+             update recovery_case c set offset_amount = c.offset_amount - s.amount, to_refund = c.to_refund - s.kept, reduced = c.reduced + s.kept,
+                    state = case when c.state in ('opened', 'recalled', 'receivable') or s.amount = s.kept then c.state
+                                 when s.of_claim then 'opened' else 'receivable' end
+               from granted s where c.id = s.case_id returning c.id, s.amount, s.kept, s.of_claim),
          told as (
              insert into recovery_step (case_id, step, amount, taken_by, taken_at, why)
              select id, 'given_back', amount, 'sarf', $2, format('run %s was cancelled', $1::bigint) from moved order by id)
-         select coalesce(sum(amount) filter (where not of_claim), 0)::bigint, coalesce(sum(amount) filter (where of_claim), 0)::bigint
+         select coalesce(sum(amount - kept) filter (where not of_claim), 0)::bigint,
+                coalesce(sum(case when of_claim then amount else kept end), 0)::bigint
            from moved",
     )
     .bind(run.get())

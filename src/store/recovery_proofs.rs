@@ -26,6 +26,8 @@ pub struct Cases {
     pub without_case: i64,
     /// Cases whose state and amounts contradict each other.
     pub contradict: i64,
+    /// Cases whose refunds are not those of live orders.
+    pub refunds_differ: i64,
     /// What orders of live runs keep back.
     #[sqlx(default)]
     pub ordered_offset: i64,
@@ -50,7 +52,9 @@ pub async fn cases(store: &Store) -> Result<Cases, StoreError> {
                   where c.difference < 0 and r.state in ('dispatching', 'settling', 'reconciled', 'closed')
                     and not exists (select from recovery_case k where k.amount = -c.difference
                          and k.origin = format('correction %s %s %s', c.run_id, c.household_id, c.period))) as without_case,
-                count(*) filter (where (outstanding = 0) <> (state in ('recovered', 'written_off', 'withdrawn'))) as contradict
+                count(*) filter (where (outstanding = 0) <> (state in ('recovered', 'written_off', 'withdrawn'))) as contradict,
+                count(*) filter (where refunded <> coalesce((select sum(f.amount) from recovery_refund f
+                    where f.case_id = recovery_case.id and f.live), 0)) as refunds_differ
            from recovery_case",
     )
     .fetch_one(store.pool())

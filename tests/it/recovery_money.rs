@@ -1,11 +1,12 @@
 //! Undue payments are kept back from later orders to the centime, given back, and never owed before they were paid.
 
-use sarf::domain::ids::{HouseholdId, Idcs, OrderId, RunId, SnapshotId};
+use sarf::domain::ids::{CaseId, HouseholdId, Idcs, OrderId, RunId, SnapshotId};
 use sarf::domain::money::Centimes;
 use sarf::domain::period::Period;
 use sarf::domain::recovery::CaseCause;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::recovery::{self, NewCase, write_off};
+use sarf::pipeline::recovery::appeals::{self, Ruling};
+use sarf::pipeline::recovery::{self, CaseError, NewCase, write_off};
 use sarf::pipeline::{correction, fund, order, reissue};
 use sarf::store::recoveries::Case;
 use sarf::store::reference;
@@ -56,8 +57,9 @@ async fn open(bed: &Bed, household: usize, period: &str, mad: i64, origin: &str)
         origin: origin.to_owned(),
         amount: Centimes::from_mad(mad),
     };
-    let ids =
-        recovery::open_in_tx(&mut tx, &[new.clone()], PREPARER, "found by hand", now).await.expect("opened");
+    let ids = recovery::open_in_tx(&mut tx, std::slice::from_ref(&new), PREPARER, "found by hand", now)
+        .await
+        .expect("opened");
     assert!(
         recovery::open_in_tx(&mut tx, &[new], PREPARER, "again", now).await.expect("not again").is_empty()
     );
@@ -230,4 +232,120 @@ async fn reject(bed: &Bed, order: OrderId) {
     );
     std::fs::write(&path, xml).expect("a message");
     bed.feedback_taken(vec![path]).await;
+}
+
+/// November was paid wholly; the later list says that a child had died: 300 undue, of which December keeps 120 back.
+async fn kept_back_in_december() -> Option<(Bed, Registry, RunId)> {
+    let bed = Bed::new().await?;
+    let mut lists = registry(3);
+    paid_month(&bed, &lists, "2026-11").await;
+    bed.feedback_taken(bed.answer(Default::default(), sarf::rails::sandbox::StatusStyle::Mixed).files).await;
+    lists.set_member(0, 1, &[("deceased_on", "2026-10-20")]);
+    let december = list(&bed, &lists, "2026-12").await;
+    let run = corrected(&bed, december).await.expect("a correction");
+    bed.take_to(run, RunState::Settling).await;
+    let regular = bed.create(december).await;
+    assert_eq!(kept_back(&bed, regular).await, ["H000001 60000 12000 48000 12000"]);
+    Some((bed, lists, regular))
+}
+
+async fn corrected(bed: &Bed, list: SnapshotId) -> Option<RunId> {
+    match correction::create(&bed.context, list, None, PREPARER).await.expect("corrected").into_inner() {
+        correction::Found::Run(run) => Some(run),
+        correction::Found::Nothing(_) => None,
+    }
+}
+
+/// The household complains, and the programme replies that it was right.
+async fn granted(bed: &Bed) -> Result<Centimes, CaseError> {
+    let case = CaseId::new(1);
+    let context = &bed.context;
+    appeals::complain(context, case, None, "the child is alive", PREPARER).await.expect("lodged");
+    let ruled = appeals::reply(context, case, Ruling::Granted(None), "looked into", APPROVER).await?;
+    Ok(ruled.into_inner().to_refund)
+}
+
+/// Reduced, to be refunded, refunded.
+async fn refunds(bed: &Bed) -> Vec<String> {
+    bed.rows("select state || ' ' || reduced || ' ' || to_refund || ' ' || refunded from recovery_case order by id").await
+}
+
+async fn account_of_the_first(bed: &Bed) -> recovery::account::Account {
+    let id = HouseholdId::parse(b"H000001").expect("an id");
+    let found = recovery::account::of(&bed.context, id).await.expect("read").expect("an account");
+    assert!(found.holds, "{found:?}");
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_granted_complaint_gives_back_is_ordered_once() {
+    let Some((bed, mut lists, december)) = kept_back_in_december().await else { return };
+    bed.take_to(december, RunState::Settling).await;
+    assert_eq!(granted(&bed).await.expect("granted"), Centimes::from_mad(120));
+    assert_eq!(refunds(&bed).await, ["withdrawn 18000 12000 0"]);
+    assert_eq!(account_of_the_first(&bed).await.to_refund, Centimes::from_mad(120));
+    bed.verify_all_holds().await;
+
+    // The next list still has the child dead: what was decided is not found again, and is paid out.
+    let january = list(&bed, &lists, "2027-01").await;
+    let run = corrected(&bed, january).await.expect("a refund");
+    let orders = format!("select household_id || ' ' || entitled || ' ' || amount from payment_order_{run}");
+    assert_eq!(bed.rows(&orders).await, ["H000001 12000 12000"]);
+    assert_eq!(bed.number("select count(*) from correction where period = 24322").await, 0);
+    assert_eq!(refunds(&bed).await, ["withdrawn 18000 0 12000"]);
+    bed.verify_all_holds().await;
+    bed.take_to(run, RunState::Submitted).await;
+    let content = bed.rows(&format!("select content::text from run where id = {run}")).await;
+    assert!(content[0].contains("arrears of 2026-11, complaint_granted"), "{content:?}");
+    fund::cancel(&bed.context, run, PREPARER).await.expect("cancelled");
+    assert_eq!(refunds(&bed).await, ["withdrawn 18000 12000 0"]);
+    bed.verify_all_holds().await;
+    let run = corrected(&bed, january).await.expect("a refund");
+    bed.take_to(run, RunState::Settling).await;
+    bed.verify_all_holds().await;
+    assert_eq!(account_of_the_first(&bed).await.to_refund, Centimes::ZERO);
+
+    // Once the list says so too, November is nothing new; December is arrears.
+    lists.set_member(0, 1, &[("deceased_on", "")]);
+    let february = list(&bed, &lists, "2027-02").await;
+    let run = corrected(&bed, february).await.expect("a correction");
+    let found = bed
+        .rows(&format!(
+            "select household_id || ' ' || period || ' ' || difference from correction where run_id = {run}"
+        ))
+        .await;
+    assert_eq!(found, [format!("H000001 {} 30000", month("2026-12").index())]);
+    assert_eq!(refunds(&bed).await, ["withdrawn 18000 0 12000"]);
+    account_of_the_first(&bed).await;
+    bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_goes_when_the_order_that_kept_it_back_does() {
+    let Some((bed, lists, december)) = kept_back_in_december().await else { return };
+    assert_eq!(granted(&bed).await.expect("granted"), Centimes::from_mad(120));
+    fund::cancel(&bed.context, december, PREPARER).await.expect("cancelled");
+    assert_eq!(refunds(&bed).await, ["withdrawn 30000 0 0"]);
+    bed.verify_all_holds().await;
+    let january = list(&bed, &lists, "2027-01").await;
+    assert_eq!(corrected(&bed, january).await, None, "the next order is paid in full");
+    account_of_the_first(&bed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_later_list_put_right_is_not_granted_as_well() {
+    let Some((bed, mut lists, _)) = kept_back_in_december().await else { return };
+    lists.set_member(0, 1, &[("deceased_on", "")]);
+    let january = list(&bed, &lists, "2027-01").await;
+    let run = corrected(&bed, january).await.expect("arrears");
+    let found = bed.rows(&format!("select household_id || ' ' || amount from payment_order_{run}")).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let refused = granted(&bed).await;
+    assert!(
+        matches!(refused, Err(CaseError::PutRight { amount }) if amount == Centimes::from_mad(300)),
+        "{refused:?}"
+    );
+    assert_eq!(refunds(&bed).await, ["receivable 0 0 0"]);
+    account_of_the_first(&bed).await;
+    bed.verify_all_holds().await;
 }

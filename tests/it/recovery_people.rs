@@ -304,7 +304,13 @@ async fn receipts_that_name_a_case_repay_it() {
         ids.push(open(&bed, order_of(&file, at), mad(100)).await);
     }
     let name = |at: usize| CaseReference::of(ids[at]).to_string();
-    let spaced = format!("remb. trop perçu rc {} merci", &name(1)[2..]);
+    // Over two lines of the transfer's text.
+    let (start, rest) = (name(1)[2..8].to_owned(), name(1)[8..].to_owned());
+    let spaced = format!("remb. trop perçu rc {start}</Ustrd><Ustrd>{rest} merci");
+    let structured = format!(
+        "<TxDtls><RmtInf><Strd><CdtrRefInf><Tp><CdOrPrtry><Cd>SCOR</Cd></CdOrPrtry></Tp><Ref>{}</Ref></CdtrRefInf></Strd></RmtInf></TxDtls>",
+        name(0)
+    );
     let wrong = name(0).replace("RC0", "RC9");
     let waiting = open(
         &bed,
@@ -319,7 +325,7 @@ async fn receipts_that_name_a_case_repay_it() {
     )
     .await;
     let credits = [
-        (mad(100), remitted(&name(0))),
+        (mad(100), structured),
         (mad(30), remitted(&spaced)),
         (mad(120), format!("<TxDtls><Refs><EndToEndId>{}</EndToEndId></Refs></TxDtls>", name(2))),
         (mad(100), format!("#{}", name(3))),

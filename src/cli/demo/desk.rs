@@ -4,11 +4,14 @@ use anyhow::Context as _;
 
 use super::plan::Deed;
 use super::simulation::{Open, Simulation};
-use super::{ACCOUNTANT, APPROVER};
+use super::{ACCOUNTANT, APPROVER, PREPARER};
 use crate::domain::breaks::BreakState;
+use crate::domain::ids::OrderId;
+use crate::domain::reason::BreakKind;
 use crate::domain::recall::CancellationReason;
 use crate::domain::run::RunState;
 use crate::pipeline::breaks::{self, Listed, Wanted};
+use crate::pipeline::reissue::{self, ForwardError};
 use crate::pipeline::{recall, reconcile};
 use crate::store::places;
 
@@ -57,9 +60,25 @@ impl Simulation<'_> {
             if state == BreakState::Proposed && self.plan.confirms(&what, month) {
                 state = breaks::confirm(context, found.id, APPROVER).await?.into_inner();
             }
-            if state == BreakState::Resolved { resolved += 1 } else { open += 1 }
+            if state != BreakState::Resolved {
+                open += 1;
+                continue;
+            }
+            resolved += 1;
+            if let (BreakKind::PayeeInDoubt, Some(order)) = (found.kind, found.order) {
+                self.pay_again(order).await?;
+            }
         }
         Ok(format!("{resolved} breaks resolved, {open} open"))
+    }
+
+    /// Puts a claim forward whose payee is no longer in doubt, unless it is paid again already or prescribed.
+    async fn pay_again(&self, order: OrderId) -> anyhow::Result<()> {
+        let why = "the payee was asked for at the commune";
+        match reissue::put_forward(&self.context, order, PREPARER, why).await {
+            Ok(_) | Err(ForwardError::NotUnpaid { .. } | ForwardError::NotAnOperators { .. }) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Closes what is explained, and what is old.

@@ -44,8 +44,8 @@ fn print(app: &App, account: &Account, words: &Words) {
         format::amount(t.to_come),
         format::amount(account.owed)
     ));
-    let [gets, owes, nothing] = words.result;
-    if t.to_come.is_zero() && account.owed.is_zero() {
+    let [gets, owes, nothing, granted] = words.result;
+    if t.to_come.is_zero() && account.owed.is_zero() && account.to_refund.is_zero() {
         out.line(nothing);
     }
     if !t.to_come.is_zero() {
@@ -53,6 +53,9 @@ fn print(app: &App, account: &Account, words: &Words) {
     }
     if !account.owed.is_zero() {
         out.line(&format!("{owes} {}", format::amount(account.owed)));
+    }
+    if !account.to_refund.is_zero() {
+        out.line(&format!("{granted} {}", format::amount(account.to_refund)));
     }
     if !account.holds {
         out.note("the figures of orders and of cases do not agree: run `sarf verify`");

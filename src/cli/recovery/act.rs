@@ -123,15 +123,14 @@ pub async fn rule(app: &App, ruled: Ruled, on_appeal: bool) -> anyhow::Result<Ex
         case.state,
         format::amount(case.outstanding)
     ));
-    let back = came_to.to_give_back;
-    if !back.is_zero() {
+    if !came_to.to_refund.is_zero() {
         app.output.note(&format!(
-            "{} were kept back or repaid before: the next correction run orders them as arrears once the registry's list says so",
-            format::amount(back)
+            "{} were kept back or repaid before: the next correction run orders them for the household",
+            format::amount(came_to.to_refund)
         ));
     }
     app.output.json(&serde_json::json!({ "reference": reference, "ruled": came_to, "done_now": now }))?;
-    Ok(if back.is_zero() { Exit::Done } else { Exit::NeedsPerson })
+    Ok(Exit::Done)
 }
 
 pub async fn propose(app: &App, r: Reasoned) -> anyhow::Result<Exit> {

@@ -261,6 +261,7 @@ fn remark(standing: &Standing) -> &'static str {
         (true, _) => "overdue",
         (_, true) => "suspended",
         _ if standing.case.proposed_by.is_some() => "write-off proposed",
+        _ if !standing.case.to_refund.is_zero() => "to be refunded",
         _ => "",
     }
 }
@@ -284,6 +285,8 @@ async fn show(app: &App, id: CaseId) -> anyhow::Result<Exit> {
         ("came back", c.came_back),
         ("found not owed", c.reduced),
         ("written off", c.written_off),
+        ("to be refunded", c.to_refund),
+        ("refunded", c.refunded),
     ];
     let parts: Vec<String> = figures
         .iter()

@@ -34,8 +34,8 @@ pub struct Words {
     pub terms: [&'static str; 6],
     /// Still to come; owed.
     pub sides: [&'static str; 2],
-    /// The household will get; the household owes; nothing is open.
-    pub result: [&'static str; 3],
+    /// The household will get; the household owes; nothing is open; a granted complaint will give back.
+    pub result: [&'static str; 4],
 }
 
 const EN: Words = Words {
@@ -58,7 +58,12 @@ const EN: Words = Words {
     elsewhere: "paid elsewhere",
     terms: ["due", "undue", "paid", "came back", "repaid", "given up"],
     sides: ["still to come", "owed"],
-    result: ["the household still gets", "the household owes", "nothing is open"],
+    result: [
+        "the household still gets",
+        "the household owes",
+        "nothing is open",
+        "granted, to be ordered next",
+    ],
 };
 
 const FR: Words = Words {
@@ -81,7 +86,7 @@ const FR: Words = Words {
     elsewhere: "payé ailleurs",
     terms: ["dû", "trop-perçu", "payé", "retourné", "remboursé", "abandonné"],
     sides: ["à venir", "à rembourser"],
-    result: ["le ménage recevra encore", "le ménage doit", "le compte est soldé"],
+    result: ["le ménage recevra encore", "le ménage doit", "le compte est soldé", "accordé, à ordonner"],
 };
 
 const AR: Words = Words {
@@ -104,7 +109,7 @@ const AR: Words = Words {
     elsewhere: "مؤدى خارج النظام",
     terms: ["المستحق", "غير المستحق", "المؤدى", "المرجع", "المسدد", "المتنازل عنه"],
     sides: ["قيد الأداء", "الواجب استرجاعه"],
-    result: ["ستتوصل الأسرة بمبلغ", "على الأسرة إرجاع مبلغ", "لا شيء عالق"],
+    result: ["ستتوصل الأسرة بمبلغ", "على الأسرة إرجاع مبلغ", "لا شيء عالق", "مبلغ مقبول سيؤدى لاحقا"],
 };
 
 impl Lang {

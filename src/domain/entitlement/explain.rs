@@ -1,6 +1,6 @@
 //! Components in words: why a household is due its amount.
 
-use super::{Component, RULE_ARREARS, RULE_CAP, RULE_FLAT, RULE_FLOOR};
+use super::{Component, RULE_ARREARS, RULE_CAP, RULE_FLAT, RULE_FLOOR, RULE_REFUND};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::programme::Programme;
@@ -8,7 +8,7 @@ use crate::domain::programme::Programme;
 /// One line of an explanation. It names a child by place, rank and age only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// The rule's code; `flat_rate`, `floor_top_up`, `cap` or `arrears` for a line of the household.
+    /// The rule's code; `flat_rate`, `floor_top_up`, `cap`, `arrears` or `refund` for a line of the household.
     pub code: &'a str,
     /// Short label, French.
     pub label_fr: &'a str,
@@ -53,7 +53,7 @@ pub fn explain<'a>(
 ) -> Result<Vec<Line<'a>>, ExplainError> {
     let months = programme.months_due(period);
     let line = |c: &Component| {
-        let month = if c.rule == RULE_ARREARS {
+        let month = if matches!(c.rule, RULE_ARREARS | RULE_REFUND) {
             let index = period.index() - i32::from(c.month);
             Period::from_index(index).map_err(|_| ExplainError::Month(c.month))?
         } else {
@@ -64,6 +64,7 @@ pub fn explain<'a>(
             RULE_FLOOR => ("floor_top_up", "complément au minimum", "top-up to the floor"),
             RULE_CAP => ("cap", "ramené au plafond", "lowered to the cap"),
             RULE_ARREARS => ("arrears", "rappel", "arrears"),
+            RULE_REFUND => ("refund", "retenue restituée", "refund of what was kept back"),
             index => {
                 let version = programme.version_at(month);
                 let rule = version.and_then(|v| v.rules.get(usize::from(index)));

@@ -29,6 +29,9 @@ pub const RULE_FLOOR: u8 = 254;
 pub const RULE_CAP: u8 = 253;
 /// The rule of a component that pays arrears of an earlier month; its `month` is how many months before.
 pub const RULE_ARREARS: u8 = 252;
+/// The rule of a component that refunds what was kept back or repaid for a month and was not undue; its `month` is how many
+/// months before.
+pub const RULE_REFUND: u8 = 251;
 
 listed! {
     /// Why a household is paid nothing for a month.

@@ -2,9 +2,11 @@
 
 use super::months::OfMonth;
 use crate::domain::correction::{Circumstances, CorrectionReason, lay_over, of_same_month};
-use crate::domain::entitlement::{Assessment, Component, Outcome, RULE_ARREARS, encode_components};
+use crate::domain::entitlement::{
+    Assessment, Component, Outcome, RULE_ARREARS, RULE_REFUND, encode_components,
+};
 use crate::domain::household::Household;
-use crate::domain::ids::HouseholdId;
+use crate::domain::ids::{HouseholdId, OrderId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::reason::HoldReason;
@@ -12,6 +14,7 @@ use crate::pipeline::order::merge::{ChangesSince, Shares};
 use crate::pipeline::order::{Inputs, Maker, shared_reason};
 use crate::store::corrections::{self, NewCorrection};
 use crate::store::pgcopy::CopyBuffer;
+use crate::store::recovery_refunds::{Refund, Refunds};
 use crate::store::{StoreError, households};
 
 /// What differs for a household.
@@ -49,16 +52,53 @@ pub(super) fn differences(inputs: &Inputs<'_>, of_months: &[OfMonth], rows: &mut
         };
         corrections::push(rows, &row);
         if due > was {
-            found.lines.push(line(inputs.period, period, due - was));
+            found.lines.push(line(RULE_ARREARS, inputs.period, period, due - was));
         }
     }
     found
 }
 
-/// A line of arrears for a month.
-fn line(of: Period, month: Period, amount: Centimes) -> Component {
-    let back = u8::try_from(of.index() - month.index()).expect("at most as many months back as configured");
-    Component { rule: RULE_ARREARS, month: back, member: None, rank: 0, age: 0, amount }
+/// A line for an earlier month.
+fn line(rule: u8, of: Period, month: Period, amount: Centimes) -> Component {
+    // Claims lapse long before a month is further back than this can say.
+    let back = u8::try_from(of.index() - month.index()).unwrap_or(u8::MAX);
+    Component { rule, month: back, member: None, rank: 0, age: 0, amount }
+}
+
+/// What complaints gave back, one case ahead.
+pub(super) struct Granted {
+    rows: Refunds,
+    ahead: Option<Refund>,
+}
+
+impl Granted {
+    /// Opens the pass over a programme's refunds.
+    pub async fn open(inputs: &Inputs<'_>) -> Result<Self, StoreError> {
+        let store = &inputs.context.store;
+        let mut rows = Refunds::open(store, inputs.programme_id, inputs.period, inputs.snapshot.id);
+        let ahead = rows.next().await?;
+        Ok(Self { rows, ahead })
+    }
+
+    /// The household that is next.
+    pub fn household(&self) -> Option<HouseholdId> {
+        self.ahead.as_ref().map(|refund| refund.household)
+    }
+
+    /// Refunds of a household; households come in order.
+    pub async fn take(&mut self, household: HouseholdId) -> Result<Vec<Refund>, StoreError> {
+        let mut found = Vec::new();
+        while let Some(refund) = self.ahead.take_if(|refund| refund.household == household) {
+            found.push(refund);
+            self.ahead = self.rows.next().await?;
+        }
+        Ok(found)
+    }
+}
+
+/// The lines of refunds.
+pub(super) fn refunded(of: Period, refunds: &[Refund]) -> impl Iterator<Item = Component> + '_ {
+    refunds.iter().map(move |refund| line(RULE_REFUND, of, refund.period, refund.amount))
 }
 
 /// What the household is due for the month by now, and why that may differ; `None` where the list says nothing of it.
@@ -124,7 +164,7 @@ impl<'a> Arrears<'a> {
         id: HouseholdId,
         mut household: Household,
         lines: &[Component],
-    ) -> Result<(), StoreError> {
+    ) -> Result<OrderId, StoreError> {
         let mut reasons: Vec<HoldReason> = Vec::new();
         let changes = self.changes.take(id).await?;
         let replaced = changes.as_ref().map(|c| c.lay_over(&mut household)).unwrap_or_default();
@@ -139,7 +179,6 @@ impl<'a> Arrears<'a> {
             .await?;
         let amount = lines.iter().map(|l| l.amount).sum();
         self.assessment.set(lines);
-        maker.order(&household, amount, &[], &self.assessment, &mut reasons);
-        Ok(())
+        Ok(maker.order(&household, amount, &[], &self.assessment, &mut reasons))
     }
 }

@@ -279,7 +279,8 @@ pub(super) fn warnings(seen: &[crate::iso20022::xml_fault::Warning], dropped: u6
 
 /// The recovery case that the texts of a transaction name: one, or none.
 fn case_of(detail: &Detail) -> Option<CaseReference> {
-    let texts = [&detail.end_to_end_id, &detail.instr_id, &detail.remittance, &detail.info];
+    let d = detail;
+    let texts = [&d.end_to_end_id, &d.instr_id, &d.creditor_ref, &d.remittance, &d.info];
     let mut named = texts.into_iter().filter_map(|text| CaseReference::find(text));
     let first = named.next()?;
     named.all(|other| other == first).then_some(first)

@@ -254,7 +254,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Makes a household's order over what was assessed.
+    /// Makes a household's order over what was assessed: its number.
     pub fn order(
         &mut self,
         household: &Household,
@@ -262,7 +262,7 @@ impl<'a> Maker<'a> {
         kept_back: &[Instalment],
         assessment: &Assessment,
         reasons: &mut Vec<HoldReason>,
-    ) {
+    ) -> OrderId {
         self.orders += 1;
         let id = OrderId::compose(self.inputs.run, self.orders);
         let offset: Centimes = kept_back.iter().map(|i| i.amount).sum();
@@ -310,6 +310,7 @@ impl<'a> Maker<'a> {
         total.0 += 1;
         total.1 += amount;
         self.last = (amount, provider);
+        id
     }
 
     fn last(&self, place: u16) -> Now<'_> {

@@ -72,6 +72,8 @@ pub struct Account {
     pub repaid: Centimes,
     /// Given up by the programme.
     pub given_up: Centimes,
+    /// Granted to the household out of what was kept back or repaid, and not ordered yet.
+    pub to_refund: Centimes,
     /// What the household owes, or will once its payment has reached it.
     pub owed: Centimes,
     /// What is still to come, less what is owed.
@@ -198,6 +200,7 @@ fn sum_up(
     }
     let sum = |pick: fn(&Standing) -> Centimes| cases.iter().map(pick).fold(Centimes::ZERO, |a, b| a + b);
     let (repaid, given_up) = (sum(|c| c.case.repaid), sum(|c| c.case.written_off));
+    let to_refund = sum(|c| c.case.to_refund);
     let owed = sum(|c| c.case.outstanding);
     let got = totals.due - totals.undue - totals.paid + totals.came_back + repaid + given_up;
     let balance = totals.to_come - owed;
@@ -211,6 +214,7 @@ fn sum_up(
         totals,
         repaid,
         given_up,
+        to_refund,
         owed,
         balance,
     }

@@ -9,8 +9,8 @@
 //!
 //! Guarantee: the stage, what is owed, the books, the step and the audit record move in one transaction; every command is safe
 //! to repeat.
-//! Limit: what was kept back or repaid before a complaint was granted is not paid out here. The month's next correction run
-//! finds it due again, once the registry's list says so, and orders it as arrears; [`Ruled::to_give_back`] says how much it is.
+//! What was kept back or repaid before a complaint was granted is paid out by the next correction run. Limit: what later lists put
+//! right of the same month was ordered as arrears then, and cannot be granted once more.
 
 use time::Date;
 
@@ -27,7 +27,7 @@ use crate::domain::recovery::reference::CaseReference;
 use crate::domain::recovery::{AppealStage, CaseState};
 use crate::store::operators::Role;
 use crate::store::recoveries::{self, Case, Field};
-use crate::store::{StoreError, Tx, recovery_people};
+use crate::store::{StoreError, Tx, recovery_people, recovery_refunds};
 
 /// How the programme decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct Ruled {
     pub case: Case,
     /// What is no longer owed.
     pub reduced: Centimes,
-    /// What was kept back or repaid before, and was not owed.
-    pub to_give_back: Centimes,
+    /// What was kept back or repaid before, and is to be refunded.
+    pub to_refund: Centimes,
 }
 
 /// The household complains against a case.
@@ -154,7 +154,10 @@ async fn rule(
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Approver).await?;
     let case = locked(&mut tx, id, now).await?;
-    let whole = case.amount - case.reduced - case.came_back - case.written_off;
+    let put_right = recovery_refunds::put_right_since_in_tx(&mut tx, id).await?;
+    let granted_before = case.reduced + case.to_refund + case.refunded;
+    let whole = case.amount - granted_before - case.came_back - case.written_off - put_right;
+    let whole = whole.max(Centimes::ZERO);
     let granted = match ruling {
         Ruling::Upheld => None,
         Ruling::Granted(None) => Some(whole),
@@ -174,10 +177,13 @@ async fn rule(
         && was_ruled(&mut tx, &case, granted.map_or(upheld, |_| given)).await?
     {
         tx.commit().await?;
-        let (reduced, to_give_back) = (Centimes::ZERO, Centimes::ZERO);
-        return Ok(Applied::Already(Ruled { case, reduced, to_give_back }));
+        let (reduced, to_refund) = (Centimes::ZERO, Centimes::ZERO);
+        return Ok(Applied::Already(Ruled { case, reduced, to_refund }));
     }
     let next = Appeal::after(appeal_of(&case), event, today(context), deadlines(context))?;
+    if granted == Some(Centimes::ZERO) {
+        return Err(CaseError::PutRight { amount: put_right });
+    }
     if let Some(amount) = granted.filter(|amount| *amount > whole) {
         return Err(CaseError::TooMuch { amount, most: whole });
     }
@@ -186,13 +192,14 @@ async fn rule(
     let act = Act { step: if granted.is_some() { given } else { upheld }, amount: granted, by, why, at: now };
     record(&mut tx, &case, act).await?;
     let reduced = granted.map_or(Centimes::ZERO, |g| g.min(case.outstanding));
+    let to_refund = granted.map_or(Centimes::ZERO, |g| g - reduced);
     if granted.is_some() {
         reduce(&mut tx, &case, reduced, wholly, act).await?;
+        recovery_refunds::grant_in_tx(&mut tx, id, to_refund).await?;
     }
     let case = recoveries::find_in_tx(&mut tx, id, false).await?.ok_or(CaseError::NoCase(id))?;
     tx.commit().await?;
-    let to_give_back = granted.map_or(Centimes::ZERO, |g| g - reduced);
-    Ok(Applied::Now(Ruled { case, reduced, to_give_back }))
+    Ok(Applied::Now(Ruled { case, reduced, to_refund }))
 }
 
 /// Whether the same was ruled before.
@@ -227,9 +234,9 @@ async fn reduce(
         recoveries::post_in_tx(tx, case.programme_id, debit, credit, reduced, why, act.at).await?;
     }
     let state = match (wholly, case.outstanding == reduced) {
-        (true, _) => CaseState::Withdrawn,
+        (_, false) => return Ok(()),
+        (true, true) => CaseState::Withdrawn,
         (false, true) => CaseState::Recovered,
-        (false, false) => return Ok(()),
     };
     if state != case.state {
         recovery_people::set_state_in_tx(tx, case.id, state).await?;

@@ -70,6 +70,12 @@ pub enum CaseError {
         /// What there is.
         most: Centimes,
     },
+    /// A later list gave it back as arrears.
+    #[error("later lists put {amount} MAD of that month right: nothing is left to grant")]
+    PutRight {
+        /// What they gave back.
+        amount: Centimes,
+    },
     /// Nothing, or less.
     #[error("{0} MAD is not an amount above zero")]
     NotPositive(Centimes),

@@ -15,7 +15,7 @@ use crate::pipeline::Context;
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::pgcopy::CopyAhead;
 use crate::store::recoveries::{self, account};
-use crate::store::{StoreError, recovery_money};
+use crate::store::{StoreError, recovery_money, recovery_refunds};
 
 /// Cases by household, one ahead.
 pub(in crate::pipeline) struct KeptBack {
@@ -87,7 +87,7 @@ pub(in crate::pipeline) async fn book_in_tx(
     recoveries::post_in_tx(tx, programme, Recovered, Undue, unpaid, "kept back", at).await
 }
 
-/// Gives a cancelled run's instalments back.
+/// Gives a cancelled run's instalments back, and takes its refunds back.
 pub(in crate::pipeline) async fn give_back_in_tx(
     tx: &mut PgConnection,
     programme: i16,
@@ -96,6 +96,7 @@ pub(in crate::pipeline) async fn give_back_in_tx(
 ) -> Result<(), StoreError> {
     use AccountKind::{Entitled, Offset, Receivable, Recovered, Undue};
     super::lock_in_tx(tx, programme).await?;
+    recovery_refunds::undo_in_tx(tx, run, at).await?;
     let (owed, unpaid) = recovery_money::give_back_instalments_in_tx(tx, run, at).await?;
     let kept = Transfer {
         debit: offset(programme, run, Entitled),

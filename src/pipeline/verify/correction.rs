@@ -12,7 +12,7 @@ pub(super) async fn of_all(store: &Store, found: &mut Vec<Proof>) -> Result<(), 
     found.push(proof(
         2,
         "all",
-        "arrears are ordered as corrections found them, household by household",
+        "arrears are ordered as corrections found them and complaints granted them, household by household",
         format!(
             "{} corrections, {} are not the difference, {} households differ",
             p.rows, p.not_the_difference, p.arrears_differ
