@@ -360,8 +360,17 @@ mod tests {
         bad_key.replace_range(22.., if bad_key.ends_with("11") { "12" } else { "11" });
         use HoldReason as R;
         use Means::{BankAccount, Cash, PaymentAccount, Wallet};
-        let rows: [(&str, Means, String, Option<&str>, Option<u8>, bool, Option<usize>, Option<HoldReason>);
-            12] = [
+        type Row = (
+            &'static str,
+            Means,
+            String,
+            Option<&'static str>,
+            Option<u8>,
+            bool,
+            Option<usize>,
+            Option<HoldReason>,
+        );
+        let rows: [Row; 12] = [
             ("bank", BankAccount, rib("007"), None, None, true, Some(0), None),
             ("bad key", BankAccount, bad_key, None, None, true, None, Some(R::RibBadKey)),
             ("short", BankAccount, "123".into(), None, None, true, None, Some(R::RibMalformed)),

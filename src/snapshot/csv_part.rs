@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn records_are_split_as_rfc_4180_says() {
-        let rows: [(&str, Result<&[&[&str]], &str>); 12] = [
+        type Records = Result<&'static [&'static [&'static str]], &'static str>;
+        let rows: [(&str, Records); 12] = [
             ("a,b\n1,2\n", Ok(&[&["a", "b"], &["1", "2"]])),
             ("\u{feff}a,b\r\n1,2", Ok(&[&["a", "b"], &["1", "2"]])),
             ("a,\n,\n", Ok(&[&["a", ""], &["", ""]])),

@@ -242,14 +242,15 @@ pub async fn run_of_month_in_tx(
     Ok(id.map(RunId::new))
 }
 
-/// Brings the statistics of lists up to date, so that they are merged as they lie and not sorted.
+/// Brings the statistics of lists up to date, so that they are merged as they lie and not sorted. Outside of any transaction:
+/// the pass reads them on a connection of its own.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn know_order_in_tx(connection: &mut PgConnection, lists: &[SnapshotId]) -> Result<(), StoreError> {
+pub async fn know_order(store: &Store, lists: &[SnapshotId]) -> Result<(), StoreError> {
     for list in lists {
         let sql = format!("analyze {} (household_id)", households::leaf(*list));
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        sqlx::query(AssertSqlSafe(sql)).execute(store.pool()).await?;
     }
     Ok(())
 }

@@ -124,11 +124,7 @@ async fn a_provider_that_misbehaves_is_paid_through_once() {
         task.await.expect("a clean end");
     }
     agrees(&bed, run, &provider).await;
-    assert_eq!(
-        bed.number("select count(*) from outcome where step = 2").await > 0,
-        true,
-        "some were unknown"
-    );
+    assert!(bed.number("select count(*) from outcome where step = 2").await > 0, "some were unknown");
     assert_eq!(bed.state(run).await, RunState::Settling);
     bed.verify_all_holds().await;
 

@@ -34,7 +34,7 @@ pub(super) async fn to_look_at(
             continue;
         }
         let barring = barring_runs(&context.config, tx, programme, period, regular.id).await?;
-        corrections::know_order_in_tx(tx, &[then, snapshot.id]).await?;
+        corrections::know_order(&context.store, &[then, snapshot.id]).await?;
         months.push(Month {
             programme: regular.programme_id,
             period,
