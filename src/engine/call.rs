@@ -9,6 +9,7 @@ use super::lane::Lane;
 use super::stop::Stop;
 use crate::pipeline::stream::record::{Source, record};
 use crate::pipeline::stream::{self, Named};
+use crate::rails::stream::pace::Permit;
 use crate::rails::stream::{CallError, Instruction, Put};
 use crate::store::StoreError;
 
@@ -21,6 +22,7 @@ impl Lane {
     pub(super) async fn call(
         self: &Arc<Self>,
         mut orders: Vec<Named>,
+        mut permit: Permit,
         stop: &Stop,
     ) -> Result<(), StoreError> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
@@ -42,6 +44,8 @@ impl Lane {
                     if orders.is_empty() {
                         return Ok(());
                     }
+                    // Those that wait to be sent again do not keep others from leaving.
+                    permit.keep(orders.len());
                     backoff.failed(asked)
                 }
                 Err(CallError::Busy { retry_after }) => backoff.failed(retry_after),

@@ -129,11 +129,7 @@ impl Lane {
             let piece = std::mem::replace(&mut rest, tail);
             let permit = self.pace.take(piece.len()).await;
             let (lane, stop) = (Arc::clone(self), stop.clone());
-            calls.spawn(async move {
-                let done = lane.call(piece, &stop).await;
-                drop(permit);
-                done
-            });
+            calls.spawn(async move { lane.call(piece, permit, &stop).await });
         }
     }
 

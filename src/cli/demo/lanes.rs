@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
@@ -26,8 +26,8 @@ use crate::store::runs::{RunTotal, totals_in_tx};
 
 /// How often it looks whether everything is known.
 const BEAT: Duration = Duration::from_millis(100);
-/// Longest wait for anything: faults make some things take their time, none this long.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// Longest wait without anything moving: faults make some things take their time, none this long.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How the stream lane is started.
 pub(super) struct LaneOptions {
@@ -97,7 +97,7 @@ impl Lanes {
     /// Waits until it is known of every order what became of it: how many are at hand at a payment point.
     pub(super) async fn settle_down(&self, context: &Context, runs: &[RunId]) -> anyhow::Result<i64> {
         use OrderState::{Accepted, Released, Sent, Unknown};
-        let moving = |totals: &[RunTotal]| {
+        let moving = |totals: &[RunTotal]| -> i64 {
             let files: Vec<&str> = context
                 .config
                 .router
@@ -107,9 +107,10 @@ impl Lanes {
                 .map(|p| p.code.as_str())
                 .collect();
             let on_its_way = |t: &&RunTotal| matches!(t.state, Released | Sent | Unknown | Accepted);
-            totals.iter().filter(on_its_way).any(|t| !files.contains(&t.provider.as_str()))
+            let streamed = |t: &&RunTotal| !files.contains(&t.provider.as_str());
+            totals.iter().filter(on_its_way).filter(streamed).map(|t| t.orders).sum()
         };
-        self.until(context, runs, |totals| !moving(totals)).await
+        self.until(context, runs, "hand-over", moving).await
     }
 
     /// Payees draw their money; those who do not come are swept after the days that their provider gives: how many drew, how
@@ -117,7 +118,7 @@ impl Lanes {
     pub(super) async fn draw(&self, context: &Context, runs: &[RunId]) -> anyhow::Result<(u64, u64)> {
         let drawn = self.points.collect();
         let left: i64 = self.points.counts().values().map(|c| c.available as i64).sum();
-        self.until(context, runs, |totals| available(totals) <= left).await?;
+        self.until(context, runs, "draw", |totals| available(totals) - left).await?;
         let mut later = context.clone();
         later.clock = Clock::fixed(context.clock.now() + time::Duration::days(60));
         let mut swept = 0;
@@ -134,7 +135,7 @@ impl Lanes {
                 }
             }
         }
-        self.until(context, runs, |totals| available(totals) == 0).await?;
+        self.until(context, runs, "sweep", available).await?;
         Ok((drawn, swept))
     }
 
@@ -153,13 +154,15 @@ impl Lanes {
         Ok(())
     }
 
+    /// Waits until nothing is left, as long as something moves: how many orders are at hand then.
     async fn until(
         &self,
         context: &Context,
         runs: &[RunId],
-        holds: impl Fn(&[RunTotal]) -> bool,
+        stage: &'static str,
+        left: impl Fn(&[RunTotal]) -> i64,
     ) -> anyhow::Result<i64> {
-        let began = std::time::Instant::now();
+        let (mut moved, mut before, mut progress) = (Instant::now(), i64::MAX, None);
         loop {
             let mut tx = context.store.begin().await?;
             let mut totals = Vec::new();
@@ -167,11 +170,18 @@ impl Lanes {
                 totals.extend(totals_in_tx(&mut tx, *run).await?);
             }
             tx.rollback().await?;
-            if holds(&totals) {
+            let now = left(&totals).max(0);
+            let progress =
+                progress.get_or_insert_with(|| context.telemetry.stage(stage, u64::try_from(now).ok()));
+            if now < before {
+                progress.add(if before == i64::MAX { 0 } else { (before - now) as u64 });
+                (before, moved) = (now, Instant::now());
+            }
+            if now == 0 {
                 return Ok(available(&totals));
             }
             anyhow::ensure!(!self.worker.is_finished(), "the worker ended");
-            anyhow::ensure!(began.elapsed() < PATIENCE, "orders of the stream lane are still on their way");
+            anyhow::ensure!(moved.elapsed() < PATIENCE, "orders of the stream lane are still on their way");
             tokio::time::sleep(BEAT).await;
         }
     }
@@ -194,7 +204,7 @@ fn pointed_at(mut config: Config, address: std::net::SocketAddr, timeout_ms: u64
         // The whole country in minutes, not in the days that its payment points would take.
         terms.orders_per_second = if terms.orders_per_request > 1 { 15_000 } else { 3_000 };
         terms.requests_per_second = terms.orders_per_second / terms.orders_per_request.max(1) + 1;
-        terms.concurrency = terms.concurrency.max(8);
+        terms.concurrency = terms.concurrency.max(32);
         provider.daily_capacity = u32::MAX;
     });
     config

@@ -66,6 +66,8 @@ pub const SECOND_APPROVER: &str = "driss";
 /// Funds and releases them, and closes the books.
 pub const ACCOUNTANT: &str = "chafik";
 
+/// Connections to payment points fail as often as they do in a country of so many households: beyond, as many times less often.
+const FAULTS_FOR: u64 = 20_000;
 /// Requests to payment points are given up after so many milliseconds; a simulation has no time to lose.
 const TIMEOUT_MS: u64 = 1_500;
 const TIMEOUT_SIMULATED_MS: u64 = 400;
@@ -98,7 +100,8 @@ impl Demo {
         let options = LaneOptions {
             seed: self.seed,
             clock: Clock::system(),
-            faults: PointFaults::some(),
+            faults: PointFaults::some()
+                .thinned(u32::try_from(self.households / FAULTS_FOR).unwrap_or(u32::MAX)),
             timeout_ms: TIMEOUT_MS,
         };
         let lanes = Lanes::start(app, app::config(global)?, options).await?;

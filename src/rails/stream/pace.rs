@@ -31,7 +31,18 @@ pub struct Pace {
 #[derive(Debug)]
 #[must_use = "requests are under way until the permit is dropped"]
 pub struct Permit {
-    _under_way: Option<OwnedSemaphorePermit>,
+    under_way: Option<OwnedSemaphorePermit>,
+    orders_per_request: usize,
+}
+
+impl Permit {
+    /// Gives back what is not needed for so many orders.
+    pub fn keep(&mut self, orders: usize) {
+        let needed = orders.div_ceil(self.orders_per_request);
+        if let Some(held) = &mut self.under_way {
+            drop(held.split(held.num_permits().saturating_sub(needed)));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -75,7 +86,7 @@ impl Pace {
             rate.take(u32::try_from(orders).unwrap_or(u32::MAX)).await;
         }
         drop(turn);
-        Permit { _under_way: under_way }
+        Permit { under_way, orders_per_request: self.orders_per_request }
     }
 }
 
@@ -110,6 +121,20 @@ mod tests {
         (terms.orders_per_request, terms.requests_per_second) = (per_request, requests);
         (terms.orders_per_second, terms.burst, terms.concurrency) = (orders, burst, concurrency);
         Pace::new(&terms)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_needed_any_more_goes_back_at_once() {
+        for (per_request, first, keeps, then) in [(1, 8, 3, 5), (1, 8, 0, 8), (1, 8, 8, 0), (10, 80, 11, 6)] {
+            let pace = pace(per_request, 0, 0, 1, 8);
+            let mut permit = pace.take(first).await;
+            assert!(pace.take(1).now_or_never().is_none(), "all are under way");
+            permit.keep(keeps);
+            let free = pace.under_way.as_ref().expect("a limit").0.available_permits();
+            assert_eq!(free, then, "{keeps} of {first}");
+            drop(permit);
+            assert_eq!(pace.under_way.as_ref().expect("a limit").0.available_permits(), 8);
+        }
     }
 
     /// Takes as much as there is for half a second and a little: never more than burst + rate × time by then, at any

@@ -66,6 +66,26 @@ pub struct PointFaults {
 }
 
 impl PointFaults {
+    /// The same with connections that fail so many times less often: each failure costs its pause, and a country has many
+    /// requests.
+    #[must_use]
+    pub fn thinned(self, by: u32) -> Self {
+        let by = if by == 0 { 1 } else { by };
+        let thin = |share: Share| Share::per_million(share.parts().div_ceil(by));
+        Self {
+            slow: thin(self.slow),
+            errors_before: thin(self.errors_before),
+            errors_after: thin(self.errors_after),
+            cut_before: thin(self.cut_before),
+            cut_after: thin(self.cut_after),
+            timeouts_after: thin(self.timeouts_after),
+            unreadable: thin(self.unreadable),
+            partial: thin(self.partial),
+            busy: thin(self.busy),
+            ..self
+        }
+    }
+
     /// A bit of everything, as a bad day has it.
     pub const fn some() -> Self {
         Self {
