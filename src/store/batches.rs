@@ -240,14 +240,17 @@ pub async fn release_in_tx(
     .execute(&mut *connection)
     .await?;
     let done = sqlx::query(
-        "update batch b set orders = b.orders - coalesce(m.orders, 0), amount = b.amount - coalesce(m.amount, 0),
+        // Summed up once: with what is known of a young table it would be done again for each batch.
+        "with m as materialized (
+             select h.missed_batch, count(*) as orders, sum(o.amount) as amount
+               from (select distinct missed_batch, order_id from order_hold
+                      where missed_batch is not null and order_id >= $2 and order_id < $3) h
+               join payment_order o on o.order_id = h.order_id and o.order_id >= $2 and o.order_id < $3
+              group by 1)
+         update batch b set orders = b.orders - coalesce(m.orders, 0), amount = b.amount - coalesce(m.amount, 0),
                 state = case when b.orders = coalesce(m.orders, 0) then 'empty' else 'released' end,
                 lane = case when b.provider_id = any($5) then 'stream' else 'file' end
-           from batch s left join (select h.missed_batch, count(*) as orders, sum(o.amount) as amount
-                  from (select distinct missed_batch, order_id from order_hold
-                         where missed_batch is not null and order_id >= $2 and order_id < $3) h
-                  join payment_order o on o.order_id = h.order_id and o.order_id >= $2 and o.order_id < $3
-                 group by 1) m on m.missed_batch = s.id
+           from batch s left join m on m.missed_batch = s.id
           where b.id = s.id and b.run_id = $1 and b.state = 'planned' and ($4::smallint is null or b.wave = $4)",
     )
     .bind(run.get())
