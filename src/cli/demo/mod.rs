@@ -67,7 +67,7 @@ pub const SECOND_APPROVER: &str = "driss";
 pub const ACCOUNTANT: &str = "chafik";
 
 /// Connections to payment points fail as often as they do in a country of so many households: beyond, as many times less often.
-const FAULTS_FOR: u64 = 20_000;
+const FAULTS_FOR: u64 = 2_000;
 /// Requests to payment points are given up after so many milliseconds; a simulation has no time to lose.
 const TIMEOUT_MS: u64 = 1_500;
 const TIMEOUT_SIMULATED_MS: u64 = 400;
