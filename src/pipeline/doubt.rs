@@ -8,16 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::hold::move_in_tx;
 use crate::domain::ids::OrderId;
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::reason::{BreakKind, HoldReason};
 use crate::store::breaks::NewBreak;
 use crate::store::changes::{NewHold, Reach};
-use crate::store::ledger::{AccountKey, Occasion, Transfer};
 use crate::store::runs::{Run, TotalMove};
-use crate::store::{StoreError, breaks, changes, holds, ledger, runs};
+use crate::store::{StoreError, breaks, changes, holds};
 
 /// The break over the payee of an order.
 pub(super) fn new(order: OrderId, provider: i16, amount: Centimes, detail: String) -> NewBreak {
@@ -62,15 +61,10 @@ pub(super) async fn hold_planned_in_tx(
         }
     }
     changes::place_in_tx(tx, &new, "sarf", at).await?;
-    let (from, to) = (OrderState::Planned, OrderState::Held);
-    let (mut moves, mut transfers) = (Vec::new(), Vec::new());
-    for (provider, (orders, amount)) in sums {
-        moves.push(TotalMove { provider, from: Some(from), to, orders, amount });
-        let key =
-            |state| AccountKey::of_run(run.programme_id, run.id, provider, AccountKind::of_state(state));
-        transfers.push(Transfer { debit: key(to), credit: key(from), amount });
-    }
-    runs::move_totals_in_tx(tx, run.id, &moves).await?;
-    ledger::post_in_tx(tx, &transfers, Occasion { why: "payee in doubt", batch: None, message: None, at })
-        .await
+    let (from, to) = (Some(OrderState::Planned), OrderState::Held);
+    let moves: Vec<TotalMove> = sums
+        .into_iter()
+        .map(|(provider, (orders, amount))| TotalMove { provider, from, to, orders, amount })
+        .collect();
+    move_in_tx(tx, run.programme_id, run.id, &moves, "payee in doubt", at).await
 }

@@ -1,7 +1,7 @@
 //! Holding an order back, and letting it go, one at a time, with a reason.
 
 use super::{Applied, Context, Refusal, locked_run, person};
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, RunId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
@@ -131,14 +131,25 @@ pub(super) async fn move_one(
 ) -> Result<(), crate::store::StoreError> {
     let (from, to) =
         if held { (OrderState::Planned, OrderState::Held) } else { (OrderState::Held, OrderState::Planned) };
-    runs::move_totals_in_tx(tx, run.id, &[TotalMove { provider, from: Some(from), to, orders: 1, amount }])
-        .await?;
-    let key = |state| AccountKey::of_run(run.programme_id, run.id, provider, AccountKind::of_state(state));
+    let moved = TotalMove { provider, from: Some(from), to, orders: 1, amount };
     let why = if held { "order held" } else { "order let go" };
-    ledger::post_in_tx(
-        tx,
-        &[Transfer { debit: key(to), credit: key(from), amount }],
-        Occasion { why, batch: None, message: None, at },
-    )
-    .await
+    move_in_tx(tx, run.programme_id, run.id, &[moved], why, at).await
+}
+
+/// Moves orders of a run from one state to another, in kept totals and books.
+pub(super) async fn move_in_tx(
+    tx: &mut sqlx::PgConnection,
+    programme: i16,
+    run: RunId,
+    moves: &[TotalMove],
+    why: &str,
+    at: time::OffsetDateTime,
+) -> Result<(), crate::store::StoreError> {
+    runs::move_totals_in_tx(tx, run, moves).await?;
+    let transfer = |m: &TotalMove| {
+        let key = |state| AccountKey::of_run(programme, run, m.provider, AccountKind::of_state(state));
+        m.from.map(|from| Transfer { debit: key(m.to), credit: key(from), amount: m.amount })
+    };
+    let transfers: Vec<Transfer> = moves.iter().filter_map(transfer).collect();
+    ledger::post_in_tx(tx, &transfers, Occasion { why, batch: None, message: None, at }).await
 }

@@ -55,9 +55,9 @@ pub async fn open_in_tx(
             |pick: fn(&NewBreak) -> Option<i64>| chunk.iter().map(pick).collect::<Vec<Option<i64>>>();
         let rows: Vec<(i64, bool)> = sqlx::query_as(
             "insert into break (kind, dedup_key, run_id, provider_id, batch_id, order_id, message_id, entry, amount, suspense,
-                                detail, opened_at)
+                                detail, opened_at, household_id)
              select distinct on (d) k, d, r, p, b, o, m, e, coalesce(a, (select x.amount from payment_order x where x.order_id = o)),
-                    s, t, $12
+                    s, t, $12, case when k = $13 then (select x.household_id from payment_order x where x.order_id = o) end
                from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
                            $8::bigint[], $9::bigint[], $10::bigint[], $11::text[]) with ordinality
                     as t(k, d, r, p, b, o, m, e, a, s, t, place) order by d, place
@@ -77,6 +77,7 @@ pub async fn open_in_tx(
         .bind(chunk.iter().map(|b| b.suspense.get()).collect::<Vec<_>>())
         .bind(chunk.iter().map(|b| b.detail.as_str()).collect::<Vec<_>>())
         .bind(at)
+        .bind(BreakKind::PayeeInDoubt.as_str())
         .fetch_all(&mut *connection)
         .await?;
         opened += rows.len() as u64;
@@ -100,13 +101,10 @@ pub async fn open_in_tx(
 pub async fn doubted_households_in_tx(
     connection: &mut PgConnection,
 ) -> Result<HashSet<HouseholdId>, StoreError> {
-    // One by one: the order's number says in which leaf it lies.
     let ids: Vec<String> = sqlx::query_scalar(
-        "select x.household_id from break b
-          cross join lateral (select o.household_id from payment_order o where o.order_id = b.order_id offset 0) x
-          where b.kind = $1 and b.resolved_at is null",
+        "select distinct household_id from break
+          where kind = 'payee_in_doubt' and resolved_at is null and household_id is not null",
     )
-    .bind(BreakKind::PayeeInDoubt.as_str())
     .fetch_all(connection)
     .await?;
     let parse =

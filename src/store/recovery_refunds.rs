@@ -97,7 +97,7 @@ pub async fn put_right_since_in_tx(
         "select coalesce(sum(x.difference), 0)::bigint from recovery_case c
            join correction x on x.household_id = c.household_id and x.period = c.period and x.difference > 0
            join run r on r.id = x.run_id and r.programme_id = c.programme_id and r.state not in ('draft', 'cancelled')
-          where c.id = $1 and c.cause = 'correction' and x.run_id > split_part(c.origin, ' ', 2)::bigint",
+          where c.id = $1 and x.run_id > case c.cause when 'correction' then split_part(c.origin, ' ', 2)::bigint end",
     )
     .bind(case.get())
     .fetch_one(connection)

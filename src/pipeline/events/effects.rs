@@ -12,15 +12,14 @@ use time::OffsetDateTime;
 
 use crate::domain::event::{Changes, NewAccount};
 use crate::domain::ids::{BatchId, HouseholdId, OrderId, RunId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::reason::HoldReason;
+use crate::pipeline::hold::move_in_tx;
 use crate::store::changes::{Concerned, NewHold, Reach};
-use crate::store::ledger::{AccountKey, Occasion, Transfer};
 use crate::store::personal::{self, OrderPayee};
 use crate::store::runs::TotalMove;
-use crate::store::{StoreError, changes, feedback, ledger, runs};
+use crate::store::{StoreError, changes, feedback};
 
 /// Who places and lifts holds that the registry asked for.
 const PLACED_BY: &str = "registry";
@@ -202,15 +201,18 @@ impl<'a> Turn<'a> {
             changes::lift_in_tx(tx, &self.lifted, HoldReason::RegistryHold, PLACED_BY, why, now).await?;
         }
         changes::place_in_tx(tx, &self.holds, PLACED_BY, now).await?;
-        let (mut moves, mut transfers) = (Vec::new(), Vec::new());
-        for ((provider, from, to), (orders, amount)) in self.moves {
-            moves.push(TotalMove { provider, from: Some(from), to, orders, amount });
-            let key = |state| AccountKey::of_run(programme, run, provider, AccountKind::of_state(state));
-            transfers.push(Transfer { debit: key(to), credit: key(from), amount });
-        }
-        runs::move_totals_in_tx(tx, run, &moves).await?;
-        let occasion = Occasion { why: "changes by events", batch: None, message: None, at: now };
-        ledger::post_in_tx(tx, &transfers, occasion).await
+        let moves: Vec<TotalMove> = self
+            .moves
+            .into_iter()
+            .map(|((provider, from, to), (orders, amount))| TotalMove {
+                provider,
+                from: Some(from),
+                to,
+                orders,
+                amount,
+            })
+            .collect();
+        move_in_tx(tx, programme, run, &moves, "changes by events", now).await
     }
 }
 
