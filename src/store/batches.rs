@@ -282,7 +282,7 @@ async fn release_late_in_tx(
              select $1, l.provider_id, w.wave, 1, true, min(l.order_id), max(l.order_id), 'released', count(*), sum(l.amount),
                     (select max(b.lane) from batch b where b.run_id = $1 and b.provider_id = l.provider_id)
                from late l cross join (select coalesce(max(wave), 0) + 1 as wave from batch where run_id = $1) w
-              group by l.provider_id, w.wave
+              group by l.provider_id, w.wave order by l.provider_id
              returning id, provider_id)
          insert into batch_member (order_id, batch_id) select l.order_id, m.id from late l join made m using (provider_id)",
     )

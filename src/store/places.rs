@@ -81,6 +81,20 @@ pub async fn paid_by_file(
     Ok(ids.into_iter().map(OrderId::new).collect())
 }
 
+/// Breaks after the one with the number `after` (0: all) that later messages did not explain by rule, and the last number.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn breaks_after(store: &Store, after: i64) -> Result<(u64, i64), StoreError> {
+    let (left, last): (i64, i64) = sqlx::query_as(
+        "select count(*) filter (where resolved_by is distinct from 'sarf'), coalesce(max(id), $1) from break where id > $1",
+    )
+    .bind(after)
+    .fetch_one(store.pool())
+    .await?;
+    Ok((left.unsigned_abs(), last))
+}
+
 /// A line for each fact of how everything stands, in an order that is always the same: runs, their orders with amounts and
 /// states, accounts with balances, recalls, corrections, recovery cases, breaks. No times, no message numbers; no breaks that
 /// later messages explained by rule, since which of two messages is read first is chance.

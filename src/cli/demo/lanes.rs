@@ -113,20 +113,18 @@ impl Lanes {
         self.until(context, runs, "hand-over", moving).await
     }
 
-    /// Payees draw their money; those who do not come are swept after the days that their provider gives: how many drew, how
-    /// many were swept.
-    pub(super) async fn draw(&self, context: &Context, runs: &[RunId]) -> anyhow::Result<(u64, u64)> {
+    /// Payees draw their money; those who do not come are swept after the days that their provider gives: how many drew.
+    pub(super) async fn draw(&self, context: &Context, runs: &[RunId]) -> anyhow::Result<u64> {
         let drawn = self.points.collect();
         let left: i64 = self.points.counts().values().map(|c| c.available as i64).sum();
         self.until(context, runs, "draw", |totals| available(totals) - left).await?;
         let mut later = context.clone();
         later.clock = Clock::fixed(context.clock.now() + time::Duration::days(60));
-        let mut swept = 0;
         for lane in Lane::open_all(context, &[]).await? {
             // Faults strike here too; a sweep is safe to repeat.
             for tries in 1.. {
                 match sweep(&later, lane.code(), lane.rail()).await {
-                    Ok(counts) => swept += counts.applied,
+                    Ok(_) => {}
                     Err(error) if tries == 20 => return Err(error.into()),
                     Err(_) => tokio::time::sleep(BEAT).await,
                 }
@@ -136,7 +134,7 @@ impl Lanes {
             }
         }
         self.until(context, runs, "sweep", available).await?;
-        Ok((drawn, swept))
+        Ok(drawn)
     }
 
     /// Ends the providers' day: settlement files and statements.

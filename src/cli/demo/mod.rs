@@ -300,7 +300,8 @@ impl Demo {
                 format::count(at_hand as u64)
             ),
         );
-        let (drawn, swept) = lanes.draw(context, &[id]).await?;
+        let drawn = lanes.draw(context, &[id]).await?;
+        let swept = (at_hand as u64).saturating_sub(drawn);
         steps.done(
             "payees draw their money",
             &format!("{} drawn, {} not collected and swept back", format::count(drawn), format::count(swept)),

@@ -13,6 +13,7 @@ use crate::cli::ui::format::count;
 use crate::domain::ids::RunId;
 use crate::pipeline::{dispatch, feedback};
 use crate::rails::sandbox::{SandboxOptions, StatusStyle};
+use crate::store::places;
 
 /// What the post brought.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,11 +122,13 @@ impl Simulation<'_> {
     }
 
     async fn import(&self, files: Vec<PathBuf>, brought: &mut Brought) -> anyhow::Result<()> {
+        let (_, last) = places::breaks_after(&self.context.store, 0).await?;
         for (path, result) in feedback::import(&self.context, files).await? {
             let imported = result.with_context(|| path.display().to_string())?;
             brought.entries += imported.counts.entries;
-            brought.breaks += imported.counts.breaks;
         }
+        // Which of two messages is read first is chance, and so is what the second explains of the first.
+        (brought.breaks, _) = places::breaks_after(&self.context.store, last).await?;
         Ok(())
     }
 
@@ -147,7 +150,7 @@ impl Simulation<'_> {
     pub(super) async fn points(&self, lanes: &Lanes, runs: &[RunId]) -> anyhow::Result<()> {
         let context = &self.context;
         let at_hand = lanes.settle_down(context, runs).await?;
-        let (drawn, swept) = lanes.draw(context, runs).await?;
+        let drawn = lanes.draw(context, runs).await?;
         let files = lanes.end_day()?;
         let mut brought = Brought { files: files.len(), ..Brought::default() };
         self.import(files, &mut brought).await?;
@@ -158,7 +161,7 @@ impl Simulation<'_> {
             "  points      {} at hand, {} drawn, {} not collected; {brought}",
             count(at_hand as u64),
             count(drawn),
-            count(swept)
+            count((at_hand as u64).saturating_sub(drawn))
         ));
         Ok(())
     }

@@ -138,37 +138,50 @@ mod tests {
     }
 
     /// Takes as much as there is for half a second and a little: never more than burst + rate × time by then, at any
-    /// time; at the end no less than nine tenths of it. Rates and bursts are in orders.
-    async fn check(name: &str, pace: Pace, each: usize, rate: u32, burst: u32) {
-        let (began, mut taken) = (Instant::now(), 0u64);
-        let allowed =
-            |since: Duration| u64::from(burst) + u64::from(rate) * since.as_micros() as u64 / 1_000_000;
-        while began.elapsed() < MS(600) {
-            drop(pace.take(each).await);
-            taken += each as u64;
-            assert!(taken <= allowed(began.elapsed()) + 1, "{name}: {taken} in {:?}", began.elapsed());
+    /// time; at the end no less than nine tenths of it. Rates and bursts are in orders. What a busy machine sleeps
+    /// through is lost by the pace's own terms, so one undisturbed time of five shows that nothing else is.
+    async fn check(name: &str, pace: impl Fn() -> Pace, each: usize, rate: u32, burst: u32) {
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let (pace, began, mut taken) = (pace(), Instant::now(), 0u64);
+            let allowed =
+                |since: Duration| u64::from(burst) + u64::from(rate) * since.as_micros() as u64 / 1_000_000;
+            while began.elapsed() < MS(600) {
+                drop(pace.take(each).await);
+                taken += each as u64;
+                assert!(taken <= allowed(began.elapsed()) + 1, "{name}: {taken} in {:?}", began.elapsed());
+            }
+            let due = allowed(began.elapsed());
+            if taken * 10 >= due * 9 {
+                return;
+            }
+            seen.push((taken, due));
         }
-        let due = allowed(began.elapsed());
-        assert!(taken * 10 >= due * 9, "{name}: {taken} of {due} in {:?}", began.elapsed());
+        panic!("{name}: too few each time, (taken, due): {seen:?}");
     }
 
     #[tokio::test]
     async fn the_slower_of_both_rates_is_held() {
-        check("single orders", pace(1, 0, 500, 1, 4), 1, 500, 25).await;
-        check("requests", pace(10, 50, 0, 5, 4), 10, 500, 50).await;
-        check("orders in bulk", pace(50, 1_000, 400, 10, 4), 50, 400, 50).await;
-        check("more orders than a burst", pace(40, 0, 400, 1, 4), 200, 400, 40).await;
-        check("transfers one by one, many at a time", pace(1, 200, 0, 8, 4), 16, 200, 8).await;
+        check("single orders", || pace(1, 0, 500, 1, 4), 1, 500, 25).await;
+        check("requests", || pace(10, 50, 0, 5, 4), 10, 500, 50).await;
+        check("orders in bulk", || pace(50, 1_000, 400, 10, 4), 50, 400, 50).await;
+        check("more orders than a burst", || pace(40, 0, 400, 1, 4), 200, 400, 40).await;
+        check("transfers one by one, many at a time", || pace(1, 200, 0, 8, 4), 16, 200, 8).await;
     }
 
     #[tokio::test]
     async fn a_request_larger_than_a_second_is_waited_for() {
-        let pace = pace(500, 0, 1_000, 1, 1);
-        let began = Instant::now();
-        for _ in 0..2 {
-            drop(pace.take(500).await);
+        let mut seen = Vec::new();
+        // A busy machine may sleep longer: one of five times does not.
+        while seen.len() < 5 && seen.last().is_none_or(|took| *took >= MS(900)) {
+            let (pace, began) = (pace(500, 0, 1_000, 1, 1), Instant::now());
+            for _ in 0..2 {
+                drop(pace.take(500).await);
+            }
+            seen.push(began.elapsed());
         }
-        assert!(began.elapsed() >= MS(480) && began.elapsed() < MS(900), "{:?}", began.elapsed());
+        assert!(seen.iter().all(|took| *took >= MS(480)), "{seen:?}");
+        assert!(seen.iter().any(|took| *took < MS(900)), "{seen:?}");
     }
 
     #[tokio::test]

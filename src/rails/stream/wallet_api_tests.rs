@@ -150,12 +150,17 @@ async fn as_many_calls_at_once_as_agreed() {
     let late = move |_: &Seen| Played::Late(pause, Box::new(Played::Json(201, transfer("COMPLETED"))));
     for (concurrency, rounds) in [(4, 2), (2, 4), (0, 1)] {
         let server = Server::start(late).await;
-        let began = std::time::Instant::now();
         let keys: Vec<String> = (0..8).map(|n| format!("K{n}")).collect();
         let bundle: Vec<Instruction> = keys.iter().map(|k| instruction(k)).collect();
-        assert_eq!(api(&server, concurrency).put(&bundle).await.unwrap().answers.len(), 8);
-        let took = began.elapsed();
-        assert!(took >= pause * rounds && took < pause * (rounds + 2), "{concurrency} at once: {took:?}");
+        let mut seen = Vec::new();
+        // A busy machine may sleep longer: one of five times does not.
+        while seen.len() < 5 && seen.last().is_none_or(|took| *took >= pause * (rounds + 2)) {
+            let began = std::time::Instant::now();
+            assert_eq!(api(&server, concurrency).put(&bundle).await.unwrap().answers.len(), 8);
+            seen.push(began.elapsed());
+        }
+        assert!(seen.iter().all(|took| *took >= pause * rounds), "{concurrency} at once: {seen:?}");
+        assert!(seen.iter().any(|took| *took < pause * (rounds + 2)), "{concurrency} at once: {seen:?}");
     }
 }
 

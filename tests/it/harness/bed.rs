@@ -145,6 +145,16 @@ impl Bed {
         self
     }
 
+    /// The same bed, whose database may not plan by these means (`hashjoin`, `seqscan` …): rows without an order come in
+    /// another one.
+    pub async fn planning_without(mut self, means: &[&str]) -> Self {
+        self.context.store.pool().close().await;
+        let off = means.iter().map(|means| (format!("enable_{means}"), "off"));
+        let options = self.options.clone().options(off);
+        self.context.store = Store::connect(options, 12).await.expect("the test's database answers");
+        self
+    }
+
     /// The address of the bed's database, for the program.
     pub fn url(&self) -> String {
         self.options.to_url_lossy().to_string()

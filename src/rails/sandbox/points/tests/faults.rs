@@ -84,12 +84,19 @@ async fn more_than_the_limit_a_second_is_told_to_wait() {
     let faults = PointFaults { requests_per_second_max: 5, ..PointFaults::default() };
     let bed = Bed::start(PointsOptions { faults, ..options("limit") }).await;
     let mut told = Vec::new();
-    let began = Instant::now();
-    for _ in 0..8 {
-        let response = bed.client.get(bed.url("/counter/v1/health")).send().await.unwrap();
-        told.push((response.status().as_u16(), response.headers().contains_key("retry-after")));
+    // On a busy machine the second may end in between: then once more, after it.
+    for _ in 0..5 {
+        let began = Instant::now();
+        told.clear();
+        for _ in 0..8 {
+            let response = bed.client.get(bed.url("/counter/v1/health")).send().await.unwrap();
+            told.push((response.status().as_u16(), response.headers().contains_key("retry-after")));
+        }
+        if began.elapsed() < Duration::from_secs(1) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1_050)).await;
     }
-    assert!(began.elapsed() < Duration::from_secs(1), "too slow to say anything");
     assert_eq!(told[..5], [(200, false); 5]);
     assert_eq!(told[5..], [(429, true); 3]);
     tokio::time::sleep(Duration::from_millis(1_050)).await;
