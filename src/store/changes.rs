@@ -192,7 +192,7 @@ pub async fn lock_runs_in_tx(
 ) -> Result<Vec<RunId>, StoreError> {
     let ids: Vec<i64> = runs.iter().map(|r| r.get()).collect();
     let ids: Vec<i64> = sqlx::query_scalar(
-        "select id from run where id = any($1) and state not in ('closed', 'cancelled') order by id for update",
+        "select id from run where id = any($1) and state not in ('closed', 'cancelled') order by id for no key update",
     )
     .bind(ids)
     .fetch_all(connection)

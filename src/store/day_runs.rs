@@ -111,7 +111,7 @@ pub async fn of_day_in_tx(
 ) -> Result<Vec<DayRun>, StoreError> {
     let rows: Vec<(i64, i64, i32, String, i64, i64, i64)> = sqlx::query_as(
         "select id, standing_approval, period, state, snapshot_id, orders, ordered from run
-          where programme_id = $1 and business_day = $2 and standing_approval is not null order by id for update",
+          where programme_id = $1 and business_day = $2 and standing_approval is not null order by id for no key update",
     )
     .bind(programme_id)
     .bind(day)

@@ -1,7 +1,7 @@
 //! Events: standing approvals, off-cycle orders, changes to households, from the line to the books.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sarf::config::{Config, EventsOut};
@@ -12,6 +12,7 @@ use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::events::{LineOutcome, Outcome, accept};
 use sarf::pipeline::standing::{self, Proposal};
 use sarf::pipeline::{dispatch, fund, order, stream};
+use sarf::store::day_runs;
 use serde_json::{Value, json};
 use time::macros::date;
 
@@ -326,6 +327,29 @@ async fn orders_of_the_stream_lane_are_there_for_workers_at_once() {
     );
     assert_eq!(state_of(&bed, "H000006").await, ["urgent released awb"]);
     assert_eq!(state_of(&bed, "H000007").await, ["urgent held cashplus"]);
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_leave_while_a_call_brings_more_to_their_run() {
+    let Some(bed) = stream_bed().await else { return };
+    listed(&bed, 4, |registry| cash(registry, 0..4)).await;
+    in_force(&bed, &proposal(600, 9_000)).await;
+    send(&bed, &[1, 2].map(|n| urgent(&format!("c{n}"), &format!("H{n:06}"), "100.00"))).await;
+    let ids = bed.rows("select order_id::text from payment_order order by order_id").await;
+    let ids: Vec<i64> = ids.iter().map(|id| id.parse().expect("a number")).collect();
+    // What a call holds from its first event to its last: the run, which the first order that leaves counts in anew.
+    let mut call = bed.context.store.begin().await.expect("begun");
+    let programme = bed.number("select id::bigint from programme where code = 'dss'").await as i16;
+    let today = bed.context.clock.now().date();
+    let held = day_runs::of_day_in_tx(&mut call, programme, today).await.expect("locked");
+    assert_eq!(held.len(), 1);
+    let leaving = stream::intend(&bed.context, "cashplus", &ids, None);
+    let leaving =
+        tokio::time::timeout(Duration::from_secs(20), leaving).await.expect("does not wait for the call");
+    assert_eq!(leaving.expect("asked"), Some(ids));
+    call.rollback().await.expect("ended");
     bed.verify_all_holds().await;
     bed.end().await;
 }
