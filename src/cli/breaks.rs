@@ -137,41 +137,58 @@ fn text(value: Option<impl ToString>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
+/// By kind, the oldest kind first: what to do is said once above each table.
 fn print(app: &App, found: Vec<Listed>) {
-    let columns = [
-        ("break", Align::Right),
-        ("kind", Align::Left),
-        ("days", Align::Right),
-        ("run", Align::Right),
-        ("provider", Align::Left),
-        ("message", Align::Right),
-        ("entry", Align::Right),
-        ("MAD", Align::Right),
-        ("found", Align::Left),
-        ("what to do", Align::Left),
-    ];
-    let rows = found.into_iter().map(|Listed { found: b, age_days, queue }| {
-        let next = match b.state {
-            BreakState::Open => queue.action.to_owned(),
-            BreakState::Proposed => {
-                format!("confirm, or reopen, what {} proposed: {}", text(b.resolved_by), text(b.resolution))
-            }
-            BreakState::Resolved => format!("resolved by {}: {}", text(b.resolved_by), text(b.resolution)),
-        };
-        vec![
-            b.id.to_string(),
-            b.kind.to_string(),
-            age_days.to_string(),
-            text(b.run),
-            b.provider.unwrap_or_default(),
-            text(b.message),
-            text(b.entry),
-            b.amount.map_or_else(String::new, format::amount),
-            b.detail,
-            next,
-        ]
-    });
-    app.output.table(&columns, &rows.collect::<Vec<_>>());
+    let mut kinds: Vec<(BreakKind, Vec<Listed>)> = Vec::new();
+    for listed in found {
+        match kinds.iter_mut().find(|(kind, _)| *kind == listed.found.kind) {
+            Some((_, of_kind)) => of_kind.push(listed),
+            None => kinds.push((listed.found.kind, vec![listed])),
+        }
+    }
+    for (at, (kind, of_kind)) in kinds.into_iter().enumerate() {
+        let queue = kind.queue();
+        if at > 0 {
+            app.output.line("");
+        }
+        app.output.line(&format!("{kind} · {} · {}", queue.title, format::count(of_kind.len() as u64)));
+        app.output.line(&format!("what to do: {}", queue.action));
+        app.output.table(&LIST_COLUMNS, &of_kind.into_iter().map(row).collect::<Vec<_>>());
+    }
+}
+
+const LIST_COLUMNS: [(&str, Align, u8); 9] = [
+    ("break", Align::Right, 0),
+    ("days", Align::Right, 1),
+    ("run", Align::Right, 2),
+    ("provider", Align::Left, 0),
+    ("message", Align::Right, 4),
+    ("entry", Align::Right, 3),
+    ("MAD", Align::Right, 0),
+    ("found", Align::Text, 0),
+    ("decided", Align::Text, 1),
+];
+
+fn row(listed: Listed) -> Vec<String> {
+    let b = listed.found;
+    let decided = match b.state {
+        BreakState::Open => String::new(),
+        BreakState::Proposed => {
+            format!("{} proposes: {}; confirm or reopen it", text(b.resolved_by), text(b.resolution))
+        }
+        BreakState::Resolved => format!("resolved by {}: {}", text(b.resolved_by), text(b.resolution)),
+    };
+    vec![
+        b.id.to_string(),
+        listed.age_days.to_string(),
+        text(b.run),
+        b.provider.unwrap_or_default(),
+        text(b.message),
+        text(b.entry),
+        b.amount.map_or_else(String::new, format::figure),
+        b.detail,
+        decided,
+    ]
 }
 
 async fn queues(app: &App) -> anyhow::Result<Exit> {
@@ -183,13 +200,13 @@ async fn queues(app: &App) -> anyhow::Result<Exit> {
         app.output.line("no open breaks");
     } else {
         let columns = [
-            ("kind", Align::Left),
-            ("open", Align::Right),
-            ("to confirm", Align::Right),
-            ("oldest, days", Align::Right),
-            ("MAD in question", Align::Right),
-            ("in suspense", Align::Right),
-            ("what to do", Align::Left),
+            ("kind", Align::Left, 0),
+            ("open", Align::Right, 0),
+            ("to confirm", Align::Right, 2),
+            ("oldest, days", Align::Right, 1),
+            ("MAD in question", Align::Right, 0),
+            ("in suspense", Align::Right, 3),
+            ("what to do", Align::Text, 0),
         ];
         let row = |q: QueueLine| {
             vec![
@@ -197,8 +214,8 @@ async fn queues(app: &App) -> anyhow::Result<Exit> {
                 q.open.to_string(),
                 q.proposed.to_string(),
                 q.oldest_days.to_string(),
-                format::amount(q.amount),
-                format::amount(q.suspense),
+                format::figure(q.amount),
+                format::figure(q.suspense),
                 q.queue.action.to_owned(),
             ]
         };
@@ -247,7 +264,7 @@ fn print_one(app: &App, listed: &Listed, steps: Vec<Step>) {
         ("when", Align::Left),
         ("what", Align::Left),
         ("by", Align::Left),
-        ("why", Align::Left),
+        ("why", Align::Text),
         ("money", Align::Left),
     ];
     let opened = vec![

@@ -72,7 +72,7 @@ pub fn print_parts(app: &App, parts: &[Part]) {
         .iter()
         .map(|p| {
             let what = if p.arrears { "arrears to pay" } else { "undue, to recover" };
-            let (count, amount) = (format::count(p.households as u64), format::amount(p.amount));
+            let (count, amount) = (format::count(p.households as u64), format::figure(p.amount));
             vec![p.period.to_string(), what.into(), p.reason.clone(), count, amount]
         })
         .collect();
@@ -80,7 +80,7 @@ pub fn print_parts(app: &App, parts: &[Part]) {
         let of_kind = || parts.iter().filter(|p| p.arrears == arrears);
         let households: i64 = of_kind().map(|p| p.households).sum();
         let amount: Centimes = of_kind().map(|p| p.amount).sum();
-        let (count, amount) = (format::count(households as u64), format::amount(amount));
+        let (count, amount) = (format::count(households as u64), format::figure(amount));
         rows.push(vec!["all".into(), what.into(), String::new(), count, amount]);
     }
     app.output.table(&columns, &rows);
@@ -103,12 +103,12 @@ impl Corrections {
             ("household", Align::Left),
             ("month", Align::Left),
             ("reason", Align::Left),
-            ("was", Align::Right),
+            ("MAD was", Align::Right),
             ("due", Align::Right),
             ("difference", Align::Right),
         ];
         let row = |c: &Correction| {
-            let amounts = [c.was, c.due, c.difference].map(format::amount);
+            let amounts = [c.was, c.due, c.difference].map(format::figure);
             let mut row = vec![c.household_id.clone(), c.period.to_string(), c.reason.clone()];
             row.extend(amounts);
             row

@@ -110,14 +110,14 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
         app.output.json(&lines)?;
     } else {
         let columns = [
-            ("file", Align::Left),
-            ("kind", Align::Left),
-            ("entries", Align::Right),
-            ("applied", Align::Right),
-            ("known", Align::Right),
-            ("noted", Align::Right),
-            ("breaks", Align::Right),
-            ("", Align::Left),
+            ("file", Align::Left, 0),
+            ("kind", Align::Left, 0),
+            ("entries", Align::Right, 2),
+            ("applied", Align::Right, 0),
+            ("known", Align::Right, 1),
+            ("noted", Align::Right, 3),
+            ("breaks", Align::Right, 0),
+            ("", Align::Text, 0),
         ];
         let rows: Vec<Vec<String>> = results
             .iter()

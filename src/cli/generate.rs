@@ -73,6 +73,6 @@ pub fn write(
     options: &GenerateOptions,
     telemetry: &Telemetry,
 ) -> Result<crate::snapshot::Manifest, crate::snapshot::SnapshotError> {
-    let stage = telemetry.stage("generate", Some(options.households));
+    let stage = telemetry.stage("generate", "households", Some(options.households));
     generate(options, |households| stage.add(households))
 }

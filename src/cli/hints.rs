@@ -17,6 +17,7 @@ use crate::pipeline::recovery::CaseError;
 use crate::pipeline::reissue::{ForwardError, ReissueError};
 use crate::pipeline::report::ReportError;
 use crate::pipeline::simulate::SimulateError;
+use crate::pipeline::standing::StandingError;
 use crate::pipeline::tokens::TokenError;
 use crate::pipeline::{Refusal, feedback::FeedbackError};
 use crate::rails::bank_file::DeliveryError;
@@ -219,6 +220,12 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             DispatchError::Delivery(_) => {
                 Some("start the command again: what was delivered stays, the rest is written anew".into())
             }
+        };
+    }
+    if let Some(e) = error.downcast_ref::<StandingError>() {
+        return match e {
+            StandingError::Refused(e) => of_refusal(e),
+            other => other.hint(),
         };
     }
     if let Some(e) = error.downcast_ref::<TokenError>() {

@@ -5,6 +5,7 @@ mod app;
 mod breaks;
 mod config;
 mod corrections;
+mod decision;
 pub mod demo;
 mod dispatch;
 mod feedback;

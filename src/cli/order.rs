@@ -171,10 +171,10 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
         }
         let rows: Vec<Vec<String>> = lines
             .iter()
-            .map(|l| vec![l.month.clone(), l.label.clone(), l.child.clone(), format::amount(l.amount)])
+            .map(|l| vec![l.month.clone(), l.label.clone(), l.child.clone(), format::figure(l.amount)])
             .collect();
         out.table(
-            &[("month", Align::Left), ("why", Align::Left), ("child", Align::Left), ("MAD", Align::Right)],
+            &[("month", Align::Left), ("why", Align::Text), ("child", Align::Left), ("MAD", Align::Right)],
             &rows,
         );
     }

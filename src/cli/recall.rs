@@ -95,18 +95,18 @@ impl Recalls {
 
 fn print(app: &App, found: Vec<Standing>) {
     let columns = [
-        ("recall", Align::Right),
-        ("order", Align::Right),
-        ("provider", Align::Left),
-        ("reason", Align::Left),
-        ("MAD", Align::Right),
-        ("asked", Align::Left),
-        ("by", Align::Left),
-        ("until", Align::Left),
-        ("recall is", Align::Left),
-        ("answer", Align::Left),
-        ("order is", Align::Left),
-        ("", Align::Left),
+        ("recall", Align::Right, 0),
+        ("order", Align::Right, 0),
+        ("provider", Align::Left, 0),
+        ("reason", Align::Left, 1),
+        ("MAD", Align::Right, 0),
+        ("asked", Align::Left, 4),
+        ("by", Align::Left, 3),
+        ("until", Align::Left, 2),
+        ("recall is", Align::Left, 0),
+        ("answer", Align::Left, 1),
+        ("order is", Align::Left, 0),
+        ("", Align::Left, 0),
     ];
     let rows = found.into_iter().map(|s| {
         let r = s.recall;
@@ -115,7 +115,7 @@ fn print(app: &App, found: Vec<Standing>) {
             r.order.get().to_string(),
             r.provider,
             r.reason.to_string(),
-            format::amount(s.amount),
+            format::figure(s.amount),
             format::moment(r.asked_at),
             r.asked_by,
             format::moment(r.deadline),

@@ -4,23 +4,13 @@ use clap::{Args, Subcommand};
 
 use super::app::App;
 use super::corrections;
+use super::decision::{self, Decided};
 use super::ui::{Align, Exit, format};
-use crate::domain::household::listed;
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
 use crate::pipeline::{approve, fund, order, reconcile, reissue};
 use crate::store::{self, batches, holds, reissues, runs};
-
-listed! {
-    /// Actions of a run that say only whether they were done now or before.
-    Outcome {
-        /// By this call.
-        Now = "done",
-        /// By an earlier one.
-        Before = "done before; nothing changed",
-    }
-}
 
 /// Who acts.
 #[derive(Args)]
@@ -166,41 +156,43 @@ impl Run {
             Self::Show { id } => show(app, id).await,
             Self::Check { id, acknowledge, operator } => check(app, id, acknowledge.zip(operator)).await,
             Self::Submit(step) => {
-                told(app, step.id, approve::submit(context, step.id, &step.actor.name).await?.is_now())
+                let done = approve::submit(context, step.id, &step.actor.name).await?;
+                decided(app, step.id, "submitted", done.is_now()).await
             }
             Self::Approve(step) => {
-                told(app, step.id, approve::approve(context, step.id, &step.actor.name).await?.is_now())
+                let done = approve::approve(context, step.id, &step.actor.name).await?;
+                decided(app, step.id, "approved", done.is_now()).await
             }
             Self::Fund(step) => {
-                told(app, step.id, fund::fund(context, step.id, &step.actor.name).await?.is_now())
+                let done = fund::fund(context, step.id, &step.actor.name).await?;
+                decided(app, step.id, "funded", done.is_now()).await
             }
             Self::Release { id, wave, actor } => {
-                told(app, id, fund::release(context, id, wave, &actor.name).await?.is_now())
+                let done = fund::release(context, id, wave, &actor.name).await?;
+                decided(app, id, "released", done.is_now()).await
             }
             Self::Pause(step) => {
-                told(app, step.id, fund::pause(context, step.id, true, &step.actor.name).await?.is_now())
+                let done = fund::pause(context, step.id, true, &step.actor.name).await?;
+                decided(app, step.id, "paused", done.is_now()).await
             }
             Self::Resume(step) => {
-                told(app, step.id, fund::pause(context, step.id, false, &step.actor.name).await?.is_now())
+                let done = fund::pause(context, step.id, false, &step.actor.name).await?;
+                decided(app, step.id, "resumed", done.is_now()).await
             }
             Self::Cancel(step) => {
-                told(app, step.id, fund::cancel(context, step.id, &step.actor.name).await?.is_now())
+                let done = fund::cancel(context, step.id, &step.actor.name).await?;
+                decided(app, step.id, "cancelled", done.is_now()).await
             }
             Self::Close { id, carry, actor } => {
-                told(app, id, reconcile::close(context, id, &actor.name, carry.as_deref()).await?.is_now())
+                let done = reconcile::close(context, id, &actor.name, carry.as_deref()).await?;
+                decided(app, id, "closed", done.is_now()).await
             }
         }
     }
 }
 
-fn told(app: &App, run: RunId, now: bool) -> anyhow::Result<Exit> {
-    let outcome = if now { Outcome::Now } else { Outcome::Before };
-    if app.output.is_json() {
-        app.output.json(&serde_json::json!({ "run": run, "done_now": now }))?;
-    } else {
-        app.output.line(&format!("run {run}: {outcome}"));
-    }
-    Ok(Exit::Done)
+async fn decided(app: &App, run: RunId, what: &'static str, now: bool) -> anyhow::Result<Exit> {
+    decision::print(app, run, Decided { what, now }).await
 }
 
 async fn create(app: &App, snapshot: SnapshotId, kind: RunKind, by: &str) -> anyhow::Result<Exit> {
@@ -231,13 +223,13 @@ async fn reissue_run(app: &App, programme: &str, period: Option<Period>, by: &st
     let columns = [
         ("not paid again", Align::Left),
         ("reason", Align::Left),
-        ("waits for", Align::Left),
+        ("waits for", Align::Text),
         ("orders", Align::Right),
         ("MAD", Align::Right),
     ];
     let row = |l: &reissue::Left| {
         let count = format::count(l.orders);
-        vec![l.decision.to_string(), l.reason.clone(), l.waits.to_string(), count, format::amount(l.amount)]
+        vec![l.decision.to_string(), l.reason.clone(), l.waits.to_string(), count, format::figure(l.amount)]
     };
     if !made.left.is_empty() {
         app.output.table(&columns, &made.left.iter().map(row).collect::<Vec<_>>());
@@ -255,7 +247,7 @@ fn print_parts(app: &App, parts: &[reissues::Part]) {
     ];
     let row = |p: &reissues::Part| {
         let count = format::count(p.orders as u64);
-        vec![format!("run {}", p.of_run), p.decision.clone(), count, format::amount(p.amount)]
+        vec![format!("run {}", p.of_run), p.decision.clone(), count, format::figure(p.amount)]
     };
     if !parts.is_empty() {
         app.output.table(&columns, &parts.iter().map(row).collect::<Vec<_>>());
@@ -287,7 +279,7 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
                 r.kind.to_string(),
                 r.state.to_string(),
                 format::count(r.orders as u64),
-                format::amount(r.ordered),
+                format::figure(r.ordered),
             ]
         })
         .collect();
@@ -346,7 +338,7 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let rows: Vec<Vec<String>> = by_state
         .iter()
         .map(|(state, (n, amount))| {
-            vec![state.to_string(), format::count(*n as u64), format::amount(*amount)]
+            vec![state.to_string(), format::count(*n as u64), format::figure(*amount)]
         })
         .collect();
     out.table(&[("orders", Align::Left), ("count", Align::Right), ("MAD", Align::Right)], &rows);
@@ -354,7 +346,7 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
         let rows: Vec<Vec<String>> = reasons
             .iter()
             .map(|(reason, n, amount)| {
-                vec![reason.clone(), format::count(*n as u64), format::amount(*amount)]
+                vec![reason.clone(), format::count(*n as u64), format::figure(*amount)]
             })
             .collect();
         out.table(&[("held for", Align::Left), ("orders", Align::Right), ("MAD", Align::Right)], &rows);
@@ -383,11 +375,11 @@ async fn check(app: &App, id: RunId, acknowledge: Option<(String, String)>) -> a
     } else {
         print_comparison(app, &comparison);
         let columns = [
-            ("check", Align::Left),
-            ("of", Align::Left),
-            ("value", Align::Right),
-            ("at most", Align::Right),
-            ("result", Align::Left),
+            ("check", Align::Left, 0),
+            ("of", Align::Left, 0),
+            ("value", Align::Right, 0),
+            ("at most", Align::Right, 0),
+            ("result", Align::Text, 0),
         ];
         let result = |c: &runs::Check| match (&c.acknowledged_by, c.breached) {
             (_, false) => "ok".to_owned(),
@@ -409,18 +401,18 @@ fn print_comparison(app: &App, lines: &[runs::ComparisonLine]) {
         return;
     }
     let columns = [
-        ("", Align::Left),
-        ("before", Align::Right),
-        ("now", Align::Right),
-        ("joined", Align::Right),
-        ("left", Align::Right),
-        ("amount changed", Align::Right),
-        ("account changed", Align::Right),
-        ("MAD before", Align::Right),
-        ("MAD now", Align::Right),
+        ("", Align::Left, 0),
+        ("before", Align::Right, 3),
+        ("now", Align::Right, 0),
+        ("joined", Align::Right, 0),
+        ("left", Align::Right, 0),
+        ("amount changed", Align::Right, 1),
+        ("account changed", Align::Right, 0),
+        ("MAD before", Align::Right, 4),
+        ("MAD now", Align::Right, 2),
     ];
     let count = |n: i64| format::count(n as u64);
-    let mad = |n: i64| format::amount(crate::domain::money::Centimes::new(n));
+    let mad = |n: i64| format::figure(crate::domain::money::Centimes::new(n));
     let rows: Vec<Vec<String>> = lines
         .iter()
         .map(|l| {
@@ -457,21 +449,21 @@ impl Reconcile {
 /// Prints a reconciliation by provider.
 pub fn print_reconciliation(app: &App, found: &reconcile::Reconciliation) {
     let columns = [
-        ("provider", Align::Left),
-        ("files", Align::Right),
-        ("orders", Align::Right),
-        ("sent", Align::Right),
-        ("rejected", Align::Right),
-        ("expired", Align::Right),
-        ("debited", Align::Right),
-        ("returned", Align::Right),
-        ("difference", Align::Right),
+        ("provider", Align::Left, 0),
+        ("files", Align::Right, 1),
+        ("orders", Align::Right, 2),
+        ("MAD sent", Align::Right, 0),
+        ("rejected", Align::Right, 3),
+        ("expired", Align::Right, 4),
+        ("debited", Align::Right, 0),
+        ("returned", Align::Right, 5),
+        ("difference", Align::Right, 0),
     ];
     let rows: Vec<Vec<String>> = found
         .providers
         .iter()
         .map(|l| {
-            let amount = format::amount;
+            let amount = format::figure;
             vec![
                 l.provider.clone(),
                 l.files.to_string(),

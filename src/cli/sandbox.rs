@@ -131,14 +131,14 @@ impl PointArgs {
 
 fn print_points(output: &Output, points: &Points) {
     let columns = [
-        ("provider", Align::Left),
-        ("requests", Align::Right),
-        ("orders", Align::Right),
-        ("put again", Align::Right),
-        ("at hand", Align::Right),
-        ("paid", Align::Right),
-        ("rejected", Align::Right),
-        ("cancelled", Align::Right),
+        ("provider", Align::Left, 0),
+        ("requests", Align::Right, 1),
+        ("orders", Align::Right, 0),
+        ("put again", Align::Right, 3),
+        ("at hand", Align::Right, 0),
+        ("paid", Align::Right, 0),
+        ("rejected", Align::Right, 2),
+        ("cancelled", Align::Right, 4),
     ];
     let row = |(code, c): (String, PointCounts)| {
         let figures = [c.requests, c.orders, c.repeated, c.available, c.paid, c.rejected, c.cancelled];
@@ -150,7 +150,7 @@ fn print_points(output: &Output, points: &Points) {
 
 /// Lets the banks answer, with progress.
 pub async fn answer(options: SandboxOptions, telemetry: &Telemetry) -> anyhow::Result<Answers> {
-    let stage = telemetry.stage("sandbox", None);
+    let stage = telemetry.stage("sandbox", "orders", None);
     let banks = Banks::new(options);
     let answers = tokio::task::block_in_place(|| banks.answer_all(&|orders| stage.add(orders)))?;
     Ok(answers)
@@ -159,13 +159,13 @@ pub async fn answer(options: SandboxOptions, telemetry: &Telemetry) -> anyhow::R
 /// Prints what the banks answered.
 pub fn print(output: &Output, answers: &Answers) {
     let columns = [
-        ("bank", Align::Left),
-        ("files", Align::Right),
-        ("orders", Align::Right),
-        ("rejected", Align::Right),
-        ("returned", Align::Right),
-        ("debited MAD", Align::Right),
-        ("credited MAD", Align::Right),
+        ("bank", Align::Left, 0),
+        ("files", Align::Right, 1),
+        ("orders", Align::Right, 0),
+        ("rejected", Align::Right, 2),
+        ("returned", Align::Right, 2),
+        ("MAD debited", Align::Right, 0),
+        ("MAD credited", Align::Right, 0),
     ];
     let rows: Vec<Vec<String>> = answers
         .providers
@@ -177,8 +177,8 @@ pub fn print(output: &Output, answers: &Answers) {
                 format::count(f.orders.orders),
                 format::count(f.rejected.orders),
                 format::count(f.returned.orders),
-                format::amount(f.debited.amount),
-                format::amount(f.credited.amount),
+                format::figure(f.debited.amount),
+                format::figure(f.credited.amount),
             ]
         })
         .collect();

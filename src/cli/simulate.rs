@@ -30,16 +30,16 @@ impl Simulate {
         app.output
             .line(&format!("{} {}: as configured, and under the other rules", found.programme, found.period));
         let columns = [
-            ("", Align::Left),
-            ("households", Align::Right),
-            ("MAD", Align::Right),
-            ("would be", Align::Right),
-            ("MAD", Align::Right),
-            ("difference", Align::Right),
-            ("join", Align::Right),
-            ("leave", Align::Right),
-            ("gain", Align::Right),
-            ("lose", Align::Right),
+            ("", Align::Left, 0),
+            ("households", Align::Right, 5),
+            ("MAD", Align::Right, 6),
+            ("would be", Align::Right, 7),
+            ("MAD would be", Align::Right, 3),
+            ("MAD difference", Align::Right, 0),
+            ("join", Align::Right, 1),
+            ("leave", Align::Right, 1),
+            ("gain", Align::Right, 2),
+            ("lose", Align::Right, 0),
         ];
         let regions = found.regions.iter().map(|(region, sums)| line(region, sums));
         let rows: Vec<Vec<String>> = std::iter::once(line("all", &found.all)).chain(regions).collect();
@@ -49,7 +49,7 @@ impl Simulate {
 }
 
 fn line(name: &str, sums: &Sums) -> Vec<String> {
-    let (count, mad) = (format::count, format::amount);
+    let (count, mad) = (format::count, format::figure);
     vec![
         name.to_owned(),
         count(sums.households),

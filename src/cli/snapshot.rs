@@ -91,13 +91,13 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let columns = [
-        ("id", Align::Right),
-        ("programme", Align::Left),
-        ("period", Align::Left),
-        ("households", Align::Right),
-        ("members", Align::Right),
-        ("rejected", Align::Right),
-        ("sha256", Align::Left),
+        ("id", Align::Right, 0),
+        ("programme", Align::Left, 0),
+        ("period", Align::Left, 0),
+        ("households", Align::Right, 0),
+        ("members", Align::Right, 2),
+        ("rejected", Align::Right, 1),
+        ("sha256", Align::Left, 3),
     ];
     let rows: Vec<Vec<String>> = snapshots
         .iter()
@@ -160,12 +160,12 @@ async fn rejects(app: &App, id: SnapshotId, limit: i64, csv: Option<PathBuf>) ->
         app.output.json(&rejected)?;
     } else {
         let columns = [
-            ("part", Align::Left),
-            ("row", Align::Right),
-            ("household", Align::Left),
-            ("field", Align::Left),
-            ("value", Align::Left),
-            ("reason", Align::Left),
+            ("part", Align::Left, 0),
+            ("row", Align::Right, 0),
+            ("household", Align::Left, 0),
+            ("field", Align::Left, 0),
+            ("value", Align::Left, 1),
+            ("reason", Align::Text, 0),
         ];
         let rows: Vec<Vec<String>> = rejected
             .into_iter()

@@ -5,7 +5,7 @@ use time::Date;
 use time::macros::format_description;
 
 use super::app::App;
-use super::run::{Actor, Outcome};
+use super::run::Actor;
 use super::ui::{Align, Exit, format};
 use crate::domain::event::StandingApprovalId;
 use crate::domain::ids::Code;
@@ -70,30 +70,61 @@ fn parse_day(text: &str) -> Result<Date, String> {
 impl Approval {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
         let context = &app.context;
-        let (id, now) = match self {
+        let (id, what, now) = match self {
             Self::List => return list(app).await,
             Self::Propose(propose) => {
                 let by = propose.actor.name.clone();
                 let applied = standing::propose(context, &propose.into(), &by).await?;
                 let now = applied.is_now();
-                (applied.into_inner(), now)
+                (applied.into_inner(), "proposed", now)
             }
             Self::Approve(step) => {
-                (step.id, standing::approve(context, step.id, &step.actor.name).await?.is_now())
+                let done = standing::approve(context, step.id, &step.actor.name).await?;
+                (step.id, "approved", done.is_now())
             }
-            Self::Fund(step) => (step.id, standing::fund(context, step.id, &step.actor.name).await?.is_now()),
+            Self::Fund(step) => {
+                let done = standing::fund(context, step.id, &step.actor.name).await?;
+                (step.id, "funded", done.is_now())
+            }
             Self::Revoke(step) => {
-                (step.id, standing::revoke(context, step.id, &step.actor.name).await?.is_now())
+                let done = standing::revoke(context, step.id, &step.actor.name).await?;
+                (step.id, "revoked", done.is_now())
             }
         };
-        if app.output.is_json() {
-            app.output.json(&serde_json::json!({ "standing_approval": id, "done_now": now }))?;
-        } else {
-            let outcome = if now { Outcome::Now } else { Outcome::Before };
-            app.output.line(&format!("standing approval {id}: {outcome}"));
-        }
-        Ok(Exit::Done)
+        decided(app, id, what, now).await
     }
+}
+
+/// Prints what was decided, over how much, and what comes next.
+async fn decided(app: &App, id: StandingApprovalId, what: &str, now: bool) -> anyhow::Result<Exit> {
+    let all = standing_approvals::list(&app.context.store).await?;
+    let found = all.into_iter().find(|a| a.id == id).ok_or(standing::StandingError::Unknown(id))?;
+    let next = match (&found.revoked_by, &found.approved_by, &found.funded_by) {
+        (Some(_), ..) => None,
+        (None, None, _) => Some(format!("sarf approval approve {id} --as APPROVER")),
+        (None, Some(_), None) => Some(format!("sarf approval fund {id} --as ACCOUNTANT")),
+        (None, Some(_), Some(_)) => {
+            Some("events may order under it from its first day to its last".to_owned())
+        }
+    };
+    app.output.json(&serde_json::json!({
+        "standing_approval": id, "done_now": now, "state": state(&found), "approval": found, "next": next,
+    }))?;
+    let before = if now { "" } else { " before; nothing changed" };
+    app.output.line(&format!("standing approval {id} {what}{before}"));
+    app.output.line(&format!(
+        "{} {}: at most {} an order and {} a day, {} to {}",
+        found.programme,
+        found.purpose,
+        format::amount(found.order_max),
+        format::amount(found.day_max),
+        found.valid_from,
+        found.valid_to
+    ));
+    if let Some(next) = next {
+        app.output.line(&format!("next: {next}"));
+    }
+    Ok(Exit::Done)
 }
 
 impl From<Propose> for Proposal {
@@ -116,14 +147,14 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let columns = [
-        ("approval", Align::Right),
-        ("programme", Align::Left),
-        ("purpose", Align::Left),
-        ("an order", Align::Right),
-        ("a day", Align::Right),
-        ("from", Align::Left),
-        ("to", Align::Left),
-        ("state", Align::Left),
+        ("approval", Align::Right, 0),
+        ("programme", Align::Left, 0),
+        ("purpose", Align::Left, 0),
+        ("MAD an order", Align::Right, 0),
+        ("MAD a day", Align::Right, 0),
+        ("from", Align::Left, 1),
+        ("to", Align::Left, 1),
+        ("state", Align::Text, 0),
     ];
     let rows: Vec<Vec<String>> = all
         .iter()
@@ -132,8 +163,8 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
                 a.id.to_string(),
                 a.programme.clone(),
                 a.purpose.clone(),
-                format::amount(a.order_max),
-                format::amount(a.day_max),
+                format::figure(a.order_max),
+                format::figure(a.day_max),
                 a.valid_from.to_string(),
                 a.valid_to.to_string(),
                 state(a),

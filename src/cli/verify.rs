@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::app::App;
-use super::ui::{Align, Exit};
+use super::ui::{Align, Cell, Exit, Tone};
 use crate::domain::ids::RunId;
 use crate::pipeline::verify::{self, Proof};
 
@@ -39,20 +39,19 @@ pub fn print(app: &App, proofs: &[Proof]) {
     let columns = [
         ("", Align::Right),
         ("of", Align::Left),
-        ("must hold", Align::Left),
-        ("figures", Align::Left),
+        ("must hold", Align::Text),
+        ("figures", Align::Text),
         ("", Align::Left),
     ];
-    let rows: Vec<Vec<String>> = proofs
+    let result = |p: &Proof| match p.holds {
+        true => Cell::toned("holds", Tone::Good),
+        false => Cell::toned("FAILS", Tone::Bad),
+    };
+    let rows: Vec<Vec<Cell>> = proofs
         .iter()
         .map(|p| {
-            vec![
-                p.guarantee.to_string(),
-                p.scope.clone(),
-                p.claim.clone(),
-                p.figures.clone(),
-                if p.holds { "holds" } else { "FAILS" }.into(),
-            ]
+            let words = [p.guarantee.to_string(), p.scope.clone(), p.claim.clone(), p.figures.clone()];
+            words.map(Cell::from).into_iter().chain([result(p)]).collect()
         })
         .collect();
     app.output.table(&columns, &rows);

@@ -123,22 +123,18 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 }
 
 fn refused(error: UploadError) -> Problem {
-    let (status, hint) = match &error {
+    let status = match &error {
         UploadError::Store(error) => return Problem::store(error),
-        UploadError::Id | UploadError::NoHash => (StatusCode::BAD_REQUEST, "see docs/thin-links.md"),
-        UploadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "send the confirmations in several uploads"),
-        UploadError::Differs | UploadError::Conflict => {
-            (StatusCode::CONFLICT, "send another file under another id")
+        UploadError::Id | UploadError::NoHash => StatusCode::BAD_REQUEST,
+        UploadError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        UploadError::Differs | UploadError::Conflict | UploadError::TooManyPieces | UploadError::TooMany => {
+            StatusCode::CONFLICT
         }
-        UploadError::TooManyPieces => (StatusCode::CONFLICT, "send larger pieces, under another id"),
-        UploadError::TooMany => (StatusCode::CONFLICT, "finish them first; unfinished ones end after a week"),
-        UploadError::Unknown => (StatusCode::NOT_FOUND, "send its first piece"),
-        UploadError::Hash => (StatusCode::UNPROCESSABLE_ENTITY, "it was thrown away: send it again"),
-        UploadError::Signature(_) => {
-            (StatusCode::UNAUTHORIZED, "send any piece again, with a fresh signature of the whole file")
-        }
+        UploadError::Unknown => StatusCode::NOT_FOUND,
+        UploadError::Hash => StatusCode::UNPROCESSABLE_ENTITY,
+        UploadError::Signature(_) => StatusCode::UNAUTHORIZED,
     };
-    Problem::new(status, error.to_string(), hint)
+    Problem::new(status, error.to_string(), error.hint())
 }
 
 #[cfg(test)]

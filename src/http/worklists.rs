@@ -91,9 +91,9 @@ fn known_form(point: &str) -> Result<&str, Problem> {
 fn refused(error: WorklistError) -> Problem {
     match error {
         WorklistError::Store(error) => Problem::store(&error),
-        WorklistError::NotYet(_) => Problem::bad(error.to_string(), "ask for today, or a day before"),
+        WorklistError::NotYet(_) => Problem::bad(error.to_string(), error.hint()),
         WorklistError::NoPoint(_) | WorklistError::NoNumber | WorklistError::FileLane(_) => {
-            Problem::not_found(error.to_string(), "see docs/thin-links.md")
+            Problem::not_found(error.to_string(), error.hint())
         }
     }
 }

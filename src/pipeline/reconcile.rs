@@ -87,7 +87,7 @@ pub async fn reconcile(context: &Context, id: RunId) -> Result<Reconciliation, R
     ) {
         return Err(Refusal::WrongState { run: id, state: run.state });
     }
-    let _stage = context.telemetry.stage("reconcile", None);
+    let _stage = context.telemetry.stage("reconcile", "orders", None);
     let now = context.clock.now();
     let all = batches::of_run_in_tx(&mut tx, id).await?;
     let left: Vec<&Batch> = all.iter().filter(|b| has_left(b.state)).collect();

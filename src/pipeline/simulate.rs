@@ -119,7 +119,7 @@ pub async fn simulate(
     let is = Assessor::new(&configured.rules, snapshot.period)?;
     let would = Assessor::new(&read(file)?, snapshot.period)?;
     let places = snapshots::places(&context.store, snapshot.id).await?;
-    let stage = context.telemetry.stage("simulate", Some(snapshot.households as u64));
+    let stage = context.telemetry.stage("simulate", "households", Some(snapshot.households as u64));
     let source = format!("{} ({})", households::leaf(snapshot.id), households::COLUMNS);
     let mut rows = CopyAhead::open(context.store.pool(), source);
     let (mut buffers, mut members, mut seen) = (Assessment::default(), Vec::new(), 0u64);

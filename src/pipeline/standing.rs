@@ -59,6 +59,32 @@ pub enum StandingError {
     SamePerson(String),
 }
 
+impl StandingError {
+    /// The next step; that of a person who may not, and of the database, stand with those errors.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Refused(_) => return None,
+            Self::Unknown(_) => "see `sarf approval list`".into(),
+            Self::UnknownProgramme(_) => {
+                "add its rules below config/programmes, or name one that `sarf config check` lists".into()
+            }
+            Self::Ceilings { .. } => {
+                "both must be above zero, and a day's at least that of one order: --order-max, --day-max"
+                    .into()
+            }
+            Self::Dates(..) => "the last day comes after the first: --from, --to".into(),
+            Self::NoEnvelope { year, .. } => {
+                format!("set the budget of {year} in the programme's file, as voted, or end it before")
+            }
+            Self::NotApproved(id) => {
+                format!("the approver comes first: sarf approval approve {id} --as APPROVER")
+            }
+            Self::Revoked(_) => "propose a new one: sarf approval propose".into(),
+            Self::SamePerson(_) => "another person must do this: --as NAME".into(),
+        })
+    }
+}
+
 impl<E: Into<StoreError>> From<E> for StandingError {
     fn from(error: E) -> Self {
         Self::Refused(Refusal::Store(error.into()))

@@ -55,7 +55,7 @@ pub enum UploadError {
     #[error("the upload was begun with another length or hash")]
     Differs,
     /// Bytes that came before came as others now.
-    #[error("bytes of this piece came before, as others")]
+    #[error("this piece came before with other bytes")]
     Conflict,
     /// Too many pieces.
     #[error("the upload has too many pieces")]
@@ -75,6 +75,24 @@ pub enum UploadError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl UploadError {
+    /// The next step.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Id => "name it with 1 to 31 letters, digits, `.`, `_`, `-`; see docs/thin-links.md",
+            Self::NoHash => "declare the SHA-256 of the whole with the first piece; see docs/thin-links.md",
+            Self::TooLarge => "send the confirmations in several uploads",
+            Self::Differs | Self::Conflict => "send another file under another id",
+            Self::TooManyPieces => "send larger pieces, under another id",
+            Self::TooMany => "finish them first; unfinished ones end after a week",
+            Self::Unknown => "send its first piece",
+            Self::Hash => "it was thrown away: send it again",
+            Self::Signature(_) => "send any piece again, with a fresh signature of the whole file",
+            Self::Store(_) => "send the same piece again",
+        }
+    }
 }
 
 impl From<sqlx::Error> for UploadError {

@@ -40,8 +40,8 @@ pub enum WorklistError {
     /// No commune of that name.
     #[error("payment point `{0}` is not known")]
     NoPoint(String),
-    /// A day to come.
-    #[error("`{0}` is a day to come")]
+    /// A day in the future.
+    #[error("`{0}` is in the future")]
     NotYet(Date),
     /// No list of this number.
     #[error("no list of this number")]
@@ -49,6 +49,19 @@ pub enum WorklistError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl WorklistError {
+    /// The next step.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::FileLane(_) => "its orders are in the bank files of the outbox; see docs/bank-guide.md",
+            Self::NoPoint(_) => "name a commune, as docs/thin-links.md writes them",
+            Self::NotYet(_) => "ask for today, or a day before",
+            Self::NoNumber => "ask without a number for the day's last list; lists are numbered from 1",
+            Self::Store(_) => "send the same request again",
+        }
+    }
 }
 
 impl From<sqlx::Error> for WorklistError {

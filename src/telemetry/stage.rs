@@ -16,13 +16,18 @@ use super::metrics::{Metrics, StageMetrics};
 
 /// Someone who watches stages: the terminal, or nobody.
 pub trait StageObserver: Send + Sync {
-    /// A pass of `stage` begins; `total` is its expected number of rows, where known.
-    fn started(&self, stage: &'static str, total: Option<u64>) -> Box<dyn StageProgress>;
+    /// A pass of `stage` begins, which counts `counted` (households, orders …); `total` is how many are expected, where known.
+    fn started(
+        &self,
+        stage: &'static str,
+        counted: &'static str,
+        total: Option<u64>,
+    ) -> Box<dyn StageProgress>;
 }
 
 /// One pass that is watched; dropped when the pass ends.
 pub trait StageProgress: Send + Sync {
-    /// `rows` more are done. Called for each chunk, from any thread: must be cheap.
+    /// `rows` more are done since the last call. Called for each chunk, from any thread: must be cheap.
     fn add(&self, rows: u64);
 }
 
@@ -31,7 +36,7 @@ pub trait StageProgress: Send + Sync {
 pub struct Silent;
 
 impl StageObserver for Silent {
-    fn started(&self, _: &'static str, _: Option<u64>) -> Box<dyn StageProgress> {
+    fn started(&self, _: &'static str, _: &'static str, _: Option<u64>) -> Box<dyn StageProgress> {
         Box::new(Silent)
     }
 }
@@ -61,12 +66,13 @@ impl Telemetry {
         Self { metrics: Arc::new(Metrics::new()), observer: Arc::new(Silent) }
     }
 
-    /// Begins a pass of `stage` with `total` expected rows; it ends when the guard is dropped.
-    pub fn stage(&self, stage: &'static str, total: Option<u64>) -> StageGuard {
+    /// Begins a pass of `stage`, which counts `counted` (households, orders …) and expects `total` of them; it ends when the
+    /// guard is dropped.
+    pub fn stage(&self, stage: &'static str, counted: &'static str, total: Option<u64>) -> StageGuard {
         StageGuard {
             span: tracing::info_span!("stage", stage, total),
             metrics: self.metrics.stage_started(stage),
-            progress: self.observer.started(stage, total),
+            progress: self.observer.started(stage, counted, total),
             rows: AtomicU64::new(0),
             started: Instant::now(),
         }
@@ -83,7 +89,7 @@ pub struct StageGuard {
 }
 
 impl StageGuard {
-    /// `rows` more are done: call per chunk, not per row.
+    /// `rows` more are done since the last call: call per chunk, not per row.
     pub fn add(&self, rows: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.metrics.add(rows);
@@ -131,7 +137,12 @@ mod tests {
     }
 
     impl StageObserver for Notes {
-        fn started(&self, stage: &'static str, total: Option<u64>) -> Box<dyn StageProgress> {
+        fn started(
+            &self,
+            stage: &'static str,
+            _: &'static str,
+            total: Option<u64>,
+        ) -> Box<dyn StageProgress> {
             self.note(format!("{stage} {total:?}"));
             Box::new(self.clone())
         }
@@ -147,7 +158,7 @@ mod tests {
     fn a_pass_reaches_the_observer_and_the_registry() {
         let notes = Notes::default();
         let telemetry = Telemetry { metrics: Arc::new(Metrics::new()), observer: Arc::new(notes.clone()) };
-        let guard = telemetry.stage("intake", Some(30));
+        let guard = telemetry.stage("intake", "households", Some(30));
         guard.add(10);
         guard.add(20);
         assert_eq!(guard.rows(), 30);
@@ -156,7 +167,7 @@ mod tests {
         let text = telemetry.metrics.render();
         assert!(text.contains("sarf_stage_active{stage=\"intake\"} 0"));
         assert!(text.contains("sarf_stage_duration_seconds_count{stage=\"intake\"} 1"));
-        telemetry.stage("intake", None);
+        telemetry.stage("intake", "households", None);
         let text = telemetry.metrics.render();
         assert!(text.contains("sarf_stage_progress_rows{stage=\"intake\"} 0"), "a new pass begins at zero");
         assert!(text.contains("sarf_stage_rows_total{stage=\"intake\"} 30"));

@@ -169,8 +169,8 @@ impl Lanes {
             }
             tx.rollback().await?;
             let now = left(&totals).max(0);
-            let progress =
-                progress.get_or_insert_with(|| context.telemetry.stage(stage, u64::try_from(now).ok()));
+            let progress = progress
+                .get_or_insert_with(|| context.telemetry.stage(stage, "orders", u64::try_from(now).ok()));
             if now < before {
                 progress.add(if before == i64::MAX { 0 } else { (before - now) as u64 });
                 (before, moved) = (now, Instant::now());

@@ -369,11 +369,11 @@ fn print_places(app: &App, closing: &Closing) {
     let mut rows = Vec::new();
     for block in &closing.blocks {
         rows.push(vec![block.title.to_owned(), String::new()]);
-        let line = |p: &closing::Place| vec![format!("  {}", p.words), format::amount(p.balance)];
+        let line = |p: &closing::Place| vec![format!("  {}", p.words), format::figure(p.balance)];
         rows.extend(block.places.iter().map(line));
         // What households repay leaves the one and comes to the other.
         let together = if block.sum.is_zero() { "  together" } else { "  together: repaid by households" };
-        rows.push(vec![together.to_owned(), format::amount(block.sum)]);
+        rows.push(vec![together.to_owned(), format::figure(block.sum)]);
     }
     say(app, "");
     app.output.table(&columns, &rows);

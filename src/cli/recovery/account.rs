@@ -18,7 +18,7 @@ pub async fn run(app: &App, household: HouseholdId, lang: Lang) -> anyhow::Resul
 
 fn print(app: &App, account: &Account, words: &Words) {
     let out = &app.output;
-    out.line(&format!("{} {}", words.title, account.household));
+    out.line(&format!("{} {} · {}", words.title, account.household, words.currency));
     out.line("");
     print_payments(app, account, words);
     print_put_right(app, account, words);
@@ -69,7 +69,7 @@ fn columns<const N: usize>(names: [&'static str; N], right: &[usize]) -> Vec<(&'
 
 /// An empty cell says nothing more clearly than a zero.
 fn cell(amount: Centimes) -> String {
-    if amount.is_zero() { String::new() } else { format::amount(amount) }
+    if amount.is_zero() { String::new() } else { format::figure(amount) }
 }
 
 fn figures(figures: &Figures) -> [String; 6] {
@@ -102,7 +102,7 @@ fn print_put_right(app: &App, account: &Account, words: &Words) {
         .put_right
         .iter()
         .map(|p| {
-            let amounts = [p.was, p.due, p.difference].map(format::amount);
+            let amounts = [p.was, p.due, p.difference].map(format::figure);
             let mut row = vec![p.period.to_string()];
             row.extend(amounts);
             row.push(p.run.to_string());
@@ -130,8 +130,8 @@ fn print_cases(app: &App, account: &Account, words: &Words) {
             vec![
                 c.reference.to_string(),
                 c.case.period.to_string(),
-                format::amount(c.case.amount),
-                format::amount(c.case.outstanding),
+                format::figure(c.case.amount),
+                format::figure(c.case.outstanding),
                 c.case.state.to_string(),
                 remark.to_owned(),
             ]

@@ -222,17 +222,17 @@ async fn list(
         app.output.line("no cases");
     } else {
         let columns = [
-            ("case", Align::Left),
-            ("household", Align::Left),
-            ("programme", Align::Left),
-            ("month", Align::Left),
-            ("cause", Align::Left),
-            ("MAD", Align::Right),
-            ("outstanding", Align::Right),
-            ("case is", Align::Left),
-            ("complaint", Align::Left),
-            ("until", Align::Left),
-            ("", Align::Left),
+            ("case", Align::Left, 0),
+            ("household", Align::Left, 0),
+            ("programme", Align::Left, 3),
+            ("month", Align::Left, 0),
+            ("cause", Align::Left, 2),
+            ("MAD", Align::Right, 4),
+            ("outstanding", Align::Right, 0),
+            ("case is", Align::Left, 0),
+            ("complaint", Align::Left, 1),
+            ("until", Align::Left, 1),
+            ("", Align::Left, 0),
         ];
         app.output.table(&columns, &found.iter().map(row).collect::<Vec<_>>());
     }
@@ -247,8 +247,8 @@ fn row(standing: &Standing) -> Vec<String> {
         c.programme.clone(),
         c.period.to_string(),
         c.cause.to_string(),
-        format::amount(c.amount),
-        format::amount(c.outstanding),
+        format::figure(c.amount),
+        format::figure(c.outstanding),
         c.state.to_string(),
         c.appeal_stage.map_or_else(String::new, |s| s.to_string()),
         c.appeal_due.map_or_else(String::new, |d| d.to_string()),
@@ -326,7 +326,7 @@ fn print_history(app: &App, detail: &Detail) {
                 i.run.to_string(),
                 i.period.to_string(),
                 i.order.to_string(),
-                format::amount(i.amount),
+                format::figure(i.amount),
                 text(mark),
             ]
         })
@@ -336,7 +336,7 @@ fn print_history(app: &App, detail: &Detail) {
             ("run", Align::Right),
             ("month", Align::Left),
             ("order", Align::Right),
-            ("kept back", Align::Right),
+            ("MAD kept back", Align::Right),
             ("", Align::Left),
         ];
         app.output.table(&columns, &kept);
@@ -345,16 +345,16 @@ fn print_history(app: &App, detail: &Detail) {
         .steps
         .iter()
         .map(|s| {
-            let amount = s.amount.map_or_else(String::new, format::amount);
+            let amount = s.amount.map_or_else(String::new, format::figure);
             vec![format::moment(s.at), s.step.clone(), amount, s.by.clone(), s.why.clone()]
         })
         .collect();
     let columns = [
         ("when", Align::Left),
         ("step", Align::Left),
-        ("amount", Align::Right),
+        ("MAD", Align::Right),
         ("by", Align::Left),
-        ("why", Align::Left),
+        ("why", Align::Text),
     ];
     app.output.table(&columns, &steps);
 }

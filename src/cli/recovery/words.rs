@@ -18,6 +18,8 @@ pub enum Lang {
 pub struct Words {
     /// Above it all.
     pub title: &'static str,
+    /// In what all tables are.
+    pub currency: &'static str,
     /// Headings of payments: month, what for, due, kept back, paid, came back, still to come, undue, order is.
     pub payments: [&'static str; 9],
     /// The last line of payments.
@@ -40,6 +42,7 @@ pub struct Words {
 
 const EN: Words = Words {
     title: "statement of account of household",
+    currency: "amounts in MAD",
     payments: [
         "month",
         "for",
@@ -68,6 +71,7 @@ const EN: Words = Words {
 
 const FR: Words = Words {
     title: "relevé de compte du ménage",
+    currency: "montants en MAD",
     payments: [
         "mois",
         "au titre de",
@@ -91,6 +95,7 @@ const FR: Words = Words {
 
 const AR: Words = Words {
     title: "كشف حساب الأسرة",
+    currency: "المبالغ بالدرهم",
     payments: [
         "الشهر",
         "برسم",

@@ -8,10 +8,15 @@ use crate::domain::money::Centimes;
 
 /// `1 234 567.00 MAD`.
 pub fn amount(amount: Centimes) -> String {
+    format!("{} MAD", figure(amount))
+}
+
+/// `1 234 567.00`: for tables, whose head names the currency once.
+pub fn figure(amount: Centimes) -> String {
     let centimes = amount.get();
     let sign = if centimes < 0 { "-" } else { "" };
     let size = centimes.unsigned_abs();
-    format!("{sign}{}.{:02} MAD", count(size / 100), size % 100)
+    format!("{sign}{}.{:02}", count(size / 100), size % 100)
 }
 
 /// `4 000 000`: groups of three, apart by a plain space, so that output can be searched for.
@@ -75,6 +80,7 @@ mod tests {
         check(amount(Centimes::from_mad(1_234_567)), "1 234 567.00 MAD");
         check(amount(Centimes::new(-123_456)), "-1 234.56 MAD");
         check(amount(Centimes::new(i64::MIN)), "-92 233 720 368 547 758.08 MAD");
+        check(figure(Centimes::new(-123_456)), "-1 234.56");
         check(count(0), "0");
         check(count(999), "999");
         check(count(1_000), "1 000");

@@ -7,20 +7,18 @@
 
 pub mod format;
 mod progress;
+mod table;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::MultiProgress;
 use serde::Serialize;
 
 use crate::telemetry::{Silent, StageObserver};
 use progress::{Lines, TerminalBars};
-
-/// Tables wrap within the terminal from this many columns on.
-const WRAP_WIDTH_MIN: u16 = 60;
+pub use table::{Align, Cell, Column, Tone};
 
 /// How a command ended, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +37,6 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
-}
-
-/// Where a column's text stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
-    /// Words, codes, dates.
-    Left,
-    /// Counts and amounts.
-    Right,
 }
 
 /// The output of one command. Cheap to clone.
@@ -99,18 +88,31 @@ impl Output {
         }
     }
 
-    /// Prints a table on stdout; nothing under `--json`.
-    pub fn table(&self, columns: &[(&str, Align)], rows: &[Vec<String>]) {
-        if !self.json {
-            let width = io::stdout().is_terminal();
-            self.out(&render_table(columns, rows, self.color_out, width));
+    /// Prints a table on stdout, fitted to the terminal where stdout is one; what found no room is named on stderr. Nothing
+    /// under `--json`.
+    pub fn table<'a, C, R>(&self, columns: &[C], rows: &[Vec<R>])
+    where
+        C: Copy + Into<Column<'a>>,
+        R: Clone + Into<Cell>,
+    {
+        if self.json {
+            return;
+        }
+        let columns: Vec<Column<'a>> = columns.iter().map(|c| (*c).into()).collect();
+        let rows: Vec<Vec<Cell>> =
+            rows.iter().map(|row| row.iter().map(|cell| cell.clone().into()).collect()).collect();
+        let rendered = table::render(&columns, &rows, self.color_out, terminal_width());
+        self.out(&rendered.text);
+        if !rendered.left_out.is_empty() {
+            let names = rendered.left_out.join(", ");
+            self.note(&format!("no room for: {names}; see them in a wider terminal, or with --json"));
         }
     }
 
-    /// Prints a line of a result on stdout; nothing under `--json`.
+    /// Prints a line of a result on stdout, broken between words where the terminal is narrower; nothing under `--json`.
     pub fn line(&self, text: &str) {
         if !self.json {
-            self.out(text);
+            self.out(&table::wrap(text, terminal_width()));
         }
     }
 
@@ -128,7 +130,7 @@ impl Output {
     /// Says something by the way, on stderr; nothing under `--json` or `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.json && !self.quiet {
-            self.err(text);
+            self.err(&table::wrap(text, terminal_width()));
         }
     }
 
@@ -157,31 +159,9 @@ fn allowed(no_color: Option<&std::ffi::OsStr>, term: Option<&std::ffi::OsStr>) -
     no_color.is_none_or(|value| value.is_empty()) && term.is_none_or(|term| term != "dumb")
 }
 
-fn render_table(columns: &[(&str, Align)], rows: &[Vec<String>], color: bool, fit_terminal: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    // A terminal that does not know its width, or is too narrow to wrap in, gets whole lines.
-    let fit = fit_terminal && table.width().is_some_and(|width| width >= WRAP_WIDTH_MIN);
-    table.set_content_arrangement(if fit {
-        ContentArrangement::Dynamic
-    } else {
-        ContentArrangement::Disabled
-    });
-    if color {
-        table.enforce_styling()
-    } else {
-        table.force_no_tty()
-    };
-    table.set_header(columns.iter().map(|(name, _)| Cell::new(name).add_attribute(Attribute::Bold)));
-    table.add_rows(rows);
-    for ((_, align), column) in columns.iter().zip(table.column_iter_mut()) {
-        column.set_padding((0, 2));
-        column.set_cell_alignment(match align {
-            Align::Left => CellAlignment::Left,
-            Align::Right => CellAlignment::Right,
-        });
-    }
-    table.trim_fmt()
+/// Columns of the terminal that stdout is; `None` where it is none, so that pipes get whole lines.
+fn terminal_width() -> Option<u16> {
+    io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten()
 }
 
 fn render_error(what: &str, hint: Option<&str>, color: bool) -> String {
@@ -197,16 +177,6 @@ mod tests {
     use std::ffi::OsStr;
 
     use super::*;
-
-    #[test]
-    fn tables_align_and_carry_no_colour_when_piped() {
-        let columns = [("Provider", Align::Left), ("Orders", Align::Right)];
-        let rows =
-            [vec!["011".to_owned(), "1 234".to_owned()], vec!["Barid Cash".to_owned(), "7".to_owned()]];
-        let expected = "Provider    Orders\n011          1 234\nBarid Cash       7";
-        assert_eq!(render_table(&columns, &rows, false, false), expected);
-        assert!(render_table(&columns, &rows, true, false).contains("\x1b["));
-    }
 
     #[test]
     fn errors_say_what_happened_then_the_hint() {

@@ -36,10 +36,15 @@ impl TerminalBars {
 }
 
 impl StageObserver for TerminalBars {
-    fn started(&self, stage: &'static str, total: Option<u64>) -> Box<dyn StageProgress> {
+    fn started(
+        &self,
+        stage: &'static str,
+        counted: &'static str,
+        total: Option<u64>,
+    ) -> Box<dyn StageProgress> {
         let (bars, drawn) = (self.0.clone(), OnceLock::<ProgressBar>::new());
-        Box::new(Watched::new(stage, total, REDRAW, move |pass, ended| {
-            let bar = drawn.get_or_init(|| bars.add(new_bar(stage, total, pass.started)));
+        Box::new(Watched::new((stage, counted), total, REDRAW, move |pass, ended| {
+            let bar = drawn.get_or_init(|| bars.add(new_bar((stage, counted), total, pass.started)));
             bar.set_position(pass.rows());
             if ended {
                 bar.finish_and_clear();
@@ -50,8 +55,13 @@ impl StageObserver for TerminalBars {
 }
 
 impl StageObserver for Lines {
-    fn started(&self, stage: &'static str, total: Option<u64>) -> Box<dyn StageProgress> {
-        Box::new(Watched::new(stage, total, LINE_EVERY, |pass, ended| {
+    fn started(
+        &self,
+        stage: &'static str,
+        counted: &'static str,
+        total: Option<u64>,
+    ) -> Box<dyn StageProgress> {
+        Box::new(Watched::new((stage, counted), total, LINE_EVERY, |pass, ended| {
             print(&if ended { pass.summary() } else { pass.line() });
         }))
     }
@@ -62,11 +72,15 @@ fn print(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }
 
-fn new_bar(stage: &'static str, total: Option<u64>, started: Instant) -> ProgressBar {
+fn new_bar(
+    (stage, counted): (&'static str, &'static str),
+    total: Option<u64>,
+    started: Instant,
+) -> ProgressBar {
     let template = if total.is_some() {
-        "{prefix:12} {bar:28} {percent:>3} % {rows:>11} {speed:>12}  {left} left"
+        "{prefix:12} {bar:28} {percent:>3} % {rows:>11} {msg} {speed:>12}  {left} left"
     } else {
-        "{prefix:12} {spinner} {rows:>11} {speed:>12}  {took}"
+        "{prefix:12} {spinner} {rows:>11} {msg} {speed:>12}  {took}"
     };
     let style = ProgressStyle::with_template(template)
         .expect("a constant, valid template")
@@ -79,7 +93,7 @@ fn new_bar(stage: &'static str, total: Option<u64>, started: Instant) -> Progres
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
-    bar.with_style(style).with_prefix(stage).with_elapsed(started.elapsed())
+    bar.with_style(style).with_prefix(stage).with_message(counted).with_elapsed(started.elapsed())
 }
 
 /// What is left, at the pace of the whole pass so far: steadier than the last moments' pace.
@@ -105,6 +119,8 @@ fn shown(
 /// The figures of one pass, shared with its drawing thread.
 struct Pass {
     stage: &'static str,
+    /// What is counted: households, orders …
+    counted: &'static str,
     total: Option<u64>,
     rows: AtomicU64,
     started: Instant,
@@ -116,23 +132,24 @@ impl Pass {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// `entitle: 1 200 000 of 4 000 000 rows, 640 000/s`.
+    /// `intake: 1 200 000 of 4 000 000 households, 640 000/s`.
     fn line(&self) -> String {
         let of = self.total.map(|total| format!(" of {}", format::count(total))).unwrap_or_default();
         let rows = self.rows();
         format!(
-            "{}: {}{of} rows, {}",
+            "{}: {}{of} {}, {}",
             self.stage,
             format::count(rows),
+            self.counted,
             format::rate(rows, self.started.elapsed())
         )
     }
 
-    /// `entitle: 4 000 000 rows in 6.2 s, 640 000/s`.
+    /// `intake: 4 000 000 households in 6.2 s, 640 000/s`.
     fn summary(&self) -> String {
         let (rows, took) = (self.rows(), self.started.elapsed());
         let (count, duration) = (format::count(rows), format::duration(took));
-        format!("{}: {count} rows in {duration}, {}", self.stage, format::rate(rows, took))
+        format!("{}: {count} {} in {duration}, {}", self.stage, self.counted, format::rate(rows, took))
     }
 }
 
@@ -146,13 +163,14 @@ impl Watched {
     /// Calls `draw(pass, false)` every `pause` once the pass is older than [`PATIENCE`], and `draw(pass, true)` at its
     /// end if it lasted that long.
     fn new(
-        stage: &'static str,
+        (stage, counted): (&'static str, &'static str),
         total: Option<u64>,
         pause: Duration,
         draw: impl Fn(&Pass, bool) + Send + 'static,
     ) -> Self {
         let pass = Pass {
             stage,
+            counted,
             total,
             rows: AtomicU64::new(0),
             started: Instant::now(),
@@ -206,7 +224,7 @@ mod tests {
         let check = |lasts_ms: u64, drawn: bool| {
             let seen = Arc::new(Mutex::new(Vec::new()));
             let notes = Arc::clone(&seen);
-            let watched = Watched::new("entitle", Some(9), REDRAW, move |pass, ended| {
+            let watched = Watched::new(("intake", "households"), Some(9), REDRAW, move |pass, ended| {
                 notes.lock().expect("no panic while held").push((pass.rows(), ended));
             });
             watched.add(2);
@@ -236,12 +254,13 @@ mod tests {
     fn lines_tell_the_pass() {
         let pass = Pass {
             stage: "intake",
+            counted: "households",
             total: Some(4_000_000),
             rows: AtomicU64::new(1_200_000),
             started: Instant::now(),
             ended: AtomicBool::new(false),
         };
-        assert!(pass.line().starts_with("intake: 1 200 000 of 4 000 000 rows, "), "{}", pass.line());
-        assert!(pass.summary().starts_with("intake: 1 200 000 rows in "), "{}", pass.summary());
+        assert!(pass.line().starts_with("intake: 1 200 000 of 4 000 000 households, "), "{}", pass.line());
+        assert!(pass.summary().starts_with("intake: 1 200 000 households in "), "{}", pass.summary());
     }
 }

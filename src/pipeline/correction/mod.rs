@@ -135,7 +135,7 @@ async fn pass(
     programme: &ConfiguredProgramme,
     months: &[corrections::Month],
 ) -> Result<Pass, OrderError> {
-    let stage = inputs.context.telemetry.stage("correct", None);
+    let stage = inputs.context.telemetry.stage("correct", "households", None);
     let mut candidates = months::Merged::open(&inputs.context.store, programme, months).await?;
     let mut granted = find::Granted::open(inputs).await?;
     let mut arrears = find::Arrears::open(inputs).await?;

@@ -105,7 +105,7 @@ pub async fn dispatch(context: &Context, id: RunId) -> Result<Dispatched, Dispat
     let mut total = Dispatched { already, queued, ..Dispatched::default() };
     if !todo.is_empty() {
         let orders: i64 = todo.iter().map(|b| b.orders).sum();
-        let stage = Arc::new(context.telemetry.stage("dispatch", Some(orders as u64)));
+        let stage = Arc::new(context.telemetry.stage("dispatch", "orders", Some(orders as u64)));
         let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
         let (sender, mut done) = mpsc::channel::<Done>(16);
         let mut tasks = tokio::task::JoinSet::new();

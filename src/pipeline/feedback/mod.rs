@@ -107,7 +107,7 @@ pub async fn import(
         by_lane.entry(lanes.of(&path)).or_default().push((at, path));
     }
     let lanes = by_lane;
-    let stage = Arc::new(context.telemetry.stage("feedback", None));
+    let stage = Arc::new(context.telemetry.stage("feedback", "entries", None));
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let gone = Arc::new(AtomicBool::new(false));
     let slots = Arc::new(tokio::sync::Semaphore::new(workers));

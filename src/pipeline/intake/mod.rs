@@ -119,7 +119,11 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     .await?;
     households::create_leaf_in_tx(&mut tx, id).await?;
 
-    let stage = context.telemetry.stage("intake", Some(manifest.rows(crate::snapshot::Kind::Households)));
+    let stage = context.telemetry.stage(
+        "intake",
+        "households",
+        Some(manifest.rows(crate::snapshot::Kind::Households)),
+    );
     let (sender, mut parcels) = mpsc::channel(4);
     let telemetry = context.telemetry.clone();
     let worker = std::thread::spawn(move || {

@@ -172,7 +172,7 @@ pub async fn create(
         doubted: &doubted,
         now,
     };
-    let stage = context.telemetry.stage("order", Some(snapshot.households as u64));
+    let stage = context.telemetry.stage("order", "households", Some(snapshot.households as u64));
     let (sender, mut parcels) = mpsc::channel::<Parcel>(3);
     let computation = Computation::open(&inputs).await?;
     // The rows travel on a task of their own: the database takes them while the next are worked out.

@@ -183,7 +183,7 @@ async fn gather(
     };
     let run = runs::insert_in_tx(tx, new).await?;
     orders::create_leaves_in_tx(tx, run).await?;
-    let stage = head.context.telemetry.stage("reissue", None);
+    let stage = head.context.telemetry.stage("reissue", "orders", None);
     let mut gatherer = Gatherer::open(tx, head, run, earlier).await?;
     let mut unpaid = UnpaidOrders::open(&head.context.store, earlier, head.snapshot);
     while let Some(order) = unpaid.next().await? {

@@ -41,7 +41,7 @@ use pass::Codes;
 pub async fn write(context: &Context, id: RunId, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let mut extracts = Extracts::begin(&context.store).await?;
     let run = extracts.run(id).await?.ok_or(Refusal::NoRun(id))?;
-    let stage = context.telemetry.stage("report", Some(run.orders as u64));
+    let stage = context.telemetry.stage("report", "orders", Some(run.orders as u64));
     let codes = Codes::read(context, &mut extracts, &run).await?;
     let mut drafts = Drafts::begin(folder)?;
     let figures = pass::write_orders(&mut extracts, &run, codes.clone(), &mut drafts, &stage).await?;

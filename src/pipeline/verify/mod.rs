@@ -51,7 +51,8 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     let all: Vec<Run> = runs::list(&context.store).await?;
     let chosen: Vec<&Run> =
         all.iter().filter(|r| only.is_none_or(|id| id == r.id) && r.state != RunState::Draft).collect();
-    let stage = context.telemetry.stage("verify", Some(chosen.iter().map(|r| r.orders as u64).sum()));
+    let stage =
+        context.telemetry.stage("verify", "orders", Some(chosen.iter().map(|r| r.orders as u64).sum()));
     let mut proofs = Vec::new();
     for run in chosen {
         verify_run(context, run, &stage, &mut proofs).await?;

@@ -160,7 +160,8 @@ impl GenerateOptions {
     }
 }
 
-/// Writes a snapshot, its manifest last; `progress` gets the households done, every 10,000 and at the end.
+/// Writes a snapshot, its manifest last; `progress` is told how many households more were written,
+/// every 10,000 and at the end.
 ///
 /// # Errors
 /// The folder or a file cannot be written.
@@ -177,11 +178,11 @@ pub fn generate(options: &GenerateOptions, mut progress: impl FnMut(u64)) -> Res
         households.row(|text| write_household(text, &dwelling, &faults))?;
         write_members(&mut members, &dwelling, &faults)?;
         if (slot + 1) % 10_000 == 0 {
-            progress(slot + 1);
+            progress(10_000);
         }
     }
     let parts = vec![households.finish()?, members.finish()?];
-    progress(count);
+    progress(count % 10_000);
     let manifest = Manifest {
         format: FORMAT.to_owned(),
         programme: options.programme.clone(),
