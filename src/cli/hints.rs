@@ -98,6 +98,9 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             ForwardError::InDoubt { break_id, .. } => Some(format!(
                 "once it is known who is to be paid: sarf breaks resolve {break_id} --why \"…\" --as ACCOUNTANT"
             )),
+            ForwardError::InQuestion { .. } => {
+                Some("ask the bank or provider, then resolve the break: see `sarf breaks list`; a file that was debited above its sum gets its break by `sarf reconcile`".into())
+            }
             ForwardError::NotUnpaid { order, .. } | ForwardError::NotAnOperators { order, .. } => {
                 Some(format!("see what is known of it: sarf order show {order}"))
             }

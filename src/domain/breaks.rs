@@ -88,6 +88,34 @@ impl BreakKind {
         Queue { title, action, money }
     }
 
+    /// Whether, as long as nobody has decided, the order that it is about may have been paid, whatever state the order
+    /// stands in: its claim is not paid again meanwhile, in whatever run.
+    pub const fn may_mean_paid(self) -> bool {
+        use BreakKind as K;
+        match self {
+            K::AmountDiffers
+            | K::StatusConflict
+            | K::NeverSent
+            | K::BookedTwice
+            | K::FaultyEntry
+            | K::BatchDiffers
+            | K::UnknownTooLong => true,
+            // They name no order; what they turn out to be for is judged then.
+            K::UnknownReference | K::SettlementMissing => false,
+            // They are about messages and accounts.
+            K::TotalsDiffer
+            | K::BalanceDiffers
+            | K::StatementGap
+            | K::StatementOverlap
+            | K::StatementRepeated
+            | K::FeeDiffers => false,
+            // Money has not gone, or has come back.
+            K::MissingAtBank | K::LateReturn => false,
+            // Who is to be paid is in doubt, not whether anybody was.
+            K::PayeeInDoubt => false,
+        }
+    }
+
     /// Whether it keeps the books of its run open. What is doubted is who is to be paid later; where the money is, is known.
     pub const fn keeps_books_open(self) -> bool {
         !matches!(self, Self::PayeeInDoubt)

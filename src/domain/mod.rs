@@ -21,6 +21,7 @@ pub mod recovery;
 pub mod rib;
 pub mod run;
 pub mod statement;
+pub mod telling;
 
 /// Hex form of a hash.
 pub fn hex(bytes: &[u8]) -> String {

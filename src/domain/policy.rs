@@ -57,6 +57,8 @@ listed! {
         Prescribed = "prescribed",
         /// Nothing: all of it was found undue.
         Undue = "undue",
+        /// An open break may mean that the claim is paid: a person decides it first.
+        InQuestion = "in_question",
     }
 }
 

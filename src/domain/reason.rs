@@ -36,6 +36,8 @@ listed! {
         RegistryHold = "registry_hold",
         /// Word came that an earlier order of the same claim is paid.
         EarlierOrderPaid = "earlier_order_paid",
+        /// An open break may mean that its claim is paid: a person decides first.
+        ClaimInQuestion = "claim_in_question",
         /// A person held it.
         Manual = "manual",
     }

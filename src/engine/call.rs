@@ -67,10 +67,12 @@ impl Lane {
 
     /// Records what was answered and gives the orders that were not acted on; what is neither is unknown.
     async fn take_answers(&self, orders: Vec<Named>, put: Put) -> Result<Vec<Named>, StoreError> {
+        let answered: HashSet<&str> = put.answers.iter().map(|a| a.key.as_str()).collect();
+        // What was answered was acted on, whatever else is said of it.
+        let again = |key: &str| !answered.contains(key) && put.untouched.iter().any(|k| k == key);
         let (untouched, handled): (Vec<Named>, Vec<Named>) =
-            orders.into_iter().partition(|n| put.untouched.contains(&n.instruction.key));
+            orders.into_iter().partition(|n| again(&n.instruction.key));
         let missing: Vec<i64> = {
-            let answered: HashSet<&str> = put.answers.iter().map(|a| a.key.as_str()).collect();
             let unanswered = handled.iter().filter(|n| !answered.contains(n.instruction.key.as_str()));
             unanswered.map(|n| n.order.get()).collect()
         };

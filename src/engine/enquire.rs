@@ -15,13 +15,14 @@ use super::lane::Lane;
 use crate::domain::ids::{Code, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
-use crate::pipeline::stream::record::{Source, record};
+use crate::pipeline::stream::judge::{Judged, judge};
+use crate::pipeline::stream::record::{Source, record, record_judged};
 use crate::pipeline::stream::{self, Named};
 use crate::rails::stream::wire::Status;
 use crate::rails::stream::{Answer, Instruction};
 use crate::store::breaks::{self, NewBreak};
 use crate::store::enquiries::{self, Enquiry};
-use crate::store::{StoreError, change_cursor, runs, shards};
+use crate::store::{StoreError, change_cursor, questions, runs, shards};
 
 /// Enquiries claimed at once, where the provider takes more in a request.
 const ENQUIRIES_MAX: usize = 500;
@@ -74,13 +75,28 @@ impl Lane {
             named.iter().map(|n| (n.instruction.key.as_str(), n)).collect();
         let believed_before =
             self.context.clock.now() - Duration::seconds(i64::from(self.terms().believe_absent_after_s));
-        let (absent, known): (Vec<Answer>, Vec<Answer>) =
+        let Judged { answers, contradicted } = judge(Source::Enquiry, answers);
+        let (absent, answers): (Vec<Answer>, Vec<Answer>) =
             answers.into_iter().partition(|a| a.status == Status::NotFound);
-        record(&self.context, self.code(), Source::Enquiry, known).await?;
+        let known = Judged { answers, contradicted };
+        record_judged(&self.context, self.code(), Source::Enquiry, known).await?;
         let denied = absent.iter().filter_map(|a| by_key.get(a.key.as_str()).copied());
-        Ok(denied
+        let denied: Vec<&Named> = denied
             .filter(|n| due.get(&n.order.get()).is_some_and(|e| e.unknown && e.since <= believed_before))
-            .collect())
+            .collect();
+        self.without_contradicted(denied).await
+    }
+
+    /// Leaves out orders about which an open break says otherwise than their provider does now: a person decides first.
+    async fn without_contradicted<'n>(&self, denied: Vec<&'n Named>) -> Result<Vec<&'n Named>, StoreError> {
+        if denied.is_empty() {
+            return Ok(denied);
+        }
+        let ids: Vec<i64> = denied.iter().map(|n| n.order.get()).collect();
+        let mut tx = self.context.store.begin().await?;
+        let contradicted = questions::contradicted_in_tx(&mut tx, &ids).await?;
+        tx.rollback().await?;
+        Ok(denied.into_iter().filter(|n| !contradicted.contains(&n.order.get())).collect())
     }
 
     /// Hands denied orders over under their old keys. They stay unknown until there is an answer.

@@ -1,22 +1,24 @@
-//! A payee in doubt: a provider, or the person who recalls an order, says that the payee died or suspects fraud.
+//! A payee in doubt: a provider, or the person who recalls an order, says that the payee died or suspects fraud. And a claim
+//! in question: an open break may mean that it is paid (`store::questions`).
 //!
 //! Guarantee: from then on every order of the household is held that is made, or that is released, until a person resolves the
 //! break; resolving lets nothing go by itself. Limit: an order whose batch is released already leaves; recall it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::hold::move_in_tx;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{HouseholdId, OrderId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::reason::{BreakKind, HoldReason};
+use crate::domain::run::RunKind;
 use crate::store::breaks::NewBreak;
 use crate::store::changes::{NewHold, Reach};
 use crate::store::runs::{Run, TotalMove};
-use crate::store::{StoreError, breaks, changes, holds};
+use crate::store::{StoreError, breaks, changes, holds, questions};
 
 /// The break over the payee of an order.
 pub(super) fn new(order: OrderId, provider: i16, amount: Centimes, detail: String) -> NewBreak {
@@ -35,26 +37,40 @@ pub(super) fn new(order: OrderId, provider: i16, amount: Centimes, detail: Strin
     }
 }
 
-/// Holds the orders of a run that are about to be released and whose payees came into doubt since they were made. What a
-/// person let go is not held again.
+/// Holds the orders of a run that are about to be released and whose payees came into doubt, or whose claims came into
+/// question, since they were made. What a person let go is not held again for the same reason.
 pub(super) async fn hold_planned_in_tx(
     tx: &mut PgConnection,
     run: &Run,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    const REASON: HoldReason = HoldReason::PayeeInDoubt;
-    let doubted: Vec<_> = breaks::doubted_households_in_tx(tx).await?.into_iter().collect();
-    if doubted.is_empty() {
+    let doubted: HashSet<HouseholdId> = breaks::doubted_households_in_tx(tx).await?;
+    let questions = questions::of_programme_in_tx(tx, run.programme_id).await?;
+    if doubted.is_empty() && questions.is_empty() {
         return Ok(());
     }
-    let known: BTreeSet<OrderId> = holds::orders_with_in_tx(tx, run.id, REASON).await?.into_iter().collect();
+    let correction = run.kind == RunKind::Correction;
+    let in_question = questions::of_run_in_tx(tx, run.id, correction, &questions).await?;
+    let in_question: HashSet<OrderId> = in_question.into_iter().collect();
+    let concerned: BTreeSet<HouseholdId> = doubted.iter().copied().chain(questions.households()).collect();
+    let concerned: Vec<HouseholdId> = concerned.into_iter().collect();
+    let mut known: HashSet<(OrderId, HoldReason)> = HashSet::new();
+    for reason in [HoldReason::PayeeInDoubt, HoldReason::ClaimInQuestion] {
+        let orders = holds::orders_with_in_tx(tx, run.id, reason).await?;
+        known.extend(orders.into_iter().map(|order| (order, reason)));
+    }
     let (mut new, mut sums) = (Vec::new(), BTreeMap::<i16, (i64, Centimes)>::new());
-    for order in changes::orders_in_tx(tx, run.id, &doubted).await? {
-        if order.reach != Reach::Planned || known.contains(&order.order) {
+    for order in changes::orders_in_tx(tx, run.id, &concerned).await? {
+        if order.reach != Reach::Planned {
             continue;
         }
-        new.push(NewHold { order: order.order, reason: REASON, detail: String::new(), missed: None });
-        if !order.held {
+        let doubt = doubted.contains(&order.household).then_some(HoldReason::PayeeInDoubt);
+        let question = in_question.contains(&order.order).then_some(HoldReason::ClaimInQuestion);
+        let before = new.len();
+        for reason in doubt.into_iter().chain(question).filter(|r| !known.contains(&(order.order, *r))) {
+            new.push(NewHold { order: order.order, reason, detail: String::new(), missed: None });
+        }
+        if new.len() > before && !order.held {
             let sum = sums.entry(order.provider).or_default();
             sum.0 += 1;
             sum.1 += order.amount;
@@ -66,5 +82,5 @@ pub(super) async fn hold_planned_in_tx(
         .into_iter()
         .map(|(provider, (orders, amount))| TotalMove { provider, from, to, orders, amount })
         .collect();
-    move_in_tx(tx, run.programme_id, run.id, &moves, "payee in doubt", at).await
+    move_in_tx(tx, run.programme_id, run.id, &moves, "payee in doubt, or claim in question", at).await
 }

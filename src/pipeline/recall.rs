@@ -14,7 +14,8 @@
 
 use time::OffsetDateTime;
 
-use super::stream::record::{Source, record};
+use super::stream::judge::{Judged, judge};
+use super::stream::record::{Source, record_judged};
 use super::{Applied, Context, Refusal, doubt, locked_run, person};
 use crate::domain::batch::Lane;
 use crate::domain::calendar::CalendarError;
@@ -338,12 +339,14 @@ pub async fn cancel(
             return Err(RecallError::Call { provider: recall.provider.clone(), source });
         }
     };
-    let own = answers.into_iter().find(|a| a.key == key);
-    let Some(Answer { status, reason, .. }) = own.clone() else {
+    let own = judge(Source::Enquiry, answers.into_iter().filter(|a| a.key == key).collect());
+    let first = own.answers.first().cloned();
+    let Judged { mut answers, contradicted } = own;
+    answers.retain(|a| a.status != Status::NotFound);
+    record_judged(context, &recall.provider, Source::Enquiry, Judged { answers, contradicted }).await?;
+    let Some(Answer { status, reason, .. }) = first else {
         return settle(context, recall.id, RecallEvent::Send, None).await;
     };
-    let reports = own.into_iter().filter(|a| a.status != Status::NotFound).collect();
-    record(context, &recall.provider, Source::Enquiry, reports).await?;
     let (event, code) = told(status);
     settle(context, recall.id, event, Some(reason.as_deref().unwrap_or(code))).await
 }

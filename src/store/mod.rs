@@ -27,6 +27,7 @@ pub mod personal;
 pub mod pgcopy;
 pub mod places;
 pub mod proofs;
+pub mod questions;
 pub mod recalls;
 pub mod recoveries;
 pub mod recovery_money;

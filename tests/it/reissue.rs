@@ -5,13 +5,16 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use sarf::domain::ids::{OrderId, RunId};
+use sarf::domain::breaks::PostTo;
+use sarf::domain::ids::{BreakId, OrderId, RunId};
 use sarf::domain::money::Centimes;
 use sarf::domain::order::EndToEndRef;
 use sarf::domain::recall::CancellationReason;
 use sarf::domain::run::RunState;
 use sarf::pipeline::reissue::{ForwardError, Made, ReissueError, put_forward};
 use sarf::pipeline::{Applied, approve, breaks, fund, hold, recall, reconcile, reissue};
+
+use sarf::store;
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Program, Registry, Sent, rib, sent_files};
 
@@ -78,7 +81,7 @@ impl Month {
 
     async fn state(&self, run: RunId, household: usize) -> String {
         let order = self.order(run, household).await;
-        let found = sarf::store::orders::find(&self.bed.context.store, None, Some(order)).await;
+        let found = store::orders::find(&self.bed.context.store, None, Some(order)).await;
         found.expect("found").remove(0).state
     }
 
@@ -142,6 +145,16 @@ impl Month {
         fs::write(&path, xml).expect("a message");
         let (_, result) = self.bed.feedback(vec![path]).await.remove(0);
         result.expect("the message is read").counts.breaks
+    }
+
+    /// The accountant decides whatever is open: none of it was paid.
+    async fn decide_all(&self) {
+        for found in store::breaks::list(&self.bed.context.store, Default::default()).await.expect("breaks") {
+            let post = (!found.suspense.is_zero()).then_some(PostTo::BankClaim);
+            breaks::resolve(&self.bed.context, found.id, ACCOUNTANT, "asked: it was not paid", post)
+                .await
+                .expect("resolved");
+        }
     }
 
     async fn create(&self) -> Result<Applied<Made>, ReissueError> {
@@ -415,6 +428,7 @@ async fn what_arrives_late_is_a_break_and_keeps_the_new_order_back() {
     month.bed.verify_all_holds().await;
 
     // Once it has left, it is an undue payment beside the break: owed as soon as it reaches the household.
+    month.decide_all().await;
     let made = month.made().await.run;
     month.bed.take_to(made, RunState::Settling).await;
     assert_eq!(month.says(run, &[word(4, "ACSC", "")]).await, 1);
@@ -447,6 +461,7 @@ async fn a_whole_file_refused_is_paid_again_and_given_back() {
         assert_eq!(month.says(month.run, &[word(2, "ACSC", "")]).await, 1);
         month.bed.verify_all_holds().await;
         fund::cancel(&month.bed.context, made, PREPARER).await.expect("cancelled");
+        month.decide_all().await;
         assert_eq!(month.bed.rows(figures).await, ["0 0 5"]);
         month.bed.verify_all_holds().await;
     }
@@ -577,6 +592,107 @@ async fn a_payee_in_doubt_is_held_until_a_person_has_looked() {
     assert_eq!(month.bed.state(run).await, RunState::Closed);
     month.bed.take_to(made.run, RunState::Settling).await;
     assert_eq!(held(&month, made.run).await, ["H000002 payee_in_doubt"]);
+    month.bed.verify_all_holds().await;
+    month.bed.end().await;
+}
+
+/// The number of the one open break of a kind.
+async fn open_break(month: &Month, kind: &str) -> BreakId {
+    let sql = format!("select id from break where kind = '{kind}' and resolved_at is null");
+    BreakId::new(month.bed.number(&sql).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_may_be_paid_waits_for_a_person() {
+    let Some(month) = Month::of(6).await else { return };
+    let (run, context) = (month.run, &month.bed.context);
+    let words = [word(0, "RJCT", "MS03"), word(1, "RJCT", "MS03"), word(2, "RJCT", "QQ99")];
+    assert_eq!(month.says(run, &words).await, 0);
+    // Two of them are paid after all, says the bank.
+    assert_eq!(month.says(run, &[word(0, "ACSC", ""), word(2, "ACSC", "")]).await, 2);
+    let made = month.made().await;
+    assert_eq!(month.parts(made.run).await, ["H000002 2 retry awb"]);
+    assert_eq!(left_of(&made), ["in_question MS03 1", "in_question QQ99 1"]);
+    let early = put_forward(context, month.order(run, 2).await, PREPARER, "why").await;
+    assert!(matches!(early, Err(ForwardError::InQuestion { .. })), "{early:?}");
+    month.bed.verify_all_holds().await;
+
+    // A person decides: neither was paid. A proposal that waits for a second one decides nothing.
+    let breaks: Vec<i64> = month
+        .bed
+        .rows("select id::text from break where kind = 'status_conflict' order by order_id")
+        .await
+        .iter()
+        .map(|id| id.parse().expect("a number"))
+        .collect();
+    breaks::resolve(context, BreakId::new(breaks[0]), ACCOUNTANT, "the bank withdrew the status", None)
+        .await
+        .expect("resolved");
+    fund::cancel(context, made.run, PREPARER).await.expect("cancelled");
+    let again = month.made().await;
+    assert_eq!(month.parts(again.run).await, ["H000001 2 retry awb", "H000002 2 retry awb"]);
+    assert_eq!(left_of(&again), ["in_question QQ99 1"]);
+
+    // Opened again before they leave, the question holds the order.
+    month.bed.take_to(again.run, RunState::Funded).await;
+    breaks::reopen(context, BreakId::new(breaks[0]), ACCOUNTANT, "it is not withdrawn").await.expect("open");
+    month.bed.take_to(again.run, RunState::Settling).await;
+    assert_eq!(held(&month, again.run).await, ["H000001 claim_in_question"]);
+    month.bed.verify_all_holds().await;
+
+    // The second attempt is refused too: as long as the first may be paid there is no third.
+    assert_eq!(month.says(again.run, &[word(1, "RJCT", "MS03")]).await, 0);
+    assert_eq!(month.says(run, &[word(1, "ACSC", "")]).await, 1);
+    let third = month.create().await;
+    assert!(!third.expect("the run of before").is_now());
+    month.bed.verify_all_holds().await;
+    month.bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_may_be_paid_keeps_its_claims() {
+    let Some(month) = Month::of(4).await else { return };
+    let (run, context) = (month.run, &month.bed.context);
+    let file = month.sent(run, 0).await.0;
+    let of_file = |status: &str| {
+        format!(
+            "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><GrpHdr><MsgId>G{}</MsgId>\
+             <CreDtTm>2026-11-25T10:00:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>{}</OrgnlMsgId>\
+             <OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId><GrpSts>{status}</GrpSts>{}</OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>",
+            month.number(),
+            file.message_id,
+            if status == "RJCT" { "<StsRsnInf><Rsn><Cd>TECH</Cd></Rsn></StsRsnInf>" } else { "" }
+        )
+    };
+    assert_eq!(month.take(&of_file("RJCT")).await, 0);
+    let made = month.made().await;
+    assert_eq!(month.parts(made.run).await.len(), 4);
+    month.bed.take_to(made.run, RunState::Funded).await;
+    // The bank took it after all: what would be paid again stays behind, whole.
+    assert_eq!(month.take(&of_file("ACCP")).await, 1);
+    fund::release(context, made.run, None, ACCOUNTANT).await.expect("released");
+    assert_eq!(held(&month, made.run).await.len(), 4);
+    assert!(held(&month, made.run).await.iter().all(|h| h.ends_with("claim_in_question")));
+    month.bed.verify_all_holds().await;
+    month.bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_debit_above_the_sum_keeps_what_was_rejected() {
+    let Some(month) = Month::of(4).await else { return };
+    let (run, context) = (month.run, &month.bed.context);
+    assert_eq!(month.says(run, &[word(1, "RJCT", "MS03")]).await, 0);
+    // Debited whole, the rejected one with the others: it may have been paid.
+    assert_eq!(month.books(run, 0, &[]).await, 0);
+    let nothing = month.create().await;
+    assert!(matches!(nothing, Err(ReissueError::Nothing { waiting: 1, .. })), "{nothing:?}");
+    month.bed.reconcile(run).await;
+    let differs = open_break(&month, "batch_differs").await;
+    breaks::resolve(context, differs, ACCOUNTANT, "the bank gives it back tomorrow", None)
+        .await
+        .expect("resolved");
+    let made = month.made().await;
+    assert_eq!(month.parts(made.run).await, ["H000002 2 retry awb"]);
     month.bed.verify_all_holds().await;
     month.bed.end().await;
 }

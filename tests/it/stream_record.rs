@@ -1,13 +1,14 @@
 //! Intents and reports of the stream lane, without any connection: states, totals and postings move together.
 
 use sarf::domain::ids::{Code, OrderId, RunId};
+use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
 use sarf::pipeline::stream::record::{Source, record};
 use sarf::pipeline::{dispatch, stream};
 use sarf::rails::stream::Answer;
 use sarf::rails::stream::wire::Status;
 use sarf::store::feedback::MessageCounts;
-use sarf::store::shards;
+use sarf::store::{questions, shards};
 
 use crate::harness::Bed;
 
@@ -127,6 +128,79 @@ async fn a_lease_that_was_taken_over_writes_nothing_more() {
     assert_eq!(taken.as_deref(), Some(&ids[..]));
     assert_eq!(shards::unanswered(store, &second).await.expect("asked"), ids);
     assert!(!shards::renew(store, &first, 30).await.expect("asked"));
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_cannot_be_taken_is_asked_about() {
+    use Status::{Accepted, Available, Collected, Expired, Rejected};
+    let Some(bed) = bed().await else { return };
+    let run = bed.run_to(600, 5, RunState::Dispatching).await;
+    dispatch::dispatch(&bed.context, run).await.expect("shards are cut");
+    let all = orders(&bed, run, "cashplus").await;
+    let ids: Vec<i64> = all.iter().map(|(id, _)| *id).collect();
+    stream::intend(&bed.context, "cashplus", &ids[..8], None).await.expect("intended");
+    let answer = |at: usize, status, amount: Option<i64>, reason: Option<&str>| Answer {
+        key: all[at].1.clone(),
+        status,
+        reason: reason.map(str::to_owned),
+        amount: amount.map(Centimes::new),
+    };
+    let say = async |source, answers: Vec<Answer>| {
+        record(&bed.context, "cashplus", source, answers).await.expect("recorded")
+    };
+    // One answer: of the first it says two things, of the second another amount, of the third a second delivery.
+    let counts = say(
+        Source::Answer,
+        vec![
+            answer(0, Accepted, None, None),
+            answer(1, Accepted, Some(1), None),
+            answer(0, Rejected, None, Some("AC04")),
+            answer(2, Rejected, None, Some("DUPL")),
+            answer(3, Accepted, None, None),
+            answer(4, Available, None, None),
+            answer(4, Available, None, None),
+        ],
+    )
+    .await;
+    assert_eq!((counts.applied, counts.breaks), (2, 3));
+    let states = async |ids: &[i64]| {
+        let mut found = Vec::new();
+        for id in ids {
+            found.push(state(&bed, *id).await);
+        }
+        found
+    };
+    assert_eq!(states(&ids[..5]).await, ["unknown", "unknown", "unknown", "accepted", "available"]);
+    assert_eq!(bed.number("select count(*) from enquiry where unknown").await, 3);
+    bed.verify_all_holds().await;
+
+    // Callbacks may tell of a life, not of two ends.
+    let life = vec![
+        answer(5, Accepted, None, None),
+        answer(5, Collected, None, None),
+        answer(6, Collected, None, None),
+        answer(6, Expired, None, None),
+    ];
+    assert_eq!(say(Source::Callback, life).await.breaks, 1);
+    assert_eq!(states(&ids[5..7]).await, ["collected", "sent"]);
+    let two = vec![answer(3, Collected, None, None), answer(3, Rejected, None, Some("AC04"))];
+    assert_eq!(say(Source::Changes, two).await.breaks, 1);
+    assert_eq!(states(&ids[3..4]).await, ["accepted"]);
+    // A key of nobody's is told as such.
+    let nobody =
+        |status| Answer { key: "DSS2611000000000001AAAAAA".into(), status, reason: None, amount: None };
+    assert_eq!(say(Source::Answer, vec![nobody(Accepted), nobody(Rejected)]).await.breaks, 1);
+    assert_eq!(bed.number("select count(*) from break where kind = 'unknown_reference'").await, 1);
+
+    // Such orders are not handed over anew on their provider's word; one that is only unknown is.
+    let mut tx = bed.context.store.begin().await.expect("a transaction");
+    let kept = questions::contradicted_in_tx(&mut tx, &ids[..8]).await.expect("asked");
+    tx.rollback().await.expect("rolled back");
+    let mut kept: Vec<i64> = kept;
+    kept.sort_unstable();
+    assert_eq!(kept, [ids[0], ids[1], ids[2], ids[3], ids[6]]);
     bed.verify_all_holds().await;
     bed.end().await;
 }

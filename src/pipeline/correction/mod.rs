@@ -27,7 +27,7 @@ use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, NewRun};
 use crate::store::snapshots::{self, Snapshot};
-use crate::store::{StoreError, breaks, day_runs, orders, recovery_refunds, reference};
+use crate::store::{StoreError, breaks, day_runs, orders, questions, recovery_refunds, reference};
 
 /// The purpose of orders that pay arrears: a claim of its own beside the month's.
 pub const ARREARS: &str = "arrears";
@@ -96,6 +96,8 @@ pub async fn create(
         previous: None,
         barring: &[],
         doubted: &breaks::doubted_households_in_tx(&mut tx).await?,
+        correction: true,
+        questions: &questions::of_programme_in_tx(&mut tx, programme_id).await?,
         now: context.clock.now(),
     };
     let pass = pass(&mut tx, &inputs, programme, &months).await?;

@@ -97,7 +97,7 @@ impl Ground<'_> {
         known.eligible(household, wanted)?;
         let mut household = household.clone();
         let approval = self.approved(place, wanted)?;
-        let (provider, reasons) = self.judged(place, &mut household, wanted.amount);
+        let (provider, reasons) = self.judged(place, &mut household, wanted, purpose);
         let payee = payee_of(&household);
         let known = &mut self.programmes[place];
         known.claims.insert((event.household, wanted.period, purpose));
@@ -175,7 +175,8 @@ impl Ground<'_> {
         &self,
         place: usize,
         household: &mut Household,
-        amount: Centimes,
+        wanted: &Wanted,
+        purpose: i16,
     ) -> (Option<usize>, Vec<HoldReason>) {
         let known = &self.programmes[place];
         let changes = known.changes.get(&household.id);
@@ -192,7 +193,10 @@ impl Ground<'_> {
         if self.doubted.contains(&household.id) {
             reasons.push(HoldReason::PayeeInDoubt);
         }
-        let provider = judge(&self.config.router, household, amount, &mut reasons);
+        if known.questions.of_claim(household.id, wanted.period, purpose).is_some() {
+            reasons.push(HoldReason::ClaimInQuestion);
+        }
+        let provider = judge(&self.config.router, household, wanted.amount, &mut reasons);
         (provider, reasons)
     }
 }

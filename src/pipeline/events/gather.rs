@@ -20,8 +20,9 @@ use crate::domain::programme::Programme;
 use crate::pipeline::{Context, order};
 use crate::store::day_runs::DayRun;
 use crate::store::ledger::AccountKey;
+use crate::store::questions::Questions;
 use crate::store::standing_approvals::StandingApproval;
-use crate::store::{StoreError, breaks, changes, day_runs, ledger, reference, standing_approvals};
+use crate::store::{StoreError, breaks, changes, day_runs, ledger, questions, reference, standing_approvals};
 
 /// What is known of one programme.
 pub(super) struct Known<'a> {
@@ -44,6 +45,8 @@ pub(super) struct Known<'a> {
     /// Households that draw a benefit which may not be drawn together with this one.
     pub barred: HashSet<(HouseholdId, Period)>,
     pub assessors: HashMap<Period, Result<Assessor, NoRules>>,
+    /// Claims that may be paid, as open breaks say.
+    pub questions: Questions,
 }
 
 impl Known<'_> {
@@ -172,6 +175,7 @@ async fn known_in_tx<'a>(
         claims: HashSet::new(),
         barred: HashSet::new(),
         assessors: HashMap::new(),
+        questions: Questions::default(),
     };
     known.read_approvals(tx, asked, today).await?;
     known.read_list(tx, asked, today).await?;
@@ -256,6 +260,9 @@ impl Known<'_> {
         tx: &mut PgConnection,
         asked: &Asked<'_>,
     ) -> Result<(), StoreError> {
+        if !asked.orders.is_empty() {
+            self.questions = questions::of_programme_in_tx(tx, self.number).await?;
+        }
         let own = self.rules().purpose().clone();
         let mut periods: BTreeMap<Period, (BTreeSet<HouseholdId>, BTreeSet<&Code>)> = BTreeMap::new();
         for (household, wanted) in &asked.orders {

@@ -289,7 +289,8 @@ impl<'a> Applier<'a> {
         match step {
             0 if second => {
                 let detail = "refused as a second delivery; what was delivered first stands".to_owned();
-                self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail);
+                self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail).batch =
+                    Some(batch.id);
             }
             0 => self.counts.noted += 1,
             step if step == Step::Accepted as i16 => self.accept_batch(run, at),
@@ -320,8 +321,9 @@ impl<'a> Applier<'a> {
             }
             BatchState::Accepted | BatchState::Settled => self.counts.already += 1,
             _ => {
-                let detail = "accepted, after the whole file was rejected".to_owned();
-                self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail);
+                let (detail, id) = ("accepted, after the whole file was rejected".to_owned(), batch.id);
+                self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail).batch =
+                    Some(id);
             }
         }
     }
@@ -335,8 +337,8 @@ impl<'a> Applier<'a> {
         if batch.state == BatchState::Rejected {
             self.counts.already += 1;
         } else if moved_on || !matches!(batch.state, BatchState::Sent | BatchState::Accepted) {
-            let detail = "the whole file rejected, after some of it was paid".to_owned();
-            self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail);
+            let (detail, id) = ("the whole file rejected, after some of it was paid".to_owned(), batch.id);
+            self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail).batch = Some(id);
         } else {
             let from =
                 if batch.state == BatchState::Accepted { OrderState::Accepted } else { OrderState::Sent };
@@ -479,8 +481,9 @@ impl<'a> Applier<'a> {
             } else {
                 BreakKind::StatusConflict
             };
-            let detail = format!("a debit for a file that is {}", batch.state);
-            self.suspend(Some(cash), kind, entry, Some((run, None)), Some(cash.amount), detail);
+            let (detail, id) = (format!("a debit for a file that is {}", batch.state), batch.id);
+            self.suspend(Some(cash), kind, entry, Some((run, None)), Some(cash.amount), detail).batch =
+                Some(id);
             return Ok(());
         }
         batch.figures.debited_amount += cash.amount.get();
@@ -518,13 +521,15 @@ impl<'a> Applier<'a> {
         about: Option<(RunId, Option<OrderId>)>,
         amount: Option<Centimes>,
         detail: String,
-    ) {
+    ) -> &mut NewBreak {
         let mut suspense = Centimes::ZERO;
         if let (Some(cash), Some(provider)) = (cash, self.provider) {
             self.moves.cash(None, provider, cash);
             suspense = if cash.credit { Centimes::ZERO - cash.amount } else { cash.amount };
         }
-        self.open_break(kind, entry, about, amount, detail).suspense = suspense;
+        let found = self.open_break(kind, entry, about, amount, detail);
+        found.suspense = suspense;
+        found
     }
 
     /// Opens a break: what is given back is its fact, to be completed.

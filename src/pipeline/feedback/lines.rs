@@ -7,7 +7,7 @@ use super::book::Flow;
 use super::parse::Line;
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
-use crate::domain::order::{Effect, OrderEvent, OrderKey, OrderNames, OrderState};
+use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::pipeline::reissue;
 use crate::store::StoreError;
@@ -66,27 +66,29 @@ impl Applier<'_> {
         Ok(facts)
     }
 
+    /// Whether a reference is an order's own, at the provider that speaks.
+    pub(super) fn is_named_by(&self, facts: &OrderFacts, reference: &EndToEndRef) -> bool {
+        let known = &self.runs[&facts.order.run()];
+        let confirms = self.purposes.get(&facts.purpose).is_some_and(|purpose| {
+            let key = OrderKey {
+                programme: &known.programme,
+                period: facts.period,
+                household: facts.household,
+                purpose,
+                attempt: facts.attempt,
+            };
+            OrderNames::of(&key).confirms(reference)
+        });
+        confirms && self.provider.is_none_or(|p| p == facts.provider)
+    }
+
     fn line(&mut self, line: &Line, facts: &mut HashMap<RunId, Vec<OrderFacts>>) {
         let found = line.reference.and_then(|r| {
             let facts = facts.get_mut(&r.order.run())?;
             let at = facts.binary_search_by_key(&r.order, |f| f.order).ok()?;
             Some((r, &mut facts[at]))
         });
-        let confirmed = found.filter(|(reference, facts)| {
-            let known = &self.runs[&facts.order.run()];
-            self.purposes.get(&facts.purpose).is_some_and(|purpose| {
-                let key = OrderKey {
-                    programme: &known.programme,
-                    period: facts.period,
-                    household: facts.household,
-                    purpose,
-                    attempt: facts.attempt,
-                };
-                OrderNames::of(&key).confirms(reference)
-            })
-        });
-        let Some((_, facts)) = confirmed.filter(|(_, f)| self.provider.is_none_or(|p| p == f.provider))
-        else {
+        let Some((_, facts)) = found.filter(|(reference, facts)| self.is_named_by(facts, reference)) else {
             self.suspend(
                 line.cash,
                 BreakKind::UnknownReference,

@@ -10,7 +10,10 @@ use super::parse::Line;
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderState};
 use crate::domain::provider::{Provider, StreamApi};
+use crate::domain::reason::BreakKind;
 use crate::pipeline::Context;
+use crate::pipeline::stream::judge::Judged;
+use crate::pipeline::stream::record::Source;
 use crate::rails::stream::Answer;
 use crate::store::feedback::{self, MessageCounts, Step};
 use crate::store::shards::{self, Shard};
@@ -33,13 +36,19 @@ fn line_of(entry: usize, answer: Answer, booked: bool) -> Line {
 pub(crate) async fn record(
     context: &Context,
     provider: &str,
-    kind: &'static str,
-    reports: Vec<Answer>,
+    source: Source,
+    reports: Judged,
 ) -> Result<MessageCounts, StoreError> {
     let configured = configured(context, provider)?;
+    let kind = source.as_str();
     let mut applier = begin(context, configured, kind).await?;
-    let lines = reports.into_iter().enumerate().map(|(at, answer)| line_of(at, answer, false)).collect();
+    let Judged { answers, contradicted } = reports;
+    let lines = answers.into_iter().enumerate().map(|(at, answer)| line_of(at, answer, false)).collect();
     applier.lines(lines).await?;
+    applier.contradictions(&contradicted).await?;
+    if source == Source::Answer {
+        applier.ask_about_open().await?;
+    }
     applier.keep_enquiries(configured).await?;
     Ok(applier.finish(kind).await?.counts)
 }
@@ -105,6 +114,45 @@ async fn begin<'a>(
 }
 
 impl Applier<'_> {
+    /// Opens a break for each key of which one answer said two things: neither is taken.
+    async fn contradictions(&mut self, keys: &[String]) -> Result<(), StoreError> {
+        for key in keys {
+            self.counts.entries += 1;
+            let reference = EndToEndRef::parse(key);
+            let mut about = None;
+            if let Some(reference) = reference
+                && self.know_run(reference.order.run()).await?
+            {
+                let run = reference.order.run();
+                let found = self.facts(run, &[reference.order.get()]).await?;
+                about = found.iter().find(|f| self.is_named_by(f, &reference)).map(|f| (run, Some(f.order)));
+            }
+            let (kind, detail) = match about {
+                Some(_) => (BreakKind::StatusConflict, "one answer says two things of it; neither is taken"),
+                None => {
+                    (BreakKind::UnknownReference, "the reference names no order of ours at this provider")
+                }
+            };
+            self.open_break(kind, 0, about, None, detail.into());
+        }
+        Ok(())
+    }
+
+    /// A first answer that could not be taken (it says two things, another amount, a second delivery) leaves its order where
+    /// it was: handed over, with nothing known. Such orders are unknown, and asked about.
+    async fn ask_about_open(&mut self) -> Result<(), StoreError> {
+        let mut ids: Vec<i64> = self.breaks.iter().filter_map(|b| b.order).map(OrderId::get).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let counts = self.counts;
+        self.step_all(&ids, OrderEvent::Lose, Step::Unknown).await?;
+        self.counts = counts;
+        Ok(())
+    }
+
     /// Takes orders of any runs one step on, by the engine's own hand; gives those that moved.
     async fn step_all(&mut self, ids: &[i64], event: OrderEvent, step: Step) -> Result<Vec<i64>, StoreError> {
         let mut by_run: std::collections::BTreeMap<RunId, Vec<i64>> = std::collections::BTreeMap::new();

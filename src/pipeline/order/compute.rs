@@ -26,6 +26,7 @@ use crate::pipeline::recovery::KeptBack;
 use crate::store::orders::NewOrder;
 use crate::store::personal::{self, OrderPayee};
 use crate::store::pgcopy::{CopyAhead, CopyBuffer};
+use crate::store::questions::Questions;
 use crate::store::runs::{ComparisonLine, Run};
 use crate::store::snapshots::{self, Snapshot};
 use crate::store::{StoreError, holds, households, orders, recovery_money};
@@ -47,6 +48,10 @@ pub(in crate::pipeline) struct Inputs<'a> {
     pub barring: &'a [Barring],
     /// Households whose payee is in doubt.
     pub doubted: &'a HashSet<HouseholdId>,
+    /// Whether it is a run of arrears.
+    pub correction: bool,
+    /// Claims that may be paid, as open breaks say.
+    pub questions: &'a Questions,
     pub now: OffsetDateTime,
 }
 
@@ -270,6 +275,9 @@ impl<'a> Maker<'a> {
         if self.inputs.doubted.contains(&household.id) {
             reasons.push(HoldReason::PayeeInDoubt);
         }
+        if self.is_in_question(household.id) {
+            reasons.push(HoldReason::ClaimInQuestion);
+        }
         let route = judge(self.router, household, amount, reasons);
         let provider = route.map_or(0, |index| self.provider_ids[index]);
         let wave = route.map_or(0, |index| self.slicers[index].push(id, amount));
@@ -311,6 +319,16 @@ impl<'a> Maker<'a> {
         total.1 += amount;
         self.last = (amount, provider);
         id
+    }
+
+    /// Whether an order of this run might pay what is paid already. Arrears of a household wait for all of its claims.
+    fn is_in_question(&self, household: HouseholdId) -> bool {
+        let Inputs { questions, period, purpose, correction, .. } = *self.inputs;
+        if correction {
+            questions.of_household(household)
+        } else {
+            questions.of_claim(household, period, purpose).is_some()
+        }
     }
 
     fn last(&self, place: u16) -> Now<'_> {

@@ -41,8 +41,8 @@ use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{NewRun, Run, TotalMove};
 use crate::store::{
-    StoreError, Tx, batches, breaks, changes, day_runs, holds, ledger, orders, recovery_money, reference,
-    runs, snapshots,
+    StoreError, Tx, batches, breaks, changes, day_runs, holds, ledger, orders, questions, recovery_money,
+    reference, runs, snapshots,
 };
 use compute::Computation;
 pub(super) use compute::{Computed, Inputs, Maker, new_comparison};
@@ -157,6 +157,7 @@ pub async fn create(
     let previous = runs::previous_regular_in_tx(&mut tx, programme_id, period).await?;
     let barring = barring_runs(&context.config, &mut tx, programme, period, run).await?;
     let doubted = breaks::doubted_households_in_tx(&mut tx).await?;
+    let questions = questions::of_programme_in_tx(&mut tx, programme_id).await?;
 
     let inputs = Inputs {
         context,
@@ -170,6 +171,8 @@ pub async fn create(
         previous: previous.as_ref(),
         barring: &barring,
         doubted: &doubted,
+        correction: false,
+        questions: &questions,
         now,
     };
     let stage = context.telemetry.stage("order", "households", Some(snapshot.households as u64));

@@ -7,7 +7,7 @@ use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::audit::{self, Decision};
 use crate::store::operators::Role;
 use crate::store::reissues::{self, Link};
-use crate::store::{StoreError, breaks, orders, unpaid};
+use crate::store::{StoreError, breaks, orders, questions, unpaid};
 
 /// Why an order cannot be put forward.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,14 @@ pub enum ForwardError {
     /// Nobody has cleared up whether the payee may be paid.
     #[error("order `{order}`: its payee is in doubt until break `{break_id}` is resolved")]
     InDoubt {
+        /// Which.
+        order: i64,
+        /// The break that a person resolves first.
+        break_id: BreakId,
+    },
+    /// An open break may mean that the claim is paid.
+    #[error("order `{order}`: its claim may be paid, as break {break_id} says, until a person has decided")]
+    InQuestion {
         /// Which.
         order: i64,
         /// The break that a person resolves first.
@@ -112,6 +120,9 @@ pub async fn put_forward(
     }
     if let Some(break_id) = breaks::doubt_of_order_in_tx(&mut tx, order).await? {
         return Err(ForwardError::InDoubt { order: order.get(), break_id });
+    }
+    if let Some(break_id) = questions::of_order_in_tx(&mut tx, order).await? {
+        return Err(ForwardError::InQuestion { order: order.get(), break_id });
     }
     let now = context.clock.now();
     if !reissues::put_forward_in_tx(&mut tx, order, why, by, now).await? {

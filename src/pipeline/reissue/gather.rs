@@ -22,10 +22,13 @@ use crate::pipeline::order::slices::Slicer;
 use crate::store::orders::NewOrder;
 use crate::store::personal::{self, OrderPayee};
 use crate::store::pgcopy::CopyBuffer;
+use crate::store::questions::Questions;
 use crate::store::recovery_money::Undue;
 use crate::store::reissues::NewLink;
 use crate::store::unpaid::Unpaid;
-use crate::store::{StoreError, breaks, holds, orders, recovery_money, reference, reissues, runs, snapshots};
+use crate::store::{
+    StoreError, breaks, holds, orders, questions, recovery_money, reference, reissues, runs, snapshots,
+};
 
 const COPY_BYTES: usize = 1 << 20;
 
@@ -61,6 +64,8 @@ pub(super) struct Gatherer<'a> {
     undue: HashMap<OrderId, Undue>,
     /// Households whose payee is in doubt.
     doubted: HashSet<HouseholdId>,
+    /// Claims that may be paid, as open breaks say.
+    questions: Questions,
     digest: Sha256,
     gathered: Gathered,
     last: Option<HouseholdId>,
@@ -95,6 +100,7 @@ impl<'a> Gatherer<'a> {
             rows: Default::default(),
             undue: recovery_money::undue_unpaid_in_tx(tx, Some(head.programme_id)).await?,
             doubted: breaks::doubted_households_in_tx(tx).await?,
+            questions: questions::of_programme_in_tx(tx, head.programme_id).await?,
             digest: Sha256::new(),
             gathered: Gathered {
                 run,
@@ -121,6 +127,12 @@ impl<'a> Gatherer<'a> {
         let provider = self.provider_ids.iter().position(|id| *id == order.provider);
         if self.is_all_undue(&order) {
             self.leave((Waits::Undue, Decision::Never), &order);
+            return Ok(());
+        }
+        if self.questions.of_claim(order.household, order.period, order.purpose).is_some() {
+            let verdict =
+                self.context.config.reasons.judge(order.state, order.reason.as_deref(), order.attempt);
+            self.leave((Waits::InQuestion, verdict.decision), &order);
             return Ok(());
         }
         match decide(&self.context.config, &order, (provider, payee), self.today) {

@@ -13,14 +13,15 @@ use time::Date;
 use super::ReportError;
 use super::files::{self, Drafts};
 use super::pass::push_text;
+use crate::domain::ids::HouseholdId;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
-use crate::domain::policy::prescribed_on;
+use crate::domain::policy::{Waits, prescribed_on};
 use crate::pipeline::Context;
 use crate::store::StoreError;
-use crate::store::recovery_money;
 use crate::store::runs::{self, Run};
 use crate::store::unpaid::{self, Unclaimed, UnclaimedOrders};
+use crate::store::{questions, recovery_money};
 
 const HEADER: &str = "record,programme,run,order,household_id,period,region,province,provider,attempt,state,reason,\
                       decision,waits_for,since,prescribed_on,prescribed,orders,amount\n";
@@ -59,6 +60,14 @@ pub async fn write(context: &Context, out: &Path, as_of: Option<Date>) -> Result
     let mut tx = context.store.begin().await?;
     let with_unpaid = unpaid::runs_in_tx(&mut tx, None).await?;
     let undue = recovery_money::undue_unpaid_in_tx(&mut tx, None).await?;
+    let mut in_question = BTreeMap::new();
+    for run in &with_unpaid {
+        let run = runs::find_in_tx(&mut tx, *run, false).await?.ok_or(StoreError::Corrupt("run"))?;
+        if !in_question.contains_key(&run.programme_id) {
+            let found = questions::of_programme_in_tx(&mut tx, run.programme_id).await?;
+            in_question.insert(run.programme_id, found);
+        }
+    }
     tx.rollback().await.map_err(StoreError::from)?;
     let (mut sums, mut line) = (Sums::new(), Vec::new());
     for run in runs::list(&context.store).await?.iter().rev().filter(|r| with_unpaid.contains(&r.id)) {
@@ -74,7 +83,10 @@ pub async fn write(context: &Context, out: &Path, as_of: Option<Date>) -> Result
                 continue;
             }
             line.clear();
-            let prescribed = push_order(context, run, &order, day, &mut line);
+            let asked = HouseholdId::parse(order.household.as_bytes()).is_ok_and(|household| {
+                in_question.get(&run.programme_id).is_some_and(|q| q.of_month(household, order.period))
+            });
+            let prescribed = push_order(context, run, &order, asked, day, &mut line);
             file.write_all(&line).map_err(ReportError::io(&path))?;
             let key = (run.programme.clone(), order.period.year(), order.state, prescribed);
             let sum = sums.entry(key).or_default();
@@ -90,11 +102,19 @@ pub async fn write(context: &Context, out: &Path, as_of: Option<Date>) -> Result
 }
 
 /// Appends an order's line: whether its claim has lapsed.
-fn push_order(context: &Context, run: &Run, order: &Unclaimed, day: Date, line: &mut Vec<u8>) -> bool {
+fn push_order(
+    context: &Context,
+    run: &Run,
+    order: &Unclaimed,
+    in_question: bool,
+    day: Date,
+    line: &mut Vec<u8>,
+) -> bool {
     let config = &context.config;
     let reason = order.reason.as_deref();
     let verdict = config.reasons.judge(order.state, reason, order.attempt);
     let (decision, waits) = match verdict.waits {
+        _ if in_question => (verdict.decision.as_str(), Waits::InQuestion.as_str()),
         _ if order.put_forward && verdict.may_be_put_forward() => ("put_forward", ""),
         Some(waits) => (verdict.decision.as_str(), waits.as_str()),
         None => (verdict.decision.as_str(), ""),

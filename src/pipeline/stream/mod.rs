@@ -11,6 +11,7 @@
 //! before its provider has denied it. Limit: no connections and no pace here: those are the workers' (`engine`).
 
 mod instructions;
+pub mod judge;
 pub mod record;
 pub mod recorder;
 pub mod sweep;

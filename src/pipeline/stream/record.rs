@@ -1,5 +1,6 @@
 //! One door for whatever a provider says of single orders: answers, callbacks, changes, enquiries, uploads.
 
+use super::judge::{Judged, judge};
 use crate::domain::household::listed;
 use crate::pipeline::Context;
 use crate::pipeline::feedback::reports;
@@ -23,8 +24,9 @@ listed! {
     }
 }
 
-/// Records what a provider says of its orders, in one transaction: states, kept totals and postings move together.
-/// Safe to repeat and to reorder. Reports of keys that are no orders of this provider open breaks.
+/// Records what one answer of a provider says of its orders, in one transaction: states, kept totals and postings move
+/// together. Safe to repeat and to reorder. Reports of keys that are no orders of this provider open breaks, and so do keys
+/// of which the answer says two things. What a first answer leaves open is asked about.
 ///
 /// # Errors
 /// When the database is gone.
@@ -34,10 +36,23 @@ pub async fn record(
     source: Source,
     reports: Vec<Answer>,
 ) -> Result<MessageCounts, StoreError> {
+    record_judged(context, provider, source, judge(source, reports)).await
+}
+
+/// As [`record`], for answers that were judged one by one.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn record_judged(
+    context: &Context,
+    provider: &str,
+    source: Source,
+    reports: Judged,
+) -> Result<MessageCounts, StoreError> {
     if reports.is_empty() {
         return Ok(MessageCounts::default());
     }
-    let counts = reports::record(context, provider, source.as_str(), reports).await?;
+    let counts = reports::record(context, provider, source, reports).await?;
     let metrics = &context.telemetry.metrics;
     for (result, n) in [
         ("applied", counts.applied),

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::judge::{Judged, judge};
 use super::record::{self, Source};
 use crate::pipeline::Context;
 use crate::rails::stream::Answer;
@@ -41,9 +42,7 @@ pub enum RecorderError {
 }
 
 type Record = Arc<
-    dyn Fn(String, Source, Vec<Answer>) -> BoxFuture<'static, Result<MessageCounts, StoreError>>
-        + Send
-        + Sync,
+    dyn Fn(String, Source, Judged) -> BoxFuture<'static, Result<MessageCounts, StoreError>> + Send + Sync,
 >;
 
 /// The way in for reports. Clones share their queues.
@@ -68,7 +67,7 @@ struct Lane {
 
 struct Job {
     source: Source,
-    reports: Vec<Answer>,
+    reports: Judged,
     done: oneshot::Sender<bool>,
     /// Given back when the reports are recorded.
     _room: OwnedSemaphorePermit,
@@ -80,7 +79,7 @@ impl Recorder {
         let context = context.clone();
         Self::with(Arc::new(move |provider, source, reports| {
             let context = context.clone();
-            Box::pin(async move { record::record(&context, &provider, source, reports).await })
+            Box::pin(async move { record::record_judged(&context, &provider, source, reports).await })
         }))
     }
 
@@ -98,6 +97,8 @@ impl Recorder {
         source: Source,
         reports: Vec<Answer>,
     ) -> Result<(), RecorderError> {
+        // Before it is put together with what others say: an answer contradicts itself, or nobody.
+        let reports = judge(source, reports);
         if reports.is_empty() {
             return Ok(());
         }
@@ -171,9 +172,9 @@ async fn settle(record: &Record, provider: &str, source: Source, group: Vec<Job>
     if group.is_empty() {
         return;
     }
-    let (mut reports, mut callers) = (Vec::new(), Vec::with_capacity(group.len()));
+    let (mut reports, mut callers) = (Judged::default(), Vec::with_capacity(group.len()));
     for mut job in group {
-        reports.append(&mut job.reports);
+        reports.append(std::mem::take(&mut job.reports));
         callers.push(job);
     }
     let recorded = record(provider.to_owned(), source, reports).await;
