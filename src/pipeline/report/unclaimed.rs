@@ -5,6 +5,7 @@
 //! now, less what of them was found undue; `as_of` leaves out what ended later, and tells which claims have lapsed by then.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -63,9 +64,8 @@ pub async fn write(context: &Context, out: &Path, as_of: Option<Date>) -> Result
     let mut in_question = BTreeMap::new();
     for run in &with_unpaid {
         let run = runs::find_in_tx(&mut tx, *run, false).await?.ok_or(StoreError::Corrupt("run"))?;
-        if !in_question.contains_key(&run.programme_id) {
-            let found = questions::of_programme_in_tx(&mut tx, run.programme_id).await?;
-            in_question.insert(run.programme_id, found);
+        if let Entry::Vacant(free) = in_question.entry(run.programme_id) {
+            free.insert(questions::of_programme_in_tx(&mut tx, run.programme_id).await?);
         }
     }
     tx.rollback().await.map_err(StoreError::from)?;
