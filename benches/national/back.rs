@@ -13,7 +13,7 @@ use sarf::iso20022::camt_items::{
 use sarf::iso20022::camt_writer::CamtWriter;
 use sarf::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
 use sarf::iso20022::pacs004_writer::Pacs004Writer;
-use sarf::iso20022::values::{MessageHeader, Reason};
+use sarf::iso20022::values::{MessageHeader, Reasons};
 use sarf::pipeline::Context;
 
 use crate::month::xml_below;
@@ -163,7 +163,7 @@ fn write(
             original_end_to_end_id: id.clone(),
             amount: Some(*amount),
             currency: "MAD".into(),
-            reason: Reason { code: "MS03".into(), info: String::new() },
+            reasons: Reasons::one("MS03", ""),
             ..ReturnedTransaction::default()
         })?;
     }

@@ -159,8 +159,10 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             out.line(&format!("{net} in hand: {fee} is the provider's fee for drawing it"));
         }
         for step in &life {
-            let reason = step.reason.as_ref().map_or_else(String::new, |r| format!(" for {r}"));
-            out.line(&format!("{} {}{reason} · {}", format::moment(step.at), step.state, step.source));
+            let told = step.told.as_ref().or(step.reason.as_ref());
+            let reason = told.map_or_else(String::new, |r| format!(" for {r}"));
+            let whole = if step.of_file { ", with its whole file" } else { "" };
+            out.line(&format!("{} {}{whole}{reason} · {}", format::moment(step.at), step.state, step.source));
         }
         print_standing(app, order.order_id, &standing);
         for hold in &held {

@@ -33,6 +33,11 @@ impl BreakKind {
             K::StatusConflict => {
                 ("status conflict", false, "ask in writing which of the two is true; nothing was applied")
             }
+            K::UnknownStatus => (
+                "status not known",
+                false,
+                "ask the bank in writing what it means; nothing was applied. List it in reasons.toml if it is harmless",
+            ),
             K::NeverSent => {
                 ("not sent by us", false, "stop and find out who sent it: the engine did not hand it over")
             }
@@ -95,6 +100,7 @@ impl BreakKind {
         match self {
             K::AmountDiffers
             | K::StatusConflict
+            | K::UnknownStatus
             | K::NeverSent
             | K::BookedTwice
             | K::FaultyEntry

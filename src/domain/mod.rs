@@ -20,6 +20,7 @@ pub mod recall;
 pub mod recovery;
 pub mod rib;
 pub mod run;
+pub mod stated;
 pub mod statement;
 pub mod telling;
 

@@ -74,12 +74,95 @@ pub struct Rule {
 
 /// `config/reasons.toml`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "PolicyFile")]
 pub struct Policy {
+    default: Rule,
+    expired: Rule,
+    /// By code in capitals.
+    reason: BTreeMap<String, Rule>,
+    /// Words of a refusal as a second delivery, folded.
+    second_delivery_words: Vec<String>,
+    harmless: BTreeMap<StatedOf, BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
     default: Rule,
     expired: Rule,
     #[serde(default)]
     reason: BTreeMap<String, Rule>,
+    #[serde(default)]
+    second_delivery_words: Vec<String>,
+    #[serde(default)]
+    harmless: BTreeMap<StatedOf, BTreeMap<String, String>>,
+}
+
+/// What a status is stated of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatedOf {
+    /// A file of ours, or its payment information (pain.002).
+    File,
+    /// A transaction (pain.002).
+    Transaction,
+    /// A recall (camt.029).
+    Recall,
+    /// An entry of a statement (camt.053, camt.054).
+    Entry,
+}
+
+/// Codes by which the standard lets a bank refuse what it received before. No configuration may have their orders paid
+/// again.
+const DUPLICATES: [&str; 7] = ["AM05", "DU01", "DU02", "DU03", "DU04", "DU05", "DUPL"];
+
+impl TryFrom<PolicyFile> for Policy {
+    type Error = String;
+
+    fn try_from(file: PolicyFile) -> Result<Self, String> {
+        let mut reason = BTreeMap::new();
+        for (code, rule) in file.reason {
+            if reason.insert(folded_code(&code), rule).is_some() {
+                return Err(format!("reason `{code}` is listed twice"));
+            }
+        }
+        for code in DUPLICATES {
+            if reason.get(code).is_none_or(|rule| rule.decision != Decision::Never) {
+                return Err(format!(
+                    "reason `{code}` refuses a second delivery: its decision is `never`, since the first may be paid"
+                ));
+            }
+        }
+        for (code, why) in file.harmless.values().flatten() {
+            if why.trim().is_empty() {
+                return Err(format!("status `{code}` is listed as harmless without saying why"));
+            }
+        }
+        let second_delivery_words =
+            file.second_delivery_words.iter().map(|w| folded_text(w)).filter(|w| !w.is_empty()).collect();
+        let PolicyFile { default, expired, harmless, .. } = file;
+        Ok(Self { default, expired, reason, second_delivery_words, harmless })
+    }
+}
+
+/// A code as it is compared: banks pad and vary the case of what they take over.
+fn folded_code(code: &str) -> String {
+    code.trim().to_ascii_uppercase()
+}
+
+/// A text as it is compared: small letters, without the accents of French.
+fn folded_text(text: &str) -> String {
+    let plain = |c: char| match c {
+        'à' | 'â' => 'a',
+        'é' | 'è' | 'ê' | 'ë' => 'e',
+        'î' | 'ï' => 'i',
+        'ô' => 'o',
+        'ù' | 'û' => 'u',
+        'ç' => 'c',
+        c if c.is_whitespace() => ' ',
+        c => c,
+    };
+    text.trim().to_lowercase().chars().map(plain).collect()
 }
 
 /// What the policy says of one order.
@@ -110,7 +193,25 @@ impl Policy {
 
     fn rule(&self, state: OrderState, reason: Option<&str>) -> Rule {
         let unlisted = if state == OrderState::Expired { self.expired } else { self.default };
-        reason.and_then(|r| self.reason.get(r.trim())).copied().unwrap_or(unlisted)
+        reason.and_then(|r| self.reason.get(&folded_code(r))).copied().unwrap_or(unlisted)
+    }
+
+    /// What the line of a reason says; `None` where it has none.
+    pub fn decision_of(&self, code: &str) -> Option<Decision> {
+        self.reason.get(&folded_code(code)).map(|rule| rule.decision)
+    }
+
+    /// Whether a text refuses a second delivery in words.
+    pub fn says_second_delivery(&self, text: &str) -> bool {
+        !text.is_empty() && {
+            let text = folded_text(text);
+            self.second_delivery_words.iter().any(|word| text.contains(word.as_str()))
+        }
+    }
+
+    /// Whether a status that moves nothing may be passed over.
+    pub fn is_harmless(&self, of: StatedOf, status: &str) -> bool {
+        self.harmless.get(&of).is_some_and(|listed| listed.contains_key(status))
     }
 
     /// Whether a person must look into an order that ended so, before the payee is paid anything again.
@@ -120,7 +221,7 @@ impl Policy {
 
     /// Whether a reason has a line of its own.
     pub fn lists(&self, reason: &str) -> bool {
-        self.reason.contains_key(reason)
+        self.reason.contains_key(&folded_code(reason))
     }
 }
 
@@ -195,6 +296,39 @@ mod tests {
             "[default]\ndecision = \"repair\"\nattempts_max = 1",
         ] {
             assert!(toml::from_str::<Policy>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_second_delivery_is_never_paid_again_whatever_is_configured() {
+        let text = include_str!("../../config/reasons.toml");
+        for code in DUPLICATES {
+            let line = format!("{code} = {{ decision = \"never\"");
+            assert!(text.contains(&line), "{line}");
+            let changed = text.replace(&line, &format!("{code} = {{ decision = \"retry\""));
+            let error = toml::from_str::<Policy>(&changed).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{code}` refuses a second delivery")), "{error}");
+            let dropped: String =
+                text.lines().filter(|l| !l.starts_with(&line)).collect::<Vec<_>>().join("\n");
+            assert!(toml::from_str::<Policy>(&dropped).is_err(), "{code} dropped");
+        }
+    }
+
+    #[test]
+    fn harmless_statuses_are_known_by_place_and_spelling() {
+        let policy = policy();
+        for (of, status, harmless) in [
+            (StatedOf::File, "PART", true),
+            (StatedOf::Transaction, "PART", false),
+            (StatedOf::Transaction, "PDNG", true),
+            (StatedOf::Transaction, "pdng", false),
+            (StatedOf::Transaction, "rjct", false),
+            (StatedOf::Transaction, "ACIS", false),
+            (StatedOf::Recall, "IPAY", false),
+            (StatedOf::Recall, "", false),
+            (StatedOf::Entry, "PDNG", true),
+        ] {
+            assert_eq!(policy.is_harmless(of, status), harmless, "{of:?} {status}");
         }
     }
 

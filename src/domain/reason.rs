@@ -52,6 +52,8 @@ listed! {
         AmountDiffers = "amount_differs",
         /// The status cannot follow what is known.
         StatusConflict = "status_conflict",
+        /// A status or code that is not known here: whether an order is paid may hang on it.
+        UnknownStatus = "unknown_status",
         /// The order never left.
         NeverSent = "never_sent",
         /// Money booked a second time for one order.

@@ -125,7 +125,9 @@ mod tests {
         check(&format!("{good},{}", event(r#","amount":0"#)), Err("events[1].amount"));
         check(&good.replace("\"K\"", "\"\""), Err("events[0].key"));
         check(&good.replace("collected", "not_found"), Err("events[0].status"));
-        check(&good.replace("collected", "stolen"), Err("line 1, column"));
+        // A status that is not known is taken, and becomes a break.
+        check(&good.replace("collected", "stolen"), Ok(1));
+        check(&good.replace("\"collected\"", "7"), Err("line 1, column"));
         check(&vec![good; EVENTS_MAX + 1].join(","), Err("at most 10000 changes"));
     }
 }

@@ -7,7 +7,7 @@
 
 use std::io::BufRead;
 
-use super::values::{EntryFault, MessageHeader, Problem, Reason, ShortCode, parse_instant};
+use super::values::{EntryFault, MessageHeader, Problem, Reasons, ShortCode, parse_instant};
 use super::xml::{Limits, Node, Step, Warning, XmlError, XmlReader};
 
 /// What a bank says of a cancellation (`CancellationIndividualStatus1Code`, `GroupCancellationStatus1Code`,
@@ -62,7 +62,7 @@ pub struct CaseAnswer {
     /// What the bank says.
     pub status: CancellationStatus,
     /// Why.
-    pub reason: Reason,
+    pub reasons: Reasons,
 }
 
 impl Default for CaseAnswer {
@@ -72,7 +72,7 @@ impl Default for CaseAnswer {
             original_instr_id: String::new(),
             original_end_to_end_id: String::new(),
             status: CancellationStatus::NONE,
-            reason: Reason::default(),
+            reasons: Reasons::default(),
         }
     }
 }
@@ -100,14 +100,16 @@ enum Field {
     Status,
     EndToEndId,
     InstrId,
+    Reason,
     ReasonCode,
     ReasonInfo,
 }
 
 use Field as F;
 
-const REASON: Node<F> = Node::path(
+const REASON: Node<F> = Node::group(
     "CxlStsRsnInf",
+    F::Reason,
     &[
         Node::path("Rsn", &[Node::leaf("Cd", F::ReasonCode), Node::leaf("Prtry", F::ReasonCode)], &[]),
         Node::leaf("AddtlInf", F::ReasonInfo),
@@ -281,6 +283,7 @@ impl<R: BufRead> Camt029Reader<R> {
             // What an earlier block said of itself does not hold for this one.
             F::Details => self.enter(GROUP_LEVEL),
             F::Group => self.level = GROUP_LEVEL,
+            F::Reason => self.levels[self.level].reasons.begin(),
             F::Payment => self.enter(PAYMENT_LEVEL),
             F::Transaction => {
                 if self.level < PAYMENT_LEVEL {
@@ -334,8 +337,8 @@ impl<R: BufRead> Camt029Reader<R> {
             if self.answer.status == CancellationStatus::NONE {
                 self.answer.status = wider.status;
             }
-            if self.answer.reason.is_empty() {
-                self.answer.reason.clone_from(&wider.reason);
+            if self.answer.reasons.is_empty() {
+                self.answer.reasons.clone_from(&wider.reasons);
             }
         }
     }
@@ -346,16 +349,8 @@ impl<R: BufRead> Camt029Reader<R> {
             F::EndToEndId => xml.copy_text("OrgnlEndToEndId", 35, &mut said.original_end_to_end_id),
             F::InstrId => xml.copy_text("OrgnlInstrId", 35, &mut said.original_instr_id),
             F::CaseId => xml.copy_text("RslvdCase/Id", 35, &mut said.case_id),
-            F::Status | F::Confirmation => {
-                if xml.text().len() > 4 {
-                    xml.warn(Warning::Truncated("TxCxlSts"));
-                }
-                said.status = CancellationStatus::parse(xml.text());
-            }
-            F::ReasonCode if said.reason.code.is_empty() => xml.copy_text("Rsn", 35, &mut said.reason.code),
-            F::ReasonInfo if said.reason.info.is_empty() => {
-                xml.copy_text("AddtlInf", 105, &mut said.reason.info)
-            }
+            F::Status | F::Confirmation => said.status = CancellationStatus::parse(xml.text()),
+            F::ReasonCode | F::ReasonInfo => xml.take_reason(field == F::ReasonCode, &mut said.reasons),
             F::MsgId => xml.copy_text("Id", 35, &mut self.header.msg_id),
             F::Created => self.header.created = xml.parse_text("CreDtTm", parse_instant),
             _ => {}

@@ -73,16 +73,16 @@ impl<W: Write> Camt029Writer<W> {
     pub fn answer(&mut self, answer: &CaseAnswer) -> Result<(), WriteError> {
         check_optional("OrgnlInstrId", &answer.original_instr_id, 35)?;
         check_text("OrgnlEndToEndId", &answer.original_end_to_end_id, 35)?;
-        check_optional("CxlStsRsnInf/Rsn", &answer.reason.code, 4)?;
+        check_optional("CxlStsRsnInf/Rsn", answer.reasons.first_code(), 4)?;
         let status = individual(answer.status)?;
         let out = &mut self.out;
         out.raw("\n<TxInfAndSts>");
         out.leaf_if("OrgnlInstrId", &answer.original_instr_id);
         out.leaf("OrgnlEndToEndId", &answer.original_end_to_end_id);
         out.leaf("TxCxlSts", status);
-        if !answer.reason.code.is_empty() {
+        if !answer.reasons.first_code().is_empty() {
             out.raw("<CxlStsRsnInf><Rsn>");
-            out.leaf("Cd", &answer.reason.code);
+            out.leaf("Cd", answer.reasons.first_code());
             out.raw("</Rsn></CxlStsRsnInf>");
         }
         out.raw("</TxInfAndSts>");

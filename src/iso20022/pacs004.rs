@@ -9,7 +9,7 @@ use std::io::BufRead;
 
 use crate::domain::money::Centimes;
 
-use super::values::{EntryFault, MessageHeader, Problem, Reason, parse_instant};
+use super::values::{EntryFault, MessageHeader, Problem, Reasons, parse_instant};
 use super::xml::{Limits, Node, Step, Warning, XmlError, XmlReader};
 
 /// One item of a payment return; it lives until the next is asked for.
@@ -53,7 +53,7 @@ pub struct OriginalMessage {
     /// Its name, e.g. `pacs.008.001.08`.
     pub msg_name: String,
     /// Why it is returned.
-    pub reason: Reason,
+    pub reasons: Reasons,
 }
 
 /// A returned transaction. Texts are empty where nothing was given.
@@ -72,7 +72,7 @@ pub struct ReturnedTransaction {
     /// Its currency.
     pub currency: String,
     /// Why.
-    pub reason: Reason,
+    pub reasons: Reasons,
 }
 
 impl ReturnedTransaction {
@@ -84,7 +84,7 @@ impl ReturnedTransaction {
         self.original_uetr.clear();
         self.amount = None;
         self.currency.clear();
-        self.reason.clear();
+        self.reasons.clear();
     }
 }
 
@@ -108,14 +108,16 @@ enum Field {
     EndToEndId,
     Uetr,
     Amount,
+    Reason,
     ReasonCode,
     ReasonInfo,
 }
 
 use Field as F;
 
-const REASON: Node<F> = Node::path(
+const REASON: Node<F> = Node::group(
     "RtrRsnInf",
+    F::Reason,
     &[
         Node::path("Rsn", &[Node::leaf("Cd", F::ReasonCode), Node::leaf("Prtry", F::ReasonCode)], &[]),
         Node::leaf("AddtlInf", F::ReasonInfo),
@@ -281,6 +283,8 @@ impl<R: BufRead> Pacs004Reader<R> {
                 self.amount_problem = Some(Problem::Missing);
                 self.index += 1;
             }
+            F::Reason if self.in_transaction => self.transaction.reasons.begin(),
+            F::Reason => self.original.reasons.begin(),
             _ => {}
         }
     }
@@ -324,7 +328,11 @@ impl<R: BufRead> Pacs004Reader<R> {
                 transaction.amount = amount.ok();
                 self.amount_problem = amount.err();
             }
-            F::ReasonCode | F::ReasonInfo => self.reason(field),
+            F::ReasonCode | F::ReasonInfo => {
+                let reasons =
+                    if self.in_transaction { &mut transaction.reasons } else { &mut self.original.reasons };
+                xml.take_reason(field == F::ReasonCode, reasons);
+            }
             F::MsgId => xml.copy_text("MsgId", 35, &mut header.message.msg_id),
             F::Created => header.message.created = xml.parse_text("CreDtTm", parse_instant),
             F::Orders => header.orders = xml.parse_text("NbOfTxs", |t| t.parse().ok()),
@@ -335,18 +343,7 @@ impl<R: BufRead> Pacs004Reader<R> {
             }
             F::OriginalMsgId => xml.copy_text("OrgnlMsgId", 35, &mut self.original.msg_id),
             F::OriginalMsgName => xml.copy_text("OrgnlMsgNmId", 35, &mut self.original.msg_name),
-            F::Message | F::Header | F::Original | F::Transaction => {}
-        }
-    }
-
-    /// Keeps the first code and the first text.
-    fn reason(&mut self, field: Field) {
-        let reason =
-            if self.in_transaction { &mut self.transaction.reason } else { &mut self.original.reason };
-        match field {
-            F::ReasonCode if reason.code.is_empty() => self.xml.copy_text("Rsn", 35, &mut reason.code),
-            F::ReasonInfo if reason.info.is_empty() => self.xml.copy_text("AddtlInf", 105, &mut reason.info),
-            _ => {}
+            F::Message | F::Header | F::Original | F::Transaction | F::Reason => {}
         }
     }
 }

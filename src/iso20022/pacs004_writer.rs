@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use super::pacs004::{OriginalMessage, ReturnHeader, ReturnedTransaction};
-use super::values::Reason;
+use super::values::Reasons;
 use super::write::{
     TextProblem, WriteError, XmlOut, check_amount, check_currency, check_optional, check_text, check_uetr,
 };
@@ -41,7 +41,7 @@ impl<W: Write> Pacs004Writer<W> {
         if let Some(original) = original {
             check_text("OrgnlMsgId", &original.msg_id, 35)?;
             check_text("OrgnlMsgNmId", &original.msg_name, 35)?;
-            check_reason(&original.reason)?;
+            check_reasons(&original.reasons)?;
         }
         let mut out = XmlOut::begin(inner, MESSAGE);
         out.raw("<PmtRtr><GrpHdr>");
@@ -62,7 +62,7 @@ impl<W: Write> Pacs004Writer<W> {
             out.raw("<OrgnlGrpInf>");
             out.leaf("OrgnlMsgId", &original.msg_id);
             out.leaf("OrgnlMsgNmId", &original.msg_name);
-            write_reason(&mut out, &original.reason);
+            write_reasons(&mut out, &original.reasons);
             out.raw("</OrgnlGrpInf>");
         }
         Ok(Self { out, transactions: 0 })
@@ -82,7 +82,7 @@ impl<W: Write> Pacs004Writer<W> {
         out.leaf_if("OrgnlEndToEndId", &transaction.original_end_to_end_id);
         out.leaf_if("OrgnlUETR", &transaction.original_uetr);
         out.amount("RtrdIntrBkSttlmAmt", &transaction.currency, amount);
-        write_reason(out, &transaction.reason);
+        write_reasons(out, &transaction.reasons);
         out.raw("</TxInf>");
         out.flush_full()?;
         Ok(())
@@ -111,26 +111,27 @@ fn check_transaction(
     let amount = transaction.amount.ok_or(missing)?;
     check_amount("RtrdIntrBkSttlmAmt", amount)?;
     check_currency(&transaction.currency)?;
-    check_reason(&transaction.reason)?;
+    check_reasons(&transaction.reasons)?;
     Ok(amount)
 }
 
 /// A code of more than four characters is written as proprietary.
-fn check_reason(reason: &Reason) -> Result<(), WriteError> {
-    check_optional("RtrRsnInf/Rsn", &reason.code, 35)?;
-    check_optional("RtrRsnInf/AddtlInf", &reason.info, 105)
+fn check_reasons(reasons: &Reasons) -> Result<(), WriteError> {
+    reasons.iter().try_for_each(|reason| {
+        check_optional("RtrRsnInf/Rsn", &reason.code, 35)?;
+        check_optional("RtrRsnInf/AddtlInf", &reason.info, 105)
+    })
 }
 
-fn write_reason<W: Write>(out: &mut XmlOut<W>, reason: &Reason) {
-    if reason.is_empty() {
-        return;
+fn write_reasons<W: Write>(out: &mut XmlOut<W>, reasons: &Reasons) {
+    for reason in reasons.iter() {
+        out.raw("<RtrRsnInf>");
+        if !reason.code.is_empty() {
+            out.raw("<Rsn>");
+            out.leaf(if reason.code.len() <= 4 { "Cd" } else { "Prtry" }, &reason.code);
+            out.raw("</Rsn>");
+        }
+        out.leaf_if("AddtlInf", &reason.info);
+        out.raw("</RtrRsnInf>");
     }
-    out.raw("<RtrRsnInf>");
-    if !reason.code.is_empty() {
-        out.raw("<Rsn>");
-        out.leaf(if reason.code.len() <= 4 { "Cd" } else { "Prtry" }, &reason.code);
-        out.raw("</Rsn>");
-    }
-    out.leaf_if("AddtlInf", &reason.info);
-    out.raw("</RtrRsnInf>");
 }

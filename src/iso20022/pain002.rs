@@ -8,7 +8,7 @@ use std::io::BufRead;
 
 use crate::domain::money::Centimes;
 
-use super::values::{EntryFault, MessageHeader, Problem, Reason, StatusCode, parse_instant};
+use super::values::{EntryFault, MessageHeader, Problem, Reasons, StatusCode, parse_instant};
 use super::xml::{Limits, Node, Step, Warning, XmlError, XmlReader};
 
 /// One item of a status report; it lives until the next is asked for.
@@ -18,10 +18,22 @@ pub enum Pain002Item<'a> {
     Header(&'a MessageHeader),
     /// The original message and its status.
     Group(&'a Group),
-    /// An original payment information block and its status.
-    PaymentInfo(&'a PaymentInfo),
+    /// An original payment information block and its status, and the message that it was part of.
+    PaymentInfo {
+        /// The block.
+        payment: &'a PaymentInfo,
+        /// The message reported on.
+        group: &'a Group,
+    },
     /// A transaction's status.
-    Transaction(&'a TransactionStatus),
+    Transaction {
+        /// What is said of it.
+        transaction: &'a TransactionStatus,
+        /// The payment information that it stands in, where it stands in one.
+        payment: Option<&'a PaymentInfo>,
+        /// The message reported on.
+        group: &'a Group,
+    },
     /// A transaction that cannot be used.
     Faulty {
         /// What makes it unusable.
@@ -45,7 +57,7 @@ pub struct Group {
     /// The group's status, if stated.
     pub status: Option<StatusCode>,
     /// Why.
-    pub reason: Reason,
+    pub reasons: Reasons,
 }
 
 /// An original payment information block and its status.
@@ -60,7 +72,7 @@ pub struct PaymentInfo {
     /// The block's status, if stated.
     pub status: Option<StatusCode>,
     /// Why.
-    pub reason: Reason,
+    pub reasons: Reasons,
 }
 
 /// A transaction's status. Texts are empty where nothing was given.
@@ -79,7 +91,7 @@ pub struct TransactionStatus {
     /// The status; [`StatusCode::NONE`] only in a faulty transaction.
     pub status: StatusCode,
     /// Why.
-    pub reason: Reason,
+    pub reasons: Reasons,
     /// The original amount, if stated.
     pub amount: Option<Centimes>,
     /// Its currency.
@@ -95,7 +107,7 @@ impl Default for TransactionStatus {
             original_uetr: String::new(),
             original_msg_id: String::new(),
             status: StatusCode::NONE,
-            reason: Reason::default(),
+            reasons: Reasons::default(),
             amount: None,
             currency: String::new(),
         }
@@ -111,7 +123,7 @@ impl TransactionStatus {
         self.original_uetr.clear();
         self.original_msg_id.clear();
         self.status = StatusCode::NONE;
-        self.reason.clear();
+        self.reasons.clear();
         self.amount = None;
         self.currency.clear();
     }
@@ -143,14 +155,16 @@ enum Field {
     Status,
     Amount,
     TransactionMsgId,
+    Reason,
     ReasonCode,
     ReasonInfo,
 }
 
 use Field as F;
 
-const REASON: Node<F> = Node::path(
+const REASON: Node<F> = Node::group(
     "StsRsnInf",
+    F::Reason,
     &[
         Node::path("Rsn", &[Node::leaf("Cd", F::ReasonCode), Node::leaf("Prtry", F::ReasonCode)], &[]),
         Node::leaf("AddtlInf", F::ReasonInfo),
@@ -283,6 +297,7 @@ pub struct Pain002Reader<R> {
     group_seen: bool,
     payment: PaymentInfo,
     payment_due: bool,
+    in_payment: bool,
     transaction: TransactionStatus,
     amount_problem: Option<Problem>,
     index: u64,
@@ -299,6 +314,7 @@ impl<R: BufRead> Pain002Reader<R> {
             group_seen: false,
             payment: PaymentInfo::default(),
             payment_due: false,
+            in_payment: false,
             transaction: TransactionStatus::default(),
             amount_problem: None,
             index: 0,
@@ -314,8 +330,12 @@ impl<R: BufRead> Pain002Reader<R> {
         Ok(self.advance()?.map(|found| match found {
             Found::Header => Pain002Item::Header(&self.header),
             Found::Group => Pain002Item::Group(&self.group),
-            Found::Payment => Pain002Item::PaymentInfo(&self.payment),
-            Found::Transaction => Pain002Item::Transaction(&self.transaction),
+            Found::Payment => Pain002Item::PaymentInfo { payment: &self.payment, group: &self.group },
+            Found::Transaction => Pain002Item::Transaction {
+                transaction: &self.transaction,
+                payment: self.in_payment.then_some(&self.payment),
+                group: &self.group,
+            },
             Found::Faulty(fault) => Pain002Item::Faulty { fault, partial: &self.transaction },
         }))
     }
@@ -369,6 +389,7 @@ impl<R: BufRead> Pain002Reader<R> {
                 self.place = Place::Payment;
                 self.payment = PaymentInfo::default();
                 self.payment_due = true;
+                self.in_payment = true;
             }
             F::Transaction => {
                 self.place = Place::Transaction;
@@ -380,6 +401,7 @@ impl<R: BufRead> Pain002Reader<R> {
                 }
                 return std::mem::take(&mut self.payment_due).then_some(Found::Payment);
             }
+            F::Reason => self.reasons().begin(),
             _ => {}
         }
         None
@@ -389,7 +411,10 @@ impl<R: BufRead> Pain002Reader<R> {
         match field {
             F::Header => Some(Found::Header),
             F::Group => Some(Found::Group),
-            F::Payment => std::mem::take(&mut self.payment_due).then_some(Found::Payment),
+            F::Payment => {
+                self.in_payment = false;
+                std::mem::take(&mut self.payment_due).then_some(Found::Payment)
+            }
             F::Transaction => {
                 self.place = Place::Payment;
                 Some(match self.judge() {
@@ -422,7 +447,7 @@ impl<R: BufRead> Pain002Reader<R> {
             F::Uetr => xml.copy_text("OrgnlUETR", 36, &mut transaction.original_uetr),
             F::StatusId => xml.copy_text("StsId", 35, &mut transaction.status_id),
             F::TransactionMsgId => xml.copy_text("OrgnlMsgId", 35, &mut transaction.original_msg_id),
-            F::Status => transaction.status = read_status(xml, "TxSts"),
+            F::Status => transaction.status = StatusCode::parse(xml.text()),
             F::Amount => {
                 let amount = super::xml::parse_amount(xml.text());
                 transaction.currency.clear();
@@ -430,43 +455,36 @@ impl<R: BufRead> Pain002Reader<R> {
                 transaction.amount = amount.ok();
                 self.amount_problem = amount.err();
             }
-            F::ReasonCode | F::ReasonInfo => self.reason(field),
+            F::ReasonCode | F::ReasonInfo => {
+                let reasons = match self.place {
+                    Place::Group => &mut self.group.reasons,
+                    Place::Payment => &mut self.payment.reasons,
+                    Place::Transaction => &mut transaction.reasons,
+                };
+                xml.take_reason(field == F::ReasonCode, reasons);
+            }
             F::MsgId => xml.copy_text("MsgId", 35, &mut self.header.msg_id),
             F::Created => self.header.created = xml.parse_text("CreDtTm", parse_instant),
             F::GroupMsgId => xml.copy_text("OrgnlMsgId", 35, &mut self.group.original_msg_id),
             F::GroupMsgName => xml.copy_text("OrgnlMsgNmId", 35, &mut self.group.original_msg_name),
             F::GroupOrders => self.group.original_orders = xml.parse_text("OrgnlNbOfTxs", |t| t.parse().ok()),
             F::GroupSum => self.group.original_sum = xml.parse_text("OrgnlCtrlSum", |t| t.parse().ok()),
-            F::GroupStatus => self.group.status = Some(read_status(xml, "GrpSts")),
+            F::GroupStatus => self.group.status = Some(StatusCode::parse(xml.text())),
             F::PaymentId => xml.copy_text("OrgnlPmtInfId", 35, &mut self.payment.original_pmt_inf_id),
             F::PaymentOrders => {
                 self.payment.original_orders = xml.parse_text("OrgnlNbOfTxs", |t| t.parse().ok())
             }
             F::PaymentSum => self.payment.original_sum = xml.parse_text("OrgnlCtrlSum", |t| t.parse().ok()),
-            F::PaymentStatus => self.payment.status = Some(read_status(xml, "PmtInfSts")),
-            F::Message | F::Header | F::Group | F::Payment | F::Transaction => {}
+            F::PaymentStatus => self.payment.status = Some(StatusCode::parse(xml.text())),
+            F::Message | F::Header | F::Group | F::Payment | F::Transaction | F::Reason => {}
         }
     }
 
-    /// Keeps the first code and the first text.
-    fn reason(&mut self, field: Field) {
-        let reason = match self.place {
-            Place::Group => &mut self.group.reason,
-            Place::Payment => &mut self.payment.reason,
-            Place::Transaction => &mut self.transaction.reason,
-        };
-        match field {
-            F::ReasonCode if reason.code.is_empty() => self.xml.copy_text("Rsn", 35, &mut reason.code),
-            F::ReasonInfo if reason.info.is_empty() => self.xml.copy_text("AddtlInf", 105, &mut reason.info),
-            _ => {}
+    fn reasons(&mut self) -> &mut Reasons {
+        match self.place {
+            Place::Group => &mut self.group.reasons,
+            Place::Payment => &mut self.payment.reasons,
+            Place::Transaction => &mut self.transaction.reasons,
         }
     }
-}
-
-/// A status; one of more than four characters is cut with a warning.
-fn read_status<R: BufRead>(xml: &mut XmlReader<R, F>, field: &'static str) -> StatusCode {
-    if xml.text().len() > 4 {
-        xml.warn(Warning::Truncated(field));
-    }
-    StatusCode::parse(xml.text())
 }

@@ -5,8 +5,14 @@ use crate::domain::money::{Centimes, MoneyError};
 use super::pain002::{Group, Pain002Item, Pain002Reader, PaymentInfo, TransactionStatus};
 use super::pain002_writer::{MESSAGE, Pain002Writer};
 use super::testing::{CREATED, assert_valid, uetr};
-use super::values::{MessageHeader, Problem, Reason, StatusCode};
+use super::values::{MessageHeader, Problem, Reason, Reasons, StatusCode};
 use super::xml::Limits;
+
+/// All reasons, with their texts.
+fn all(reasons: &Reasons) -> String {
+    let one = |r: &Reason| format!("{} {}", r.code, r.info).trim().to_owned();
+    reasons.iter().map(one).collect::<Vec<_>>().join("+")
+}
 
 /// A line for each item.
 fn lines(xml: &str) -> Vec<String> {
@@ -18,17 +24,20 @@ fn lines(xml: &str) -> Vec<String> {
             Pain002Item::Group(g) => {
                 format!(
                     "group {} {:?} {:?} {}",
-                    g.original_msg_id, g.original_orders, g.status, g.reason.code
+                    g.original_msg_id,
+                    g.original_orders,
+                    g.status,
+                    g.reasons.first_code()
                 )
             }
-            Pain002Item::PaymentInfo(p) => {
-                format!("payment {} {:?} {}", p.original_pmt_inf_id, p.status, p.reason.info)
+            Pain002Item::PaymentInfo { payment: p, .. } => {
+                format!("payment {} {:?} {}", p.original_pmt_inf_id, p.status, all(&p.reasons))
             }
-            Pain002Item::Transaction(t) => format!(
+            Pain002Item::Transaction { transaction: t, .. } => format!(
                 "transaction {} {} {} {:?}{}",
                 t.original_end_to_end_id,
                 t.status.as_str(),
-                t.reason.code,
+                all(&t.reasons),
                 t.amount.map(Centimes::get),
                 t.currency
             ),
@@ -65,7 +74,7 @@ fn versions_03_10_and_12_are_read() {
                 "header M1 true",
                 "group O1 Some(2) Some(Part) ",
                 "payment P1 Some(Part) ",
-                "transaction E1 RJCT AC04 Some(50000)MAD",
+                "transaction E1 RJCT AC04 closed more+MS03 Some(50000)MAD",
                 "transaction E2 XABC  None",
             ]
         );
@@ -110,7 +119,7 @@ fn sample(number: u64, amount: i64, code: &str) -> TransactionStatus {
         original_end_to_end_id: format!("E<{number}>&"),
         original_uetr: uetr(number),
         status: StatusCode::Rjct,
-        reason: Reason { code: code.into(), info: "one & two".into() },
+        reasons: Reasons::one(code, "one & two"),
         amount: Some(Centimes::new(amount)),
         currency: "MAD".into(),
         ..TransactionStatus::default()
@@ -125,14 +134,14 @@ fn write(transactions: &[TransactionStatus]) -> Vec<u8> {
         original_orders: Some(transactions.len() as u64),
         original_sum: Some(Centimes::new(1)),
         status: Some(StatusCode::Part),
-        reason: Reason { code: "NARR".into(), info: String::new() },
+        reasons: Reasons::one("NARR", ""),
     };
     let payment = PaymentInfo {
         original_pmt_inf_id: "P1".into(),
         original_orders: Some(1),
         original_sum: Some(Centimes::new(1)),
         status: Some(StatusCode::Part),
-        reason: Reason::default(),
+        reasons: Reasons::default(),
     };
     let mut writer = Pain002Writer::begin(Vec::new(), &header, &group, Some(&payment)).unwrap();
     transactions.iter().for_each(|t| writer.transaction(t).unwrap());
@@ -171,7 +180,7 @@ proptest::proptest! {
         let mut reader = Pain002Reader::new(xml.as_slice(), Limits::default());
         let mut read = Vec::new();
         while let Some(item) = reader.next().unwrap() {
-            if let Pain002Item::Transaction(transaction) = item {
+            if let Pain002Item::Transaction { transaction, .. } = item {
                 read.push(transaction.clone());
             }
         }

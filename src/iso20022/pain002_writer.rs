@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use super::pain002::{Group, PaymentInfo, TransactionStatus};
-use super::values::{MessageHeader, Reason, StatusCode};
+use super::values::{MessageHeader, Reasons, StatusCode};
 use super::write::{
     TextProblem, WriteError, XmlOut, check_amount, check_currency, check_optional, check_text, check_uetr,
 };
@@ -53,7 +53,7 @@ impl<W: Write> Pain002Writer<W> {
         if let Some(status) = group.status {
             out.leaf("GrpSts", status.as_str());
         }
-        write_reason(&mut out, &group.reason);
+        write_reasons(&mut out, &group.reasons);
         out.raw("</OrgnlGrpInfAndSts>");
         if let Some(payment) = payment {
             write_payment(&mut out, payment);
@@ -79,7 +79,7 @@ impl<W: Write> Pain002Writer<W> {
         out.leaf_if("OrgnlEndToEndId", &transaction.original_end_to_end_id);
         out.leaf_if("OrgnlUETR", &transaction.original_uetr);
         out.leaf("TxSts", transaction.status.as_str());
-        write_reason(out, &transaction.reason);
+        write_reasons(out, &transaction.reasons);
         if let Some(amount) = transaction.amount {
             out.raw("<OrgnlTxRef><Amt>");
             out.amount("InstdAmt", &transaction.currency, amount);
@@ -108,14 +108,14 @@ fn check_group(group: &Group) -> Result<(), WriteError> {
     check_text("OrgnlMsgNmId", &group.original_msg_name, 35)?;
     group.original_sum.map_or(Ok(()), |sum| check_amount("OrgnlCtrlSum", sum))?;
     check_status("GrpSts", group.status)?;
-    check_reason(&group.reason)
+    check_reasons(&group.reasons)
 }
 
 fn check_payment(payment: &PaymentInfo) -> Result<(), WriteError> {
     check_text("OrgnlPmtInfId", &payment.original_pmt_inf_id, 35)?;
     payment.original_sum.map_or(Ok(()), |sum| check_amount("OrgnlCtrlSum", sum))?;
     check_status("PmtInfSts", payment.status)?;
-    check_reason(&payment.reason)
+    check_reasons(&payment.reasons)
 }
 
 fn check_transaction(transaction: &TransactionStatus) -> Result<(), WriteError> {
@@ -126,7 +126,7 @@ fn check_transaction(transaction: &TransactionStatus) -> Result<(), WriteError> 
         check_uetr(&transaction.original_uetr)?;
     }
     check_status("TxSts", Some(transaction.status))?;
-    check_reason(&transaction.reason)?;
+    check_reasons(&transaction.reasons)?;
     if let Some(amount) = transaction.amount {
         check_amount("InstdAmt", amount)?;
         check_currency(&transaction.currency)?;
@@ -139,9 +139,11 @@ fn check_status(field: &'static str, status: Option<StatusCode>) -> Result<(), W
 }
 
 /// A code of more than four characters is written as proprietary.
-fn check_reason(reason: &Reason) -> Result<(), WriteError> {
-    check_optional("StsRsnInf/Rsn", &reason.code, 35)?;
-    check_optional("StsRsnInf/AddtlInf", &reason.info, 105)
+fn check_reasons(reasons: &Reasons) -> Result<(), WriteError> {
+    reasons.iter().try_for_each(|reason| {
+        check_optional("StsRsnInf/Rsn", &reason.code, 35)?;
+        check_optional("StsRsnInf/AddtlInf", &reason.info, 105)
+    })
 }
 
 fn write_payment<W: Write>(out: &mut XmlOut<W>, payment: &PaymentInfo) {
@@ -156,19 +158,18 @@ fn write_payment<W: Write>(out: &mut XmlOut<W>, payment: &PaymentInfo) {
     if let Some(status) = payment.status {
         out.leaf("PmtInfSts", status.as_str());
     }
-    write_reason(out, &payment.reason);
+    write_reasons(out, &payment.reasons);
 }
 
-fn write_reason<W: Write>(out: &mut XmlOut<W>, reason: &Reason) {
-    if reason.is_empty() {
-        return;
+fn write_reasons<W: Write>(out: &mut XmlOut<W>, reasons: &Reasons) {
+    for reason in reasons.iter() {
+        out.raw("<StsRsnInf>");
+        if !reason.code.is_empty() {
+            out.raw("<Rsn>");
+            out.leaf(if reason.code.len() <= 4 { "Cd" } else { "Prtry" }, &reason.code);
+            out.raw("</Rsn>");
+        }
+        out.leaf_if("AddtlInf", &reason.info);
+        out.raw("</StsRsnInf>");
     }
-    out.raw("<StsRsnInf>");
-    if !reason.code.is_empty() {
-        out.raw("<Rsn>");
-        out.leaf(if reason.code.len() <= 4 { "Cd" } else { "Prtry" }, &reason.code);
-        out.raw("</Rsn>");
-    }
-    out.leaf_if("AddtlInf", &reason.info);
-    out.raw("</StsRsnInf>");
 }

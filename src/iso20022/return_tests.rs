@@ -12,7 +12,7 @@ use super::pacs004::{OriginalMessage, Pacs004Item, Pacs004Reader, ReturnHeader, 
 use super::pacs004_writer::{self, Pacs004Writer};
 use super::pain001::Agent;
 use super::testing::{CREATED, DAY, assert_valid, uetr};
-use super::values::{MessageHeader, Reason};
+use super::values::{MessageHeader, Reasons};
 use super::write::WriteError;
 use super::xml::{Limits, XmlError};
 
@@ -30,7 +30,7 @@ fn returns(xml: &str) -> Result<Vec<String>, XmlError> {
                 h.total.map(Centimes::get),
                 h.group_return
             ),
-            Pacs004Item::Original(o) => format!("original {} {}", o.msg_id, o.reason.code),
+            Pacs004Item::Original(o) => format!("original {} {}", o.msg_id, o.reasons.first_code()),
             Pacs004Item::Return(t) => format!(
                 "return {}|{}|{} {}{} {} {}",
                 t.original_end_to_end_id,
@@ -38,8 +38,8 @@ fn returns(xml: &str) -> Result<Vec<String>, XmlError> {
                 t.original_uetr,
                 t.amount.map_or(0, Centimes::get),
                 t.currency,
-                t.reason.code,
-                t.reason.info
+                t.reasons.first_code(),
+                t.reasons.iter().next().map_or("", |r| r.info.as_str())
             ),
             Pacs004Item::Faulty { fault, partial } => {
                 format!("faulty {} {} {:?} {}", fault.index, fault.field, fault.problem, partial.return_id)
@@ -137,7 +137,7 @@ fn returned(number: u64, amount: i64, code: &str) -> ReturnedTransaction {
         original_uetr: uetr(number),
         amount: Some(Centimes::new(amount)),
         currency: "MAD".into(),
-        reason: Reason { code: code.into(), info: "one & two".into() },
+        reasons: Reasons::one(code, "one & two"),
     }
 }
 
@@ -153,7 +153,7 @@ fn return_file(transactions: &[ReturnedTransaction], whole: bool) -> Vec<u8> {
     let original = OriginalMessage {
         msg_id: "O1".into(),
         msg_name: "pain.001.001.09".into(),
-        reason: Reason { code: if whole { "AC04" } else { "" }.into(), info: String::new() },
+        reasons: Reasons::one(if whole { "AC04" } else { "" }, ""),
     };
     let mut writer = Pacs004Writer::begin(Vec::new(), &header, Some(&original)).unwrap();
     transactions.iter().for_each(|t| writer.transaction(t).unwrap());
@@ -330,7 +330,7 @@ fn written_resolutions_are_valid_and_read_back() {
         original_end_to_end_id: key.into(),
         original_instr_id: "I1".into(),
         status,
-        reason: Reason { code: reason.into(), info: String::new() },
+        reasons: Reasons::one(reason, ""),
         ..CaseAnswer::default()
     };
     let mut writer = Camt029Writer::begin(Vec::new(), &header).unwrap();
@@ -358,7 +358,11 @@ fn answers(xml: &str) -> Result<Vec<String>, XmlError> {
             Camt029Item::Header(h) => format!("header {} {}", h.msg_id, h.created.is_some()),
             Camt029Item::Answer(a) => format!(
                 "{} {}|{} {:?} {}",
-                a.case_id, a.original_end_to_end_id, a.original_instr_id, a.status, a.reason.code
+                a.case_id,
+                a.original_end_to_end_id,
+                a.original_instr_id,
+                a.status,
+                a.reasons.first_code()
             ),
             Camt029Item::Faulty(fault) => {
                 format!("faulty {} {} {:?}", fault.index, fault.field, fault.problem)

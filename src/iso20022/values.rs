@@ -7,6 +7,7 @@ use std::fmt;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 use crate::domain::money::MoneyError;
+pub use crate::domain::stated::{Reason, Reasons};
 
 /// The kinds of message that are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,17 +71,20 @@ pub enum StatusCode {
     Other(ShortCode),
 }
 
-/// A code of at most four ASCII characters.
+/// Longest code that is kept whole: what is not of the standard's four letters is shown to a person as it was sent.
+const SHORT_CODE_MAX: usize = 20;
+
+/// A code of a few ASCII characters.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct ShortCode([u8; 4]);
+pub struct ShortCode([u8; SHORT_CODE_MAX]);
 
 impl ShortCode {
     /// No code.
-    pub const EMPTY: Self = Self([0; 4]);
+    pub const EMPTY: Self = Self([0; SHORT_CODE_MAX]);
 
-    /// The first four characters of a text; what is not ASCII becomes `?`.
+    /// The first characters of a text; what is not ASCII becomes `?`.
     pub fn new(text: &str) -> Self {
-        let mut bytes = [0; 4];
+        let mut bytes = [0; SHORT_CODE_MAX];
         for (slot, c) in bytes.iter_mut().zip(text.chars()) {
             *slot = if c.is_ascii_graphic() { c as u8 } else { b'?' };
         }
@@ -89,7 +93,7 @@ impl ShortCode {
 
     /// The code's text.
     pub fn as_str(&self) -> &str {
-        let len = self.0.iter().position(|b| *b == 0).unwrap_or(4);
+        let len = self.0.iter().position(|b| *b == 0).unwrap_or(SHORT_CODE_MAX);
         std::str::from_utf8(&self.0[..len]).expect("a short code holds ASCII")
     }
 }
@@ -102,7 +106,7 @@ impl fmt::Debug for ShortCode {
 
 impl StatusCode {
     /// No status: what a transaction that states none carries.
-    pub const NONE: Self = Self::Other(ShortCode([0; 4]));
+    pub const NONE: Self = Self::Other(ShortCode::EMPTY);
 
     const NAMED: [(Self, &'static str); 14] = [
         (Self::Acsc, "ACSC"),
@@ -121,7 +125,7 @@ impl StatusCode {
         (Self::Patc, "PATC"),
     ];
 
-    /// Reads a code; one that is not named here is kept as its first four characters.
+    /// Reads a code; one that is not named here is kept as its first characters.
     pub fn parse(text: &str) -> Self {
         Self::NAMED
             .iter()
@@ -149,28 +153,6 @@ pub struct MessageHeader {
     pub msg_id: String,
     /// When the message was made; a time without offset is taken as UTC.
     pub created: Option<OffsetDateTime>,
-}
-
-/// Why something was rejected or returned: the first code and the first text given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reason {
-    /// The code, or the proprietary text (at most 35 characters); empty if none.
-    pub code: String,
-    /// Additional information, at most 105 characters; empty if none.
-    pub info: String,
-}
-
-impl Reason {
-    /// Empties the texts and keeps their buffers.
-    pub fn clear(&mut self) {
-        self.code.clear();
-        self.info.clear();
-    }
-
-    /// True if neither a code nor a text was given.
-    pub fn is_empty(&self) -> bool {
-        self.code.is_empty() && self.info.is_empty()
-    }
 }
 
 /// What makes one entry unusable, while the file goes on.
@@ -275,7 +257,7 @@ mod tests {
             assert_eq!((StatusCode::parse(name), code.as_str()), (code, name));
         }
         assert_eq!(StatusCode::parse("XYZ").as_str(), "XYZ");
-        assert_eq!(StatusCode::parse("REJETÉ").as_str(), "REJE");
+        assert_eq!(StatusCode::parse("REJETÉ").as_str(), "REJET?");
         assert_eq!(StatusCode::parse(""), StatusCode::NONE);
     }
 }

@@ -13,7 +13,7 @@ use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 
 use crate::domain::money::Centimes;
 
-use super::values::Problem;
+use super::values::{Problem, Reasons};
 use super::xml_encoding::Transcoded;
 use super::xml_input::{Bounded, Excess};
 
@@ -125,6 +125,18 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
             self.warn(Warning::Truncated(field));
         } else {
             into.push_str(text);
+        }
+    }
+
+    /// The leaf's text as the code of the reason under way, or as a line of its additional information.
+    pub(super) fn take_reason(&mut self, is_code: bool, into: &mut Reasons) {
+        let mut text = String::new();
+        if is_code {
+            self.copy_text("Rsn", 35, &mut text);
+            into.under_way().code = text;
+        } else {
+            self.copy_text("AddtlInf", 105, &mut text);
+            into.under_way().add_info(&text);
         }
     }
 

@@ -20,7 +20,7 @@ fn read(xml: &[u8], limits: Limits) -> Result<(u64, Vec<Warning>), XmlError> {
     let mut reader = Pain002Reader::new(xml, limits);
     let mut transactions = 0;
     while let Some(item) = reader.next()? {
-        transactions += u64::from(matches!(item, Pain002Item::Transaction(_)));
+        transactions += u64::from(matches!(item, Pain002Item::Transaction { .. }));
     }
     Ok((transactions, reader.warnings().to_vec()))
 }

@@ -363,6 +363,7 @@ const fn told(status: Status) -> (RecallEvent, &'static str) {
         Status::Accepted => (RecallEvent::Pend, "accepted"),
         Status::Available => (RecallEvent::Pend, "available"),
         Status::NotFound => (RecallEvent::Pend, "NOOR"),
+        Status::Unknown => (RecallEvent::Pend, "status not known"),
     }
 }
 

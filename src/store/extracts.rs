@@ -69,11 +69,13 @@ pub enum List {
     Comparison,
     /// What was carried forward at close.
     CarriedForward,
+    /// Why orders and whole files were refused or came back, as it was sent.
+    Reasons,
 }
 
 impl List {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Exclusions,
         Self::Rejections,
         Self::RejectedMembers,
@@ -82,6 +84,7 @@ impl List {
         Self::Batches,
         Self::Comparison,
         Self::CarriedForward,
+        Self::Reasons,
     ];
 
     fn sql(self, run: RunId, snapshot: SnapshotId) -> String {
@@ -104,6 +107,7 @@ impl List {
                 guarded("reason"),
                 instant("carried_at")
             ),
+            Self::Reasons => reasons(run),
         }
     }
 }
@@ -129,6 +133,21 @@ fn rejections(snapshot: SnapshotId, part: &str) -> String {
           where snapshot_id = {snapshot} and part = '{part}' order by row_number",
         guarded("household_id"),
         guarded("value_masked")
+    )
+}
+
+fn reasons(run: RunId) -> String {
+    format!(
+        "select o.household_id, x.order_id as \"order\", null as file, m.id as message, m.kind, {reason} as reason, {told} as told
+           from outcome_{run} x join message m on m.id = x.message_id join {leaf} o using (order_id) where x.told is not null
+         union all
+         select null, null, b.file_name, m.id, m.kind, {reason}, {told}
+           from batch_event x join message m on m.id = x.message_id join batch b on b.id = x.batch_id
+          where b.run_id = {run} and x.told is not null
+          order by 2 nulls first, 3, 4",
+        reason = guarded("x.reason"),
+        told = guarded("x.told"),
+        leaf = orders::leaf(run)
     )
 }
 

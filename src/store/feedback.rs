@@ -9,6 +9,7 @@ use crate::domain::ids::{BatchId, HouseholdId, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
+use crate::domain::stated::Why;
 use crate::domain::statement::StatementSpan;
 
 /// What is known of a message before it is read.
@@ -231,17 +232,12 @@ impl Steps {
 }
 
 /// Columns of `outcome`, in the order that [`push_outcome`] writes them.
-pub const OUTCOME_COLUMNS: &str = "order_id, step, message_id, reason";
+pub const OUTCOME_COLUMNS: &str = "order_id, step, message_id, reason, told";
 
 /// Appends a step to a buffer.
-pub fn push_outcome(
-    buffer: &mut CopyBuffer,
-    order: OrderId,
-    step: Step,
-    message: MessageId,
-    reason: Option<&str>,
-) {
-    buffer.row(4).i64(order.get()).i16(step as i16).i64(message.get()).text_or_null(reason);
+pub fn push_outcome(buffer: &mut CopyBuffer, order: OrderId, step: Step, message: MessageId, why: &Why) {
+    let row = buffer.row(5).i64(order.get()).i16(step as i16).i64(message.get());
+    row.text_or_null(why.code.as_deref()).text_or_null(why.told.as_deref());
 }
 
 /// What must be known of an order to judge what a bank says of it.
@@ -390,25 +386,39 @@ pub struct HistoryStep {
     pub at: OffsetDateTime,
     /// Kind of the message: `pain.002`, `stream.callback`, …
     pub source: String,
-    /// Reason code.
+    /// The reason code that decides.
     pub reason: Option<String>,
+    /// All reasons and their texts, as they were sent.
+    pub told: Option<String>,
+    /// Whether it was said of the whole file.
+    pub of_file: bool,
 }
 
-/// The steps of an order's own, as they were recorded. What its whole file shares is the batch's.
+/// The steps of an order, as they were recorded: its own, and those that it took with its whole file.
 ///
 /// # Errors
 /// When the database is gone.
 pub async fn history(store: &Store, order: OrderId) -> Result<Vec<HistoryStep>, StoreError> {
-    let rows: Vec<(i16, OffsetDateTime, String, Option<String>)> = sqlx::query_as(
-        "select x.step, m.received_at, m.kind, x.reason from outcome x join message m on m.id = x.message_id
-          where x.order_id = $1 order by m.id, x.step",
+    type Row = (i16, OffsetDateTime, String, Option<String>, Option<String>, bool);
+    let rows: Vec<Row> = sqlx::query_as(
+        "select s.step, m.received_at, m.kind, s.reason, s.told, s.of_file
+           from (select message_id, step, reason, told, false as of_file from outcome where order_id = $1
+                 union all
+                 select e.message_id, e.step, e.reason, e.told, true
+                   from payment_order o join batch b on b.run_id = $2 join batch_event e on e.batch_id = b.id and e.step > 0
+                  where o.order_id = $1
+                    and case when exists (select from order_hold h where h.order_id = $1 and h.missed_batch is not null) or b.listed
+                             then exists (select from batch_member k where k.order_id = $1 and k.batch_id = b.id)
+                             else b.provider_id = o.provider_id and $1 between b.first_order and b.last_order end) s
+           join message m on m.id = s.message_id order by m.id, s.step, s.of_file",
     )
     .bind(order.get())
+    .bind(order.run().get())
     .fetch_all(store.pool())
     .await?;
-    let step = |(number, at, source, reason): (i16, _, _, _)| {
+    let step = |(number, at, source, reason, told, of_file): Row| {
         let step = Step::ALL.into_iter().find(|s| *s as i16 == number)?;
-        Some(HistoryStep { state: step.state(), at, source, reason })
+        Some(HistoryStep { state: step.state(), at, source, reason, told, of_file })
     };
     Ok(rows.into_iter().filter_map(step).collect())
 }
@@ -431,14 +441,15 @@ pub async fn insert_batch_event_in_tx(
     step: i16,
     message: MessageId,
     status: &str,
-    reason: Option<&str>,
+    why: &Why,
 ) -> Result<(), StoreError> {
-    sqlx::query("insert into batch_event (batch_id, step, message_id, status, reason) values ($1, $2, $3, $4, $5) on conflict do nothing")
+    sqlx::query("insert into batch_event (batch_id, step, message_id, status, reason, told) values ($1, $2, $3, $4, $5, $6) on conflict do nothing")
         .bind(batch.get())
         .bind(step)
         .bind(message.get())
         .bind(status)
-        .bind(reason)
+        .bind(why.code.as_deref())
+        .bind(why.told.as_deref())
         .execute(connection)
         .await?;
     Ok(())

@@ -10,6 +10,7 @@ mod crash;
 mod events;
 mod feedback_any_order;
 mod feedback_faults;
+mod feedback_reasons;
 mod four_eyes;
 mod harness;
 mod holds;

@@ -7,7 +7,7 @@ use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
 use sarf::iso20022::pacs004::{OriginalMessage, ReturnHeader, ReturnedTransaction};
 use sarf::iso20022::pacs004_writer::Pacs004Writer;
-use sarf::iso20022::values::{MessageHeader, Reason};
+use sarf::iso20022::values::{MessageHeader, Reasons};
 use sarf::pipeline::reconcile;
 use sarf::rails::sandbox::{Faults, StatusStyle};
 use time::macros::datetime;
@@ -189,7 +189,7 @@ fn whole(original: &str, orders: usize, total: i64) -> String {
     let original = OriginalMessage {
         msg_id: original.to_owned(),
         msg_name: "pain.001.001.09".into(),
-        reason: Reason { code: "AC04".into(), info: String::new() },
+        reasons: Reasons::one("AC04", ""),
     };
     let writer = Pacs004Writer::begin(Vec::new(), &header, Some(&original)).expect("a message");
     String::from_utf8(writer.finish().expect("a message").0).expect("text")
@@ -292,7 +292,7 @@ async fn measure_many_returns() {
             original_uetr: uetr.clone(),
             amount: Some(*amount),
             currency: "MAD".into(),
-            reason: Reason { code: "AC04".into(), info: String::new() },
+            reasons: Reasons::one("AC04", ""),
             ..ReturnedTransaction::default()
         };
         writer.transaction(&transaction).expect("a transaction");

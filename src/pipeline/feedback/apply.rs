@@ -1,36 +1,33 @@
 //! Matches what a message says against orders and batches, and notes what follows. Nothing is posted here: see `book`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use time::OffsetDateTime;
 
 use super::Imported;
-use super::book::{Flow, Moves};
+use super::book::Moves;
+use super::files::FileVerdicts;
 use super::late::LateReturns;
-use super::parse::{Cash, Parsed, event_of};
+use super::lines::Reported;
+use super::parse::{Cash, Parsed};
 use super::returns::ReturnFile;
 use super::settlement::Head;
 use crate::domain::batch::BatchState;
 use crate::domain::ids::{BatchId, Code, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
-use crate::domain::order::{OrderEvent, OrderKey, OrderNames, OrderState};
+use crate::domain::order::{OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::rib::Rib;
 use crate::domain::statement::StatementSpan;
-use crate::iso20022::values::StatusCode;
 use crate::pipeline::Context;
 use crate::pipeline::recovery::repaid::Receipt;
 use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::breaks::NewBreak;
-use crate::store::feedback::{self, MessageCounts, NewStatement, OrderFacts, Step};
+use crate::store::feedback::{self, MessageCounts, NewStatement, OrderFacts};
 use crate::store::outbox::NewOutbox;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, Run};
 use crate::store::{StoreError, Tx, reference};
-
-/// Reasons that refuse a second delivery of a file or an order (ISO external codes). They say nothing of the first,
-/// which may be paid: what is rejected for one of them must never be paid again for it.
-pub(super) const SECOND_DELIVERY: [&str; 7] = ["DUPL", "AM05", "DU01", "DU02", "DU03", "DU04", "DU05"];
 
 /// A run as this message has met it.
 pub(super) struct KnownRun {
@@ -90,6 +87,11 @@ pub(super) struct Applier<'a> {
     pub(super) contradicted: Vec<OrderId>,
     /// What others are told of, where anybody is.
     pub(super) told: Vec<NewOutbox>,
+    /// What a status report says of each order so far, and the orders of which it says two things.
+    pub(super) reported: Reported,
+    pub(super) at_odds: HashSet<i64>,
+    /// What the message says of whole files: decided at its end, when all that it says of their orders is known.
+    pub(super) files: FileVerdicts,
     /// Whether the message goes into the audit chain: files do, the stream's many small reports do not.
     pub(super) audited: bool,
 }
@@ -124,6 +126,9 @@ impl<'a> Applier<'a> {
             shares: BTreeMap::new(),
             contradicted: Vec::new(),
             told: Vec::new(),
+            reported: Reported::default(),
+            at_odds: HashSet::new(),
+            files: FileVerdicts::default(),
             audited: true,
         }
     }
@@ -140,9 +145,7 @@ impl<'a> Applier<'a> {
         }
         match parsed {
             Parsed::Header(id) => self.header = id,
-            Parsed::Group { original, orders, sum, status, reason } => {
-                self.group(&original, orders, sum, status, &reason).await?
-            }
+            Parsed::File(status) => self.file_status(status).await?,
             Parsed::StatementBegin { reference, account, sequence, from, to, booked } => {
                 let skipped = self.begin_statement(&reference, &account, booked).await?;
                 self.statement = Some(OpenStatement { reference, sequence, from, to, booked, skipped });
@@ -171,7 +174,10 @@ impl<'a> Applier<'a> {
                     self.end_settlement(&head, trailer, differs).await?;
                 }
             }
-            Parsed::End { warnings } => self.warnings = warnings,
+            Parsed::End { warnings } => {
+                self.warnings = warnings;
+                self.decide_files();
+            }
         }
         Ok(())
     }
@@ -234,124 +240,6 @@ impl<'a> Applier<'a> {
         self.lock(batch.provider_id).await?;
         self.know_run(batch.run).await?;
         Ok(self.runs[&batch.run].batches.iter().position(|b| b.id == batch.id).map(|at| (batch.run, at)))
-    }
-
-    async fn group(
-        &mut self,
-        original: &str,
-        orders: Option<u64>,
-        sum: Option<Centimes>,
-        status: Option<StatusCode>,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        // What follows speaks of this file's provider, or, where the file is not ours, of whoever each order is with.
-        self.provider = None;
-        let Some((run, at)) = self.batch_of(original).await? else {
-            self.counts.entries += 1;
-            self.open_break(
-                BreakKind::UnknownReference,
-                0,
-                None,
-                sum,
-                "the file reported on is not one of ours".into(),
-            );
-            return Ok(());
-        };
-        let batch = self.runs[&run].batches[at].clone();
-        self.provider = Some(batch.provider_id);
-        let differs =
-            orders.is_some_and(|n| n as i64 != batch.orders) || sum.is_some_and(|s| s != batch.amount);
-        if differs {
-            self.counts.entries += 1;
-            let detail = "orders or control sum of the original are not what was sent".to_owned();
-            self.open_break(BreakKind::TotalsDiffer, 0, Some((run, None)), sum, detail);
-        }
-        let Some(status) = status else { return Ok(()) };
-        self.counts.entries += 1;
-        let second = event_of(status) == Some(OrderEvent::Reject) && SECOND_DELIVERY.contains(&reason);
-        let step = match event_of(status) {
-            _ if second => 0,
-            // A settled file is settled once the account statement agrees; until then it is accepted.
-            Some(OrderEvent::Accept | OrderEvent::Settle) => Step::Accepted as i16,
-            Some(OrderEvent::Reject) => Step::Rejected as i16,
-            _ => 0,
-        };
-        let reason = Some(reason).filter(|r| !r.is_empty());
-        feedback::insert_batch_event_in_tx(
-            &mut self.tx,
-            batch.id,
-            step,
-            self.message,
-            status.as_str(),
-            reason,
-        )
-        .await?;
-        match step {
-            0 if second => {
-                let detail = "refused as a second delivery; what was delivered first stands".to_owned();
-                self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail).batch =
-                    Some(batch.id);
-            }
-            0 => self.counts.noted += 1,
-            step if step == Step::Accepted as i16 => self.accept_batch(run, at),
-            _ => self.reject_batch(run, at),
-        }
-        Ok(())
-    }
-
-    fn accept_batch(&mut self, run: RunId, at: usize) {
-        let Some(known) = self.runs.get_mut(&run) else { return };
-        let batch = &mut known.batches[at];
-        match batch.state {
-            BatchState::Sent => {
-                batch.state = BatchState::Accepted;
-                let flow = Flow {
-                    run,
-                    provider: batch.provider_id,
-                    from: OrderState::Sent,
-                    to: OrderState::Accepted,
-                };
-                let figures = batch.figures;
-                self.moves.add(
-                    flow,
-                    batch.orders - figures.outcomes,
-                    batch.amount.get() - figures.outcomes_amount,
-                );
-                self.counts.applied += 1;
-            }
-            BatchState::Accepted | BatchState::Settled => self.counts.already += 1,
-            _ => {
-                let (detail, id) = ("accepted, after the whole file was rejected".to_owned(), batch.id);
-                self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail).batch =
-                    Some(id);
-            }
-        }
-    }
-
-    fn reject_batch(&mut self, run: RunId, at: usize) {
-        let Some(known) = self.runs.get_mut(&run) else { return };
-        let batch = &mut known.batches[at];
-        let figures = batch.figures;
-        let moved_on =
-            figures.outcomes - figures.accepted - figures.rejected > 0 || figures.debited_amount > 0;
-        if batch.state == BatchState::Rejected {
-            self.counts.already += 1;
-        } else if moved_on || !matches!(batch.state, BatchState::Sent | BatchState::Accepted) {
-            let (detail, id) = ("the whole file rejected, after some of it was paid".to_owned(), batch.id);
-            self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail).batch = Some(id);
-        } else {
-            let from =
-                if batch.state == BatchState::Accepted { OrderState::Accepted } else { OrderState::Sent };
-            let (silent, silent_amount) =
-                (batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
-            let flow = |from| Flow { run, provider: batch.provider_id, from, to: OrderState::Rejected };
-            self.moves.add(flow(from), silent, silent_amount);
-            self.moves.add(flow(OrderState::Accepted), figures.accepted, figures.accepted_amount);
-            batch.figures.rejected += silent + figures.accepted;
-            batch.figures.rejected_amount += silent_amount + figures.accepted_amount;
-            batch.state = BatchState::Rejected;
-            self.counts.applied += 1;
-        }
     }
 
     async fn know_providers(&mut self) -> Result<(), StoreError> {

@@ -16,11 +16,11 @@ impl Applier<'_> {
             OrderEvent::Expire => OrderState::Expired,
             _ => return,
         };
-        let reason = line.reason.as_deref();
-        if !self.context.config.reasons.throws_doubt(state, reason) {
+        let reason = line.why.code.as_deref();
+        if !line.why.case && !self.context.config.reasons.throws_doubt(state, reason) {
             return;
         }
-        let detail = format!("{state} with {}", reason.unwrap_or("no reason"));
+        let detail = format!("{state} with {}", line.why.told.as_deref().unwrap_or("no reason"));
         let mut found = doubt::new(facts.order, facts.provider, facts.amount, detail);
         found.message = Some(self.message);
         found.entry = Some(line.entry).filter(|entry| *entry > 0);

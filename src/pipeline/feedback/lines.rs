@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::apply::{Applier, SECOND_DELIVERY};
+use super::apply::Applier;
 use super::book::Flow;
 use super::parse::Line;
 use crate::domain::batch::{BatchState, Lane};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{OrderId, RunId};
 use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::pipeline::reissue;
@@ -39,6 +39,7 @@ impl Applier<'_> {
             }
             facts.insert(run, found);
         }
+        self.note_at_odds(&lines);
         for line in &lines {
             self.line(line, &mut facts);
         }
@@ -48,6 +49,22 @@ impl Applier<'_> {
             reissue::keep_back_in_tx(&mut self.tx, order, self.now).await?;
         }
         Ok(())
+    }
+
+    /// Notes orders of which one status report says both that they are rejected and that they are not. A report tells how things
+    /// stood at one moment: neither word is the later.
+    fn note_at_odds(&mut self, lines: &[Line]) {
+        for line in lines.iter().filter(|l| l.of_report) {
+            let (Some(reference), Some(event)) = (line.reference, line.event) else { continue };
+            let order = reference.order;
+            let of_run = self.runs.get(&order.run());
+            let last = of_run.and_then(|known| known.batches.iter().map(|b| b.last).max());
+            let rejected = event == OrderEvent::Reject;
+            // Of what is no order of ours nothing is kept: its number could be any.
+            if last.is_some_and(|last| order <= last) && self.reported.add(order, rejected) {
+                self.at_odds.insert(order.get());
+            }
+        }
     }
 
     pub(super) async fn facts(&mut self, run: RunId, ids: &[i64]) -> Result<Vec<OrderFacts>, StoreError> {
@@ -101,7 +118,7 @@ impl Applier<'_> {
         };
         let run = facts.order.run();
         let about = Some((run, Some(facts.order)));
-        let Some(batch) = self.runs.get_mut(&run).and_then(|known| batch_of(&mut known.batches, facts))
+        let Some((at, batch)) = self.runs.get_mut(&run).and_then(|known| batch_of(&mut known.batches, facts))
         else {
             self.suspend(
                 line.cash,
@@ -119,19 +136,48 @@ impl Applier<'_> {
             return;
         }
         let Some(event) = line.event else {
-            self.counts.noted += 1;
+            if let Some(unknown) = &line.unknown {
+                let suffix = line.why.suffix();
+                let detail =
+                    format!("the order is said to be `{unknown}`, a status that is not known{suffix}");
+                let key = format!("order {} status {unknown} not known", facts.order.get());
+                let of_report = line.of_report;
+                let opened =
+                    self.open_break(BreakKind::UnknownStatus, line.entry, about, line.amount, detail);
+                // A provider that is asked again says it again: one fact.
+                if !of_report {
+                    opened.key = key;
+                }
+            } else {
+                self.counts.noted += 1;
+            }
             return;
         };
+        if self.at_odds.contains(&facts.order.get()) {
+            let detail =
+                "one message says of the order that it is rejected and that it is not; neither was applied"
+                    .to_owned();
+            self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
+            return;
+        }
         if batch.lane == Lane::Stream && facts.steps.is_empty() {
             let detail = "the order has not been handed over".to_owned();
             self.suspend(line.cash, BreakKind::NeverSent, line.entry, about, line.amount, detail);
             return;
         }
-        if event == OrderEvent::Reject && line.reason.as_deref().is_some_and(|r| SECOND_DELIVERY.contains(&r))
-        {
-            let detail = "refused as a second delivery; what was delivered first stands".to_owned();
+        if event == OrderEvent::Reject && line.second_above {
+            // The break over the whole file says it of all its orders.
+            self.counts.noted += 1;
+            return;
+        }
+        if event == OrderEvent::Reject && line.why.second {
+            let suffix = line.why.suffix();
+            let detail = format!("refused as a second delivery; what was delivered first stands{suffix}");
             self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
             return;
+        }
+        if line.of_report && event != OrderEvent::Reject {
+            self.files.order_lives(run, at);
         }
         let stream = batch.lane == Lane::Stream;
         let state = current(batch, facts);
@@ -161,12 +207,13 @@ impl Applier<'_> {
                             self.contradicted.push(next);
                         }
                         format!(
-                            "{event:?} of an order that was reissued as order {} of run {}",
+                            "{event:?} of an order that was reissued as order {} of run {}{}",
                             next.get(),
-                            next.run()
+                            next.run(),
+                            line.why.suffix()
                         )
                     }
-                    None => format!("{event:?} of an order that is {state}"),
+                    None => format!("{event:?} of an order that is {state}{}", line.why.suffix()),
                 };
                 self.suspend(line.cash, BreakKind::StatusConflict, line.entry, about, line.amount, detail);
             }
@@ -178,13 +225,7 @@ impl Applier<'_> {
                 facts.steps = facts.steps.with(step);
                 explain_rejection(&mut batch.figures, before, facts.amount.get());
                 said = Some(*facts);
-                feedback::push_outcome(
-                    &mut self.outcomes,
-                    facts.order,
-                    step,
-                    self.message,
-                    line.reason.as_deref(),
-                );
+                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, &line.why);
                 self.counts.applied += 1;
             }
             Effect::Already if !confirms => match line.cash {
@@ -195,7 +236,7 @@ impl Applier<'_> {
                         line.entry,
                         about,
                         line.amount,
-                        format!("{event:?} of an order that is {state}"),
+                        format!("{event:?} of an order that is {state}{}", line.why.suffix()),
                     );
                 }
                 None if stream && line.booked => {
@@ -234,13 +275,7 @@ impl Applier<'_> {
                         facts.amount.get(),
                     );
                 }
-                feedback::push_outcome(
-                    &mut self.outcomes,
-                    facts.order,
-                    step,
-                    self.message,
-                    line.reason.as_deref(),
-                );
+                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, &line.why);
                 self.counts.applied += 1;
             }
         }
@@ -248,9 +283,27 @@ impl Applier<'_> {
             self.note_doubt(&facts, event, line);
         }
         if let Some((facts, to)) = told {
-            self.tell(&facts, to, line.reason.as_deref());
+            self.tell(&facts, to, line.why.code.as_deref());
             self.note_late_return(&facts, to);
         }
+    }
+}
+
+/// What a message says of orders so far: a bit for each of a run's places, and for each of the two words.
+#[derive(Debug, Default)]
+pub(super) struct Reported(HashMap<RunId, [Vec<u64>; 2]>);
+
+impl Reported {
+    /// Notes that an order is rejected, or is not; whether both have been said of it.
+    fn add(&mut self, order: OrderId, rejected: bool) -> bool {
+        let place = (order.get() & i64::from(u32::MAX)) as usize;
+        let (word, bit) = (place / 64, 1 << (place % 64));
+        let said = self.0.entry(order.run()).or_default();
+        for bits in said.iter_mut().filter(|bits| bits.len() <= word) {
+            bits.resize(word + 1, 0);
+        }
+        said[usize::from(rejected)][word] |= bit;
+        said.iter().all(|bits| bits[word] & bit != 0)
     }
 }
 
@@ -302,14 +355,14 @@ pub(super) const fn step_of(event: OrderEvent, booked: bool) -> Step {
 }
 
 /// The batch that an order left in.
-pub(super) fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<&'b mut Batch> {
+pub(super) fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<(usize, &'b mut Batch)> {
     let left = |b: &Batch| {
         matches!(
             b.state,
             BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected
         ) || (b.lane == Lane::Stream && b.state == BatchState::Dispatching)
     };
-    batches.iter_mut().find(|b| match facts.listed_in {
+    batches.iter_mut().enumerate().find(|(_, b)| match facts.listed_in {
         Some(id) => b.id == id && left(b),
         None => {
             !facts.missed

@@ -16,6 +16,7 @@
 mod apply;
 mod book;
 mod doubts;
+mod files;
 mod lanes;
 mod late;
 mod lines;
@@ -187,7 +188,7 @@ async fn import_one(
     let source = path.to_owned();
     let config = Arc::clone(&context.config);
     let reader = tokio::task::spawn_blocking(move || match kind {
-        Kind::Xml(kind) => parse::parse(&source, kind, limits, &sender),
+        Kind::Xml(kind) => parse::parse(&source, kind, limits, &config.reasons, &sender),
         Kind::Settlement => {
             let file = File::open(&source).map_err(ParseError::Read)?;
             let find = |code: &Code| config.router.by_code(code.as_str()).map(|(_, p)| p.clone());

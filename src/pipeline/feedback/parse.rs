@@ -12,20 +12,22 @@ use super::repayments::Repayment;
 use super::settlement::{Head, SettlementError, Trailer};
 use crate::domain::money::Centimes;
 use crate::domain::order::{EndToEndRef, OrderEvent};
+use crate::domain::policy::{Policy, StatedOf};
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::reference::CaseReference;
+use crate::domain::stated::{Reasons, Why};
 use crate::iso20022::camt::{CamtItem, CamtReader};
 use crate::iso20022::camt_items::{AccountId, CamtKind, Detail, Entry, EntryStatus};
 use crate::iso20022::camt029::Camt029Reader;
 use crate::iso20022::pacs004::Pacs004Reader;
-use crate::iso20022::pain002::{Pain002Item, Pain002Reader, TransactionStatus};
+use crate::iso20022::pain002::{Group, Pain002Item, Pain002Reader, PaymentInfo, TransactionStatus};
 use crate::iso20022::values::{MessageKind, StatusCode};
 use crate::iso20022::xml_fault::{Limits, XmlError};
 
 const LINES_AT_ONCE: usize = 20_000;
 
 /// What a message says of one order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Line {
     /// Entry or transaction of the message, from 1.
     pub entry: u64,
@@ -35,8 +37,14 @@ pub(super) struct Line {
     pub event: Option<OrderEvent>,
     /// Whether an account statement booked it.
     pub booked: bool,
-    /// Reason code.
-    pub reason: Option<Box<str>>,
+    /// A status that is not known, as it was sent.
+    pub unknown: Option<Box<str>>,
+    /// Whether it stands in a status report, which tells how things stood at one moment.
+    pub of_report: bool,
+    /// The refusal of the whole file as a second delivery stands above it: it says no more than that.
+    pub second_above: bool,
+    /// Why.
+    pub why: Why,
     /// Amount, where stated.
     pub amount: Option<Centimes>,
     /// Money that moved on the debtor account, where the line stands for it.
@@ -52,18 +60,27 @@ pub(super) struct Cash {
     pub credit: bool,
 }
 
+/// What a message says of a whole file of ours.
+#[derive(Debug)]
+pub(super) struct FileStatus {
+    /// Whether it is said of the payment information, which says more than what is said of the message.
+    pub narrow: bool,
+    /// Id of the file, or of its payment information: in our files they are one.
+    pub original: String,
+    pub orders: Option<u64>,
+    pub sum: Option<Centimes>,
+    pub status: Option<StatusCode>,
+    /// A status that is not known, as it was sent.
+    pub unknown: Option<Box<str>>,
+    pub why: Why,
+}
+
 /// What is read, in the order of the file.
 #[derive(Debug)]
 pub(super) enum Parsed {
     Header(String),
     /// The status of a whole file of ours, or of its payment information.
-    Group {
-        original: String,
-        orders: Option<u64>,
-        sum: Option<Centimes>,
-        status: Option<StatusCode>,
-        reason: String,
-    },
+    File(FileStatus),
     StatementBegin {
         reference: String,
         account: String,
@@ -115,11 +132,12 @@ pub(super) fn parse(
     path: &Path,
     kind: MessageKind,
     limits: Limits,
+    policy: &Policy,
     sender: &mpsc::Sender<Parsed>,
 ) -> Result<(), ParseError> {
     let file = File::open(path).map_err(ParseError::Read)?;
     let reader = BufReader::with_capacity(1 << 18, file);
-    let mut out = Out { sender, lines: Vec::new(), gone: false };
+    let mut out = Out { sender, policy, lines: Vec::new(), gone: false };
     match kind {
         MessageKind::Pain002 => parse_pain002(Pain002Reader::new(reader, limits), &mut out)?,
         MessageKind::Pacs004 => parse_pacs004(Pacs004Reader::new(reader, limits), &mut out)?,
@@ -148,6 +166,7 @@ pub(super) struct Out<'a> {
     sender: &'a mpsc::Sender<Parsed>,
     lines: Vec<Line>,
     gone: bool,
+    pub(super) policy: &'a Policy,
 }
 
 impl Out<'_> {
@@ -186,26 +205,31 @@ fn parse_pain002<R: std::io::BufRead>(
         let Some(item) = reader.next()? else { break };
         match item {
             Pain002Item::Header(header) => out.send(Parsed::Header(header.msg_id.clone())),
-            Pain002Item::Group(g) => out.send(Parsed::Group {
-                original: g.original_msg_id.clone(),
-                orders: g.original_orders,
-                sum: g.original_sum,
-                status: g.status,
-                reason: g.reason.code.clone(),
-            }),
-            Pain002Item::PaymentInfo(p) => {
+            Pain002Item::Group(g) => {
+                let status = file_status(out.policy, g.status, &[&g.reasons]);
+                out.send(Parsed::File(FileStatus {
+                    original: g.original_msg_id.clone(),
+                    orders: g.original_orders,
+                    sum: g.original_sum,
+                    ..status
+                }));
+            }
+            Pain002Item::PaymentInfo { payment: p, group } => {
                 // Our files hold one payment information block, which bears the message's id.
                 if p.status.is_some() {
-                    out.send(Parsed::Group {
-                        original: p.original_pmt_inf_id.clone(),
+                    let named = [&p.original_pmt_inf_id, &group.original_msg_id];
+                    let original = named.into_iter().find(|id| !id.is_empty()).cloned().unwrap_or_default();
+                    let status = file_status(out.policy, p.status, &[&p.reasons, &group.reasons]);
+                    out.send(Parsed::File(FileStatus {
+                        narrow: true,
+                        original,
                         orders: p.original_orders,
                         sum: p.original_sum,
-                        status: p.status,
-                        reason: p.reason.code.clone(),
-                    });
+                        ..status
+                    }));
                 }
             }
-            Pain002Item::Transaction(t) => {
+            Pain002Item::Transaction { transaction: t, payment, group } => {
                 entry += 1;
                 if foreign(&t.currency) {
                     out.send(Parsed::Problem {
@@ -215,7 +239,8 @@ fn parse_pain002<R: std::io::BufRead>(
                         detail: FOREIGN.into(),
                     });
                 } else {
-                    out.line(status_line(entry, t));
+                    let line = status_line(out.policy, entry, t, payment, group);
+                    out.line(line);
                 }
             }
             Pain002Item::Faulty { fault, .. } => {
@@ -240,17 +265,52 @@ pub(super) fn foreign(currency: &str) -> bool {
     !currency.is_empty() && currency != "MAD"
 }
 
-fn status_line(entry: u64, t: &TransactionStatus) -> Line {
+/// What is stated of a whole file; who and how much is added by the caller.
+fn file_status(policy: &Policy, status: Option<StatusCode>, levels: &[&Reasons]) -> FileStatus {
+    FileStatus {
+        narrow: false,
+        original: String::new(),
+        orders: None,
+        sum: None,
+        status,
+        unknown: status.and_then(|status| unknown(policy, StatedOf::File, status)),
+        why: policy.why(levels),
+    }
+}
+
+/// A status that moves nothing and is not listed as harmless, as it was sent.
+fn unknown(policy: &Policy, of: StatedOf, status: StatusCode) -> Option<Box<str>> {
+    let known = event_of(status).is_some() || policy.is_harmless(of, status.as_str());
+    (!known).then(|| status.as_str().into())
+}
+
+fn status_line(
+    policy: &Policy,
+    entry: u64,
+    t: &TransactionStatus,
+    payment: Option<&PaymentInfo>,
+    group: &Group,
+) -> Line {
     let reference =
         EndToEndRef::parse(&t.original_end_to_end_id).or_else(|| EndToEndRef::parse(&t.original_instr_id));
+    let none = Reasons::default();
+    let above = payment.map_or(&none, |p| &p.reasons);
+    let refused = |status: Option<StatusCode>, reasons: &Reasons| {
+        status.and_then(event_of) == Some(OrderEvent::Reject) && policy.why(&[reasons]).second
+    };
+    let second_above = t.status == StatusCode::Rjct
+        && (refused(group.status, &group.reasons)
+            || payment.is_some_and(|p| refused(p.status, &p.reasons) || refused(p.status, &group.reasons)));
     Line {
         entry,
         reference,
         event: event_of(t.status),
-        booked: false,
-        reason: code(&t.reason.code),
+        unknown: unknown(policy, StatedOf::Transaction, t.status),
+        of_report: true,
+        second_above,
+        why: policy.why(&[&t.reasons, above, &group.reasons]),
         amount: t.amount,
-        cash: None,
+        ..Line::default()
     }
 }
 
@@ -262,11 +322,6 @@ pub(super) const fn event_of(status: StatusCode) -> Option<OrderEvent> {
         StatusCode::Rjct | StatusCode::Canc => Some(OrderEvent::Reject),
         _ => None,
     }
-}
-
-pub(super) fn code(text: &str) -> Option<Box<str>> {
-    let graphic = !text.is_empty() && text.len() <= 35 && text.bytes().all(|b| b.is_ascii_graphic());
-    graphic.then(|| text.into())
 }
 
 pub(super) fn warnings(seen: &[crate::iso20022::xml_fault::Warning], dropped: u64) -> Vec<String> {
@@ -453,9 +508,13 @@ impl CamtState {
             reference,
             event: self.booked.then_some(if credit { OrderEvent::Return } else { OrderEvent::Settle }),
             booked: self.statement_booked,
-            reason: code(&detail.return_reason.code),
+            why: out.policy.why(&[&Reasons::one(
+                detail.return_reason.code.as_str(),
+                detail.return_reason.info.as_str(),
+            )]),
             amount,
             cash: cash.map(|amount| Cash { amount, credit }),
+            ..Line::default()
         });
     }
 

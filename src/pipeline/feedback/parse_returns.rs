@@ -2,11 +2,13 @@
 
 use std::io::BufRead;
 
-use super::parse::{FOREIGN, Line, Out, Parsed, code, foreign, problem, warnings};
+use super::parse::{FOREIGN, Line, Out, Parsed, foreign, problem, warnings};
 use crate::domain::money::Centimes;
 use crate::domain::order::{EndToEndRef, OrderEvent};
+use crate::domain::policy::{Policy, StatedOf};
 use crate::domain::reason::BreakKind;
 use crate::domain::recall::RecallEvent;
+use crate::domain::stated::Why;
 use crate::iso20022::camt029::{Camt029Item, Camt029Reader, CancellationStatus, CaseAnswer};
 use crate::iso20022::pacs004::{
     OriginalMessage, Pacs004Item, Pacs004Reader, ReturnHeader, ReturnedTransaction,
@@ -27,8 +29,8 @@ pub(super) struct ReturnedFile {
     pub orders: Option<u64>,
     /// What is returned in all, if stated.
     pub total: Option<Centimes>,
-    /// Reason code.
-    pub reason: Option<Box<str>>,
+    /// Why.
+    pub why: Why,
 }
 
 /// What a bank answers to a recall.
@@ -44,8 +46,10 @@ pub(super) struct RecallAnswer {
     pub reference: Option<EndToEndRef>,
     /// What it says; `None` for a code that decides nothing.
     pub event: Option<RecallEvent>,
-    /// Reason code.
-    pub reason: Option<Box<str>>,
+    /// A status that is not known, as it was sent; empty where none was stated.
+    pub unknown: Option<Box<str>>,
+    /// Why.
+    pub why: Why,
 }
 
 #[derive(Default)]
@@ -101,7 +105,7 @@ impl Pacs004State {
                 whole,
                 orders: self.header.orders,
                 total: self.header.total.or(self.header.sum),
-                reason: code(&self.original.reason.code),
+                why: out.policy.why(&[&self.original.reasons]),
             }));
         }
     }
@@ -117,7 +121,6 @@ impl Pacs004State {
             Some(sum) => self.sum = sum,
             None => self.uncounted = true,
         }
-        let own = if t.reason.code.is_empty() { &self.original.reason.code } else { &t.reason.code };
         let reference = EndToEndRef::parse(&t.original_end_to_end_id)
             .or_else(|| EndToEndRef::parse(&t.original_instr_id));
         let line = Line {
@@ -125,10 +128,9 @@ impl Pacs004State {
             reference,
             event: Some(OrderEvent::Return),
             // The account statement books the credit; this only announces it.
-            booked: false,
-            reason: code(own),
+            why: out.policy.why(&[&t.reasons, &self.original.reasons]),
             amount: t.amount,
-            cash: None,
+            ..Line::default()
         };
         if reference.is_some() || t.original_uetr.is_empty() {
             out.line(line);
@@ -144,6 +146,9 @@ impl Pacs004State {
         if self.entry == 0 {
             if self.header.group_return {
                 self.begin(true, out);
+            } else {
+                let detail = "a payment return that lists no transaction, and does not say that the whole file is returned";
+                problem(out, BreakKind::FaultyEntry, 0, None, detail.into());
             }
             return;
         }
@@ -175,7 +180,8 @@ pub(super) fn parse_camt029<R: BufRead>(
             Camt029Item::Header(header) => out.send(Parsed::Header(header.msg_id.clone())),
             Camt029Item::Answer(answer) => {
                 entry += 1;
-                out.send(Parsed::Recall(recall_answer(entry, answer)));
+                let answer = recall_answer(out.policy, entry, answer);
+                out.send(Parsed::Recall(answer));
             }
             Camt029Item::Faulty(fault) => {
                 entry += 1;
@@ -187,12 +193,18 @@ pub(super) fn parse_camt029<R: BufRead>(
     Ok(())
 }
 
-fn recall_answer(entry: u64, answer: &CaseAnswer) -> RecallAnswer {
+fn recall_answer(policy: &Policy, entry: u64, answer: &CaseAnswer) -> RecallAnswer {
     let event = match answer.status {
         CancellationStatus::Accepted => Some(RecallEvent::Accept),
         CancellationStatus::Refused => Some(RecallEvent::Refuse),
         CancellationStatus::Pending => Some(RecallEvent::Pend),
         CancellationStatus::Other(_) => None,
+    };
+    let unknown = match answer.status {
+        CancellationStatus::Other(code) if !policy.is_harmless(StatedOf::Recall, code.as_str()) => {
+            Some(code.as_str().into())
+        }
+        _ => None,
     };
     RecallAnswer {
         entry,
@@ -201,6 +213,7 @@ fn recall_answer(entry: u64, answer: &CaseAnswer) -> RecallAnswer {
         reference: EndToEndRef::parse(&answer.original_end_to_end_id)
             .or_else(|| EndToEndRef::parse(&answer.original_instr_id)),
         event,
-        reason: code(&answer.reason.code),
+        unknown,
+        why: policy.why(&[&answer.reasons]),
     }
 }

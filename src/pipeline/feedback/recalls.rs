@@ -19,19 +19,32 @@ impl Applier<'_> {
         };
         self.provider = Some(recall.provider_id);
         let Some(event) = answer.event else {
-            self.counts.noted += 1;
+            let Some(unknown) = &answer.unknown else {
+                self.counts.noted += 1;
+                return Ok(());
+            };
+            let what =
+                if unknown.is_empty() { "no status".to_owned() } else { format!("status `{unknown}`") };
+            let detail = format!(
+                "the answer to recall {} states {what}, which is not known{}",
+                recall.id,
+                answer.why.suffix()
+            );
+            let about = Some((recall.run, Some(recall.order)));
+            self.open_break(BreakKind::UnknownStatus, answer.entry, about, None, detail);
             return Ok(());
         };
         match recall.state.after(event) {
             RecallEffect::Already => self.counts.already += 1,
             RecallEffect::Moves(to) => {
-                let reason = answer.reason.as_deref();
+                let reason = answer.why.told.as_deref();
                 let message = Some(self.message);
                 recalls::answer_in_tx(&mut self.tx, recall.id, to, reason, message, self.now).await?;
                 self.counts.applied += 1;
             }
             RecallEffect::Conflict => {
-                let detail = format!("{event:?} of recall {}, which is {}", recall.id, recall.state);
+                let suffix = answer.why.suffix();
+                let detail = format!("{event:?} of recall {}, which is {}{suffix}", recall.id, recall.state);
                 let about = Some((recall.run, Some(recall.order)));
                 self.open_break(BreakKind::StatusConflict, answer.entry, about, None, detail);
             }

@@ -9,26 +9,31 @@ use super::lines::{batch_of, current, enter};
 use super::parse::Line;
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderState};
+use crate::domain::policy::Policy;
 use crate::domain::provider::{Provider, StreamApi};
 use crate::domain::reason::BreakKind;
+use crate::domain::stated::{Reasons, Why};
 use crate::pipeline::Context;
 use crate::pipeline::stream::judge::Judged;
 use crate::pipeline::stream::record::Source;
 use crate::rails::stream::Answer;
+use crate::rails::stream::wire::Status;
 use crate::store::feedback::{self, MessageCounts, Step};
 use crate::store::shards::{self, Shard};
 use crate::store::{StoreError, enquiries, reference};
 
 /// What a report says, for the applier.
-fn line_of(entry: usize, answer: Answer, booked: bool) -> Line {
+fn line_of(policy: &Policy, entry: usize, answer: Answer, booked: bool) -> Line {
+    let reasons = Reasons::one(answer.reason.unwrap_or_default(), "");
     Line {
         entry: entry as u64 + 1,
         reference: EndToEndRef::parse(&answer.key),
         event: answer.status.event(),
         booked,
-        reason: answer.reason.map(String::into_boxed_str),
+        unknown: (answer.status == Status::Unknown).then(|| "unknown".into()),
+        why: policy.why(&[&reasons]),
         amount: answer.amount,
-        cash: None,
+        ..Line::default()
     }
 }
 
@@ -43,7 +48,9 @@ pub(crate) async fn record(
     let kind = source.as_str();
     let mut applier = begin(context, configured, kind).await?;
     let Judged { answers, contradicted } = reports;
-    let lines = answers.into_iter().enumerate().map(|(at, answer)| line_of(at, answer, false)).collect();
+    let policy = &context.config.reasons;
+    let lines =
+        answers.into_iter().enumerate().map(|(at, answer)| line_of(policy, at, answer, false)).collect();
     applier.lines(lines).await?;
     applier.contradictions(&contradicted).await?;
     if source == Source::Answer {
@@ -169,7 +176,7 @@ impl Applier<'_> {
             self.counts.entries += ids.len() as u64;
             for mut facts in self.facts(run, &ids).await? {
                 let known = self.runs.get_mut(&run).expect("just made known");
-                let Some(batch) = batch_of(&mut known.batches, &facts) else {
+                let Some((_, batch)) = batch_of(&mut known.batches, &facts) else {
                     self.counts.noted += 1;
                     continue;
                 };
@@ -184,7 +191,7 @@ impl Applier<'_> {
                 let flow = Flow { run, provider: facts.provider, from: state, to };
                 self.moves.add(flow, 1, facts.amount.get());
                 self.moved.push((facts.order, facts.provider, to));
-                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, None);
+                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, &Why::default());
                 self.counts.applied += 1;
                 moved.push(facts.order.get());
                 self.tell(&facts, to, None);

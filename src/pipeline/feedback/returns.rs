@@ -83,10 +83,8 @@ impl Applier<'_> {
                     entry: 0,
                     reference: self.names(f).map(|names| names.reference(f.order)),
                     event: Some(OrderEvent::Return),
-                    booked: false,
-                    reason: file.reason.clone(),
-                    amount: None,
-                    cash: None,
+                    why: file.why.clone(),
+                    ..Line::default()
                 })
                 .collect();
             self.lines(returned).await?;

@@ -173,9 +173,8 @@ fn detail(text: &str, entry: u64) -> Option<(Line, Centimes, Centimes)> {
         reference: EndToEndRef::parse(key),
         event: Some(event),
         booked: true,
-        reason: None,
         amount: Some(amount),
-        cash: None,
+        ..Line::default()
     };
     Some((line, amount, fee))
 }

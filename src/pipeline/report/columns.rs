@@ -23,6 +23,9 @@ use crate::store::extracts::ExtractedOrder;
 
 const ROWS_PER_GROUP: usize = 200_000;
 const VALUES_AT_ONCE: usize = 8_192;
+/// Most different reasons that get a number; `reasons.csv` has all of them.
+const REASONS_MAX: usize = 60_000;
+const OTHER_REASONS: &str = "other: see reasons.csv";
 /// Amounts are decimals of dirhams on whole centimes; the two that explain them are plain centimes.
 const SCHEMA: &str = "message orders {
     required binary household_id (STRING);
@@ -115,8 +118,8 @@ impl Words {
             regions: place(|p| &p.region),
             provinces: place(|p| &p.province),
             communes: place(|p| &p.commune),
-            reasons: vec![ByteArray::from("")],
-            reason_numbers: HashMap::from([(String::new(), 0)]),
+            reasons: vec![ByteArray::from(""), ByteArray::from(OTHER_REASONS)],
+            reason_numbers: HashMap::from([(String::new(), 0), (OTHER_REASONS.to_owned(), 1)]),
         }
     }
 
@@ -124,8 +127,11 @@ impl Words {
         if let Some(number) = self.reason_numbers.get(text) {
             return *number;
         }
-        // Combinations of a closed list of holds, and ISO reason codes: some hundreds at most.
-        let number = u16::try_from(self.reasons.len()).expect("reasons are far fewer than 65,536");
+        // Combinations of a closed list of holds, and reason codes: some hundreds, unless a provider writes prose for codes.
+        if self.reasons.len() == REASONS_MAX {
+            return self.reason(OTHER_REASONS);
+        }
+        let number = u16::try_from(self.reasons.len()).unwrap_or(u16::MAX);
         self.reasons.push(ByteArray::from(text));
         self.reason_numbers.insert(text.to_owned(), number);
         number

@@ -71,6 +71,7 @@ const fn file_name(list: List) -> &'static str {
         List::Batches => "batches.csv",
         List::Comparison => "comparison.csv",
         List::CarriedForward => "carried_forward.csv",
+        List::Reasons => "reasons.csv",
     }
 }
 

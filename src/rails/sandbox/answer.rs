@@ -13,7 +13,7 @@ use crate::domain::money::Centimes;
 use crate::iso20022::pain001;
 use crate::iso20022::pain002::{Group, PaymentInfo, TransactionStatus};
 use crate::iso20022::pain002_writer::Pain002Writer;
-use crate::iso20022::values::{Reason, StatusCode};
+use crate::iso20022::values::{Reasons, StatusCode};
 use crate::iso20022::write::WriteError;
 
 use super::bank::{Bank, in_file_name};
@@ -280,14 +280,14 @@ fn report_name(file: &PlannedFile) -> String {
 }
 
 /// The report's group, with the totals the file declared.
-fn group(file: &PlannedFile, head: &Head, status: StatusCode, reason: Reason) -> Group {
+fn group(file: &PlannedFile, head: &Head, status: StatusCode, reasons: Reasons) -> Group {
     Group {
         original_msg_id: file.msg_id.clone(),
         original_msg_name: pain001::MESSAGE.to_owned(),
         original_orders: head.orders,
         original_sum: head.sum.filter(|sum| (1..SUM_LIMIT).contains(&sum.get())),
         status: Some(status),
-        reason,
+        reasons,
     }
 }
 
@@ -299,8 +299,8 @@ fn refuse(
     refusal: &Refusal,
 ) -> Result<Vec<String>, SandboxError> {
     let name = report_name(file);
-    let reason = Reason { code: refusal.code.into(), info: refusal.info.into() };
-    let group = group(file, head, StatusCode::Rjct, reason);
+    let reasons = Reasons::one(refusal.code, refusal.info);
+    let group = group(file, head, StatusCode::Rjct, reasons);
     let header = bank.header("PSR", &file.name);
     deliver_report(bank, file, &name, |out| {
         Pain002Writer::begin(out, &header, &group, None)
@@ -318,7 +318,7 @@ fn report(bank: &Bank<'_>, file: &PlannedFile, scan: &Scan) -> Result<Vec<String
         all if all == scan.orders.orders => StatusCode::Rjct,
         _ => StatusCode::Part,
     };
-    let group = group(file, &scan.head, status, Reason::default());
+    let group = group(file, &scan.head, status, Reasons::default());
     let every = bank.reports_transactions();
     let singles = every || scan.rejected.orders > 0;
     let payment = singles.then(|| PaymentInfo {
@@ -326,7 +326,7 @@ fn report(bank: &Bank<'_>, file: &PlannedFile, scan: &Scan) -> Result<Vec<String
         original_orders: group.original_orders,
         original_sum: group.original_sum,
         status: Some(status),
-        reason: Reason::default(),
+        reasons: Reasons::default(),
     });
     let header = bank.header("PSR", &file.name);
     deliver_report(bank, file, &name, |out| {
@@ -352,14 +352,14 @@ pub(super) fn contradict(bank: &Bank<'_>, record: &Record) -> Result<Vec<String>
         original_orders: Some(record.orders.orders),
         original_sum: Some(record.orders.amount),
         status: None,
-        reason: Reason::default(),
+        reasons: Reasons::default(),
     };
     let payment = PaymentInfo {
         original_pmt_inf_id: record.pmt_inf_id.clone(),
         original_orders: group.original_orders,
         original_sum: group.original_sum,
         status: None,
-        reason: Reason::default(),
+        reasons: Reasons::default(),
     };
     bank.deliver(&name, |out| {
         let fail = |source| answer_error(bank, &name)(source);
@@ -374,7 +374,7 @@ pub(super) fn contradict(bank: &Bank<'_>, record: &Record) -> Result<Vec<String>
                 currency: "MAD".to_owned(),
                 ..TransactionStatus::default()
             };
-            single.reason.code.clone_from(&order.reason);
+            single.reasons = Reasons::one(order.reason.as_str(), "");
             writer.transaction(&single).map_err(fail)?;
         }
         writer.finish().map(|_| ()).map_err(fail)
@@ -395,11 +395,11 @@ fn report_singles(
     let (mut order, mut single) = (Order::default(), TransactionStatus::default());
     single.currency.push_str("MAD");
     while reader.next(&mut order).map_err(|_| SandboxError::Changed { path: path.clone() })? {
-        single.reason.clear();
+        single.reasons.clear();
         match bank.dice.fate(bank.options.rates, &order.end_to_end_id) {
             Fate::Rejected(reason) => {
                 single.status = StatusCode::Rjct;
-                single.reason.code.push_str(reason);
+                single.reasons = Reasons::one(reason, "");
             }
             _ if !every => continue,
             _ => single.status = StatusCode::Accp,

@@ -19,7 +19,7 @@ use crate::iso20022::camt029_writer::{self, Camt029Writer};
 use crate::iso20022::camt055_reader::{Camt055Item, Camt055Reader, RequestedCancellation, RequestedCase};
 use crate::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
 use crate::iso20022::pacs004_writer::Pacs004Writer;
-use crate::iso20022::values::{MessageHeader, Reason};
+use crate::iso20022::values::{MessageHeader, Reasons};
 use crate::iso20022::xml::Limits;
 
 use super::answer::answer_error;
@@ -144,7 +144,7 @@ pub(super) fn send_returns(bank: &Bank<'_>) -> Result<Vec<String>, SandboxError>
                 original_uetr: item.uetr.clone(),
                 amount: Some(item.amount),
                 currency: "MAD".to_owned(),
-                reason: Reason { code: item.reason.clone(), info: String::new() },
+                reasons: Reasons::one(item.reason.as_str(), ""),
             };
             writer.transaction(&transaction).map_err(fail)?;
         }
@@ -265,7 +265,7 @@ fn tell(
                 original_instr_id: case.order.instr_id.clone(),
                 original_end_to_end_id: case.order.end_to_end_id.clone(),
                 status: *status,
-                reason: Reason { code: (*reason).to_owned(), info: String::new() },
+                reasons: Reasons::one(*reason, ""),
             };
             writer.answer(&answer).map_err(fail)?;
         }

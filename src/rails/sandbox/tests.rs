@@ -151,14 +151,14 @@ impl Told {
                     key = format!(
                         "{}{}",
                         group.original_msg_id,
-                        if group.reason.code == "DUPL" { "+" } else { "" }
+                        if group.reasons.first_code() == "DUPL" { "+" } else { "" }
                     );
-                    self.reports.insert(key.clone(), (status, group.reason.code.clone(), 0, 0));
+                    self.reports.insert(key.clone(), (status, group.reasons.first_code().to_owned(), 0, 0));
                 }
-                Pain002Item::Transaction(single) => {
+                Pain002Item::Transaction { transaction: single, .. } => {
                     let report = self.reports.get_mut(&key).unwrap();
                     if single.status == StatusCode::Rjct {
-                        assert!(["AC01", "RC04", "AC04"].contains(&single.reason.code.as_str()));
+                        assert!(["AC01", "RC04", "AC04"].contains(&single.reasons.first_code()));
                         report.3 += 1;
                         self.rejected
                             .insert(single.original_end_to_end_id.clone(), single.amount.unwrap().get());
@@ -167,7 +167,7 @@ impl Told {
                     }
                 }
                 Pain002Item::Faulty { fault, .. } => panic!("{fault}"),
-                Pain002Item::Header(_) | Pain002Item::PaymentInfo(_) => {}
+                Pain002Item::Header(_) | Pain002Item::PaymentInfo { .. } => {}
             }
         }
         Some(())

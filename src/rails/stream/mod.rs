@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::domain::household::Means;
 use crate::domain::money::Centimes;
 use crate::domain::provider::{StreamApi, StreamTerms};
+use crate::domain::stated;
 
 /// One order as a provider gets it: only what it needs to pay.
 #[derive(Clone)]
@@ -176,10 +177,9 @@ fn clean_key(key: String) -> String {
     key.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(TEXT_MAX).collect()
 }
 
-/// A reason code as it may be kept; `NARR` (told in words) for what is no code.
+/// A reason as it may be kept: as it was sent, code or words, cut to what the standard has room for.
 fn clean_reason(reason: String) -> String {
-    let code = (1..=TEXT_MAX).contains(&reason.len()) && reason.bytes().all(|b| b.is_ascii_alphanumeric());
-    if code { reason } else { "NARR".to_owned() }
+    stated::clean(&reason).chars().take(TEXT_MAX).collect()
 }
 
 /// The rail of a provider's terms, with connections of its own. `institution` is who pays: the debtor's id.

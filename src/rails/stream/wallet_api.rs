@@ -66,6 +66,9 @@ enum TransferStatus {
     Completed,
     Failed,
     Reversed,
+    /// None of these.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Why there is no transfer.
@@ -288,6 +291,7 @@ fn told(key: &str, transfer: &Transfer) -> Answer {
         TransferStatus::Completed => Status::Credited,
         TransferStatus::Failed => Status::Rejected,
         TransferStatus::Reversed => Status::Cancelled,
+        TransferStatus::Unknown => Status::Unknown,
     };
     let reason = if status == Status::Rejected { transfer.code.as_deref() } else { None };
     answer(key, status, reason, transfer.amount.as_deref())

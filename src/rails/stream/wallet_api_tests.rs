@@ -57,9 +57,9 @@ async fn what_an_answer_means() {
     check_put(json(409, &transfer("COMPLETED")), Ok("K1 Credited - 50000")).await;
     check_put(json(201, r#"{"transferId":"1","status":"FAILED","code":"BE23"}"#), Ok("K1 Rejected BE23 -"))
         .await;
-    check_put(json(201, r#"{"transferId":"1","status":"FAILED","code":"?"}"#), Ok("K1 Rejected NARR -"))
-        .await;
+    check_put(json(201, r#"{"transferId":"1","status":"FAILED","code":"?"}"#), Ok("K1 Rejected ? -")).await;
     check_put(json(201, r#"{"transferId":"1","status":"PENDING","code":"X"}"#), Ok("K1 Accepted - -")).await;
+    check_put(json(201, r#"{"transferId":"1","status":"DONE"}"#), Ok("K1 Unknown - -")).await;
     check_put(json(422, r#"{"code":"AM02"}"#), Ok("K1 Rejected AM02 -")).await;
     check_put(json(400, "{}"), Err("the provider refused the request with status 400")).await;
     check_put(json(422, "<html>"), Err("the provider refused the request with status 422")).await;
@@ -68,7 +68,6 @@ async fn what_an_answer_means() {
     for body in [
         "",
         "{}",
-        r#"{"transferId":"1","status":"DONE"}"#,
         r#"{"transferId":"../1","status":"PENDING"}"#,
         r#"{"transferId":"a/b","status":"PENDING"}"#,
         r#"{"transferId":"","status":"PENDING"}"#,

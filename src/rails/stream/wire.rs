@@ -27,6 +27,9 @@ pub enum Status {
     Rejected,
     /// The key is not known (answers to enquiries and cancellations only).
     NotFound,
+    /// A status that this API does not have: a person must ask what it means.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Status {
@@ -39,7 +42,7 @@ impl Status {
             Self::Credited => Some(OrderEvent::Settle),
             Self::Expired | Self::Cancelled => Some(OrderEvent::Expire),
             Self::Rejected => Some(OrderEvent::Reject),
-            Self::NotFound => None,
+            Self::NotFound | Self::Unknown => None,
         }
     }
 }

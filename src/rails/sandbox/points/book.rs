@@ -294,7 +294,7 @@ impl PointCounts {
     /// The figure for orders that stand so.
     fn of(&mut self, status: Status) -> &mut u64 {
         match status {
-            Status::Accepted | Status::NotFound => &mut self.accepted,
+            Status::Accepted | Status::NotFound | Status::Unknown => &mut self.accepted,
             Status::Available => &mut self.available,
             Status::Collected | Status::Credited => &mut self.paid,
             Status::Rejected => &mut self.rejected,

@@ -60,7 +60,7 @@ fn told(answer: WireAnswer) -> Vec<u8> {
         Status::Credited | Status::Collected | Status::Available => "COMPLETED",
         Status::Rejected => "FAILED",
         Status::Cancelled | Status::Expired => "REVERSED",
-        Status::Accepted | Status::NotFound => "PENDING",
+        Status::Accepted | Status::NotFound | Status::Unknown => "PENDING",
     };
     let transfer = Transfer {
         transfer_id: turned(&answer.key),

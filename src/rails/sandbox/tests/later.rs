@@ -14,7 +14,7 @@ fn returned(path: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     while let Some(item) = reader.next().unwrap() {
         if let Pacs004Item::Return(back) = item {
-            found.push((back.original_end_to_end_id.clone(), back.reason.code.clone()));
+            found.push((back.original_end_to_end_id.clone(), back.reasons.first_code().to_owned()));
         }
     }
     found
@@ -73,7 +73,9 @@ fn said(answers: &Answers) -> Vec<String> {
                     CancellationStatus::Pending => "wait",
                     CancellationStatus::Other(_) => "?",
                 };
-                lines.push(format!("{} {status} {}", answer.case_id, answer.reason.code).trim().to_owned());
+                lines.push(
+                    format!("{} {status} {}", answer.case_id, answer.reasons.first_code()).trim().to_owned(),
+                );
             }
         }
     }
