@@ -62,7 +62,7 @@ async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
     let now = applied.is_now();
     let imported = applied.into_inner();
     if app.output.is_json() {
-        app.output.json(&serde_json::json!({ "snapshot": imported.id, "imported_now": now, "warnings": imported.warnings }))?;
+        app.output.json(&serde_json::json!({ "snapshot": imported.id, "imported_now": now, "warnings": imported.warnings, "unlisted_codes": imported.unlisted_codes }))?;
         return Ok(Exit::Done);
     }
     if !now {
@@ -71,6 +71,9 @@ async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
     }
     for warning in &imported.warnings {
         app.output.note(&format!("warning: {warning}"));
+    }
+    for code in &imported.unlisted_codes {
+        app.output.note(&format!("warning: {code}"));
     }
     let c = imported.counts;
     app.output.line(&format!(
@@ -123,8 +126,15 @@ async fn show(app: &App, id: SnapshotId) -> anyhow::Result<Exit> {
         .await?
         .ok_or_else(|| anyhow::anyhow!("snapshot `{id}` is not known"))?;
     let counts = snapshots::rejection_counts(&app.context.store, id).await?;
+    let codes = snapshots::codes(&app.context.store, id).await?;
+    let programme = app.context.config.programme(&snapshot.programme);
+    let unlisted =
+        programme.map_or_else(Vec::new, |p| intake::unlisted(p.rules.eligibility(), codes.clone()));
     if app.output.is_json() {
-        app.output.json(&serde_json::json!({ "snapshot": snapshot, "rejections": counts }))?;
+        let figures = serde_json::json!({
+            "snapshot": snapshot, "rejections": counts, "exclusion_codes": codes, "unlisted_codes": unlisted,
+        });
+        app.output.json(&figures)?;
         return Ok(Exit::Done);
     }
     app.output.line(&format!(
@@ -136,6 +146,9 @@ async fn show(app: &App, id: SnapshotId) -> anyhow::Result<Exit> {
         format::count(snapshot.households as u64),
         format::count(snapshot.members as u64)
     ));
+    for code in &unlisted {
+        app.output.note(&format!("warning: {code}"));
+    }
     let columns =
         [("part", Align::Left), ("field", Align::Left), ("reason", Align::Left), ("rows", Align::Right)];
     let rows: Vec<Vec<String>> = counts

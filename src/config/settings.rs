@@ -84,6 +84,8 @@ pub struct Holds {
     pub phone_households_max: u32,
     /// One person.
     pub person_households_max: u32,
+    /// One payee, by registry number or by identity card.
+    pub payee_households_max: u32,
 }
 
 /// Thresholds of the comparison with the previous regular run; shares from 0 to 1.

@@ -174,6 +174,22 @@ listed! {
 }
 
 listed! {
+    /// What households may share.
+    Shared {
+        /// An account.
+        Account = "account",
+        /// A phone.
+        Phone = "phone",
+        /// A person listed in each of them.
+        Person = "person",
+        /// A person who is the payee of one of them, and is paid for or listed in the others.
+        Payee = "payee",
+        /// The payee's identity card.
+        Card = "card",
+    }
+}
+
+listed! {
     /// The payee's relation: child aid goes, in this order, to husband, custodian, kafil, legal guardian; the flat
     /// rate to whoever registered the household.
     Relation {

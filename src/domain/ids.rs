@@ -219,12 +219,22 @@ impl fmt::Debug for Idcs {
     }
 }
 
+/// Whether a character only sets parts of a number apart, as people write it: white space, a hyphen, a dot.
+pub fn is_separator(c: char) -> bool {
+    matches!(c, ' ' | '-' | '.' | '\u{2010}'..='\u{2012}') || (c.is_whitespace() && !c.is_control())
+}
+
+/// The text without separators.
+fn compact(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains(is_separator) { text.replace(is_separator, "").into() } else { text.into() }
+}
+
 /// A national identity card number, checked loosely: one or two capitals, then 1 to 7 digits. Prints masked.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cin(Box<str>);
 
 impl Cin {
-    /// Reads a card number; small letters are raised.
+    /// Reads a card number; small letters are raised, separators passed over.
     ///
     /// # Errors
     /// See [`IdError`].
@@ -232,6 +242,7 @@ impl Cin {
         if text.is_empty() {
             return Err(IdError::Missing);
         }
+        let text = compact(text);
         let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();
         let digits = &text.as_bytes()[letters..];
         if !(1..=2).contains(&letters)
@@ -247,6 +258,14 @@ impl Cin {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// A number below 2^34, for exact comparison: leading zeros of the digits do not count.
+    pub fn as_number(&self) -> u64 {
+        let split = self.0.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (letters, digits) = self.0.as_bytes().split_at(split);
+        let letters = letters.iter().fold(0, |v, b| v * 27 + u64::from(b - b'A' + 1));
+        letters * 10_000_000 + digits.iter().fold(0, |v, b| v * 10 + u64::from(b - b'0'))
+    }
 }
 
 impl fmt::Debug for Cin {
@@ -260,7 +279,8 @@ impl fmt::Debug for Cin {
 pub struct Phone(u32);
 
 impl Phone {
-    /// Reads `+212612345678`, `00212612345678` or `0612345678`; spaces are passed over.
+    /// Reads `+212612345678`, `00212612345678`, `212612345678`, `+212 (0)6 12 34 56 78` or `0612345678`; separators and
+    /// brackets are passed over.
     ///
     /// # Errors
     /// See [`IdError`].
@@ -268,12 +288,13 @@ impl Phone {
         if text.is_empty() {
             return Err(IdError::Missing);
         }
-        let compact: String = text.chars().filter(|c| *c != ' ').collect();
-        let national = compact
-            .strip_prefix("+212")
-            .or_else(|| compact.strip_prefix("00212"))
-            .or_else(|| compact.strip_prefix('0'))
-            .ok_or(IdError::Malformed)?;
+        let digits: String =
+            text.chars().filter(|c| !is_separator(*c) && !matches!(c, '(' | ')' | '/')).collect();
+        let abroad = ["+212", "00212", "212"].iter().find_map(|country| digits.strip_prefix(country));
+        let national = match abroad {
+            Some(national) => national.strip_prefix('0').unwrap_or(national),
+            None => digits.strip_prefix('0').ok_or(IdError::Malformed)?,
+        };
         let valid = national.len() == 9
             && national.bytes().all(|b| b.is_ascii_digit())
             && matches!(national.as_bytes()[0], b'6' | b'7');
@@ -324,6 +345,36 @@ impl Code {
             return Err(IdError::Malformed);
         }
         Ok(Self(text.into()))
+    }
+
+    /// Reads a code as registries write it, in the one spelling that codes are compared in: small letters without accents,
+    /// `_` for spaces and hyphens, none at the ends.
+    ///
+    /// # Errors
+    /// As [`Code::parse`], of what is left.
+    pub fn folded(text: &str) -> Result<Self, IdError> {
+        // Most are written so: a list of millions need not be folded.
+        let plain = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        if plain && !(text.starts_with('_') || text.ends_with('_') || text.contains("__")) {
+            return Self::parse(text);
+        }
+        let mut folded = String::with_capacity(text.len());
+        super::name::fold_into(text.trim(), text.len().saturating_mul(4), &mut folded);
+        let kept = |c: char| match c {
+            ' ' | '-' | '.' => '_',
+            c => c.to_ascii_lowercase(),
+        };
+        let folded: String = folded.chars().map(kept).collect();
+        let words: Vec<&str> = folded.split('_').filter(|word| !word.is_empty()).collect();
+        if words.is_empty() && !text.trim().is_empty() {
+            return Err(IdError::Malformed);
+        }
+        Self::parse(&words.join("_"))
+    }
+
+    /// Whether two codes differ in their spelling only.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self == other || matches!((Self::folded(&self.0), Self::folded(&other.0)), (Ok(a), Ok(b)) if a == b)
     }
 
     /// The code's text.
@@ -408,7 +459,14 @@ mod tests {
             ("0712345678", true),
             ("00212 612 345 678", true),
             ("0512345678", false),
+            ("06-12-34-56-78", true),
+            ("06.12.34.56.78", true),
+            ("+212 (0) 6 12 34 56 78", true),
+            ("212612345678", true),
+            ("+212\u{a0}612\u{202f}345678", true),
+            ("06\t12345678", false),
             ("+33612345678", false),
+            ("+2126123456789", false),
             ("061234567", false),
         ] {
             assert_eq!(Phone::parse(text).is_ok(), ok, "{text}");
@@ -418,6 +476,34 @@ mod tests {
         assert!(
             Cin::parse("ab123456").is_ok() && Cin::parse("ABC1").is_err() && Cin::parse("A12345678").is_err()
         );
+    }
+
+    #[test]
+    fn one_number_has_many_spellings() {
+        let phone = Phone::parse("0612345678").unwrap();
+        for text in ["+212612345678", "00212 6 12 34 56 78", "212-612-345-678", "(06)12.34.56.78"] {
+            assert_eq!(Phone::parse(text), Ok(phone), "{text}");
+        }
+        let card = Cin::parse("AB123456").unwrap();
+        for text in ["ab123456", "AB 123456", "Ab-123.456", " AB123456 ", "AB\u{a0}123456"] {
+            assert_eq!(Cin::parse(text).as_ref(), Ok(&card), "{text}");
+        }
+        assert_eq!(Cin::parse("AB0123456").unwrap().as_number(), card.as_number());
+        for other in ["AC123456", "A123456", "AB123457", "BA123456", "B123456"] {
+            assert_ne!(Cin::parse(other).unwrap().as_number(), card.as_number(), "{other}");
+        }
+        assert!(Cin::parse("ZZ9999999").unwrap().as_number() < 1 << 34);
+        let code = Code::folded("public_job").unwrap();
+        for text in ["Public_Job", "public-job", " PUBLIC JOB ", "publïc_job", "public__job", "Public Job_"]
+        {
+            assert_eq!(Code::folded(text).as_ref(), Ok(&code), "{text}");
+            assert!(Code::parse(text).is_err() || Code::parse(text).unwrap().is_like(&code), "{text}");
+        }
+        assert_eq!(Code::folded("Allocation familiale").unwrap().as_str(), "allocation_familiale");
+        assert_eq!(Code::folded("a/b"), Err(IdError::Malformed));
+        assert_eq!(Code::folded("--"), Err(IdError::Malformed));
+        assert_eq!(Code::folded("  "), Err(IdError::Missing));
+        assert_ne!(Code::folded("public_jobs").as_ref(), Ok(&code));
     }
 
     #[test]

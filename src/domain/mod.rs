@@ -10,6 +10,7 @@ pub mod household;
 pub mod ids;
 pub mod ledger;
 pub mod money;
+pub mod name;
 pub mod order;
 pub mod period;
 pub mod policy;

@@ -8,6 +8,7 @@ use time::Time;
 use super::household::{Household, Means};
 use super::ids::Code;
 use super::money::Centimes;
+use super::name::ArabicNames;
 use super::reason::HoldReason;
 use super::rib::{Rib, RibError};
 
@@ -41,6 +42,9 @@ pub struct Provider {
     pub means: Vec<Means>,
     /// How it wants accounts written.
     pub account_format: AccountFormat,
+    /// What it does with a name that the registry has in Arabic script only.
+    #[serde(default = "romanised")]
+    pub arabic_names: ArabicNames,
     /// The programme's own account there, which its statements are of.
     #[serde(deserialize_with = "read_rib")]
     pub debtor_account: Rib,
@@ -62,6 +66,10 @@ pub struct Provider {
     pub fees: Vec<FeeBand>,
     /// How it is spoken to over HTTP; without, it gets bank files.
     pub stream: Option<StreamTerms>,
+}
+
+const fn romanised() -> ArabicNames {
+    ArabicNames::Romanised
 }
 
 /// A fee for amounts up to a bound.
@@ -158,7 +166,7 @@ impl Provider {
 /// Why the providers of a configuration cannot be routed to.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteTableError {
-    /// Two providers bear one code.
+    /// Two providers bear one code, or codes that differ in their spelling only.
     #[error("provider `{0}` is configured twice")]
     Twice(Code),
     /// A bank code that is not three digits.
@@ -197,7 +205,7 @@ impl Router {
     pub fn new(providers: Vec<Provider>) -> Result<Self, RouteTableError> {
         let (mut by_bank_code, mut by_code) = (HashMap::new(), HashMap::new());
         for (index, provider) in providers.iter().enumerate() {
-            if by_code.insert(provider.code.clone(), index).is_some() {
+            if by_code.insert(folded(&provider.code), index).is_some() {
                 return Err(RouteTableError::Twice(provider.code.clone()));
             }
             if provider.daily_capacity == 0 {
@@ -229,10 +237,15 @@ impl Router {
         &self.providers
     }
 
-    /// The provider of a code.
+    /// The provider of a code, however it is spelled.
     pub fn by_code(&self, code: &str) -> Option<(usize, &Provider)> {
-        let index = *self.by_code.get(&Code::parse(code).ok()?)?;
+        let index = self.index_of(&Code::parse(code).ok()?)?;
         Some((index, &self.providers[index]))
+    }
+
+    fn index_of(&self, code: &Code) -> Option<usize> {
+        // Lists are folded as they are read: most codes are found as they are.
+        self.by_code.get(code).or_else(|| self.by_code.get(&folded(code))).copied()
     }
 
     /// Finds where an order of `amount` for this household goes.
@@ -262,7 +275,7 @@ impl Router {
     }
 
     fn route_phone(&self, household: &Household, amount: Centimes) -> Route {
-        let named = household.provider.as_ref().and_then(|code| self.by_code.get(code).copied());
+        let named = household.provider.as_ref().and_then(|code| self.index_of(code));
         let sole = || {
             let mut serving =
                 self.providers.iter().enumerate().filter(|(_, p)| p.means.contains(&household.means));
@@ -284,6 +297,11 @@ impl Router {
             self.providers[index].ceiling(household.account_level).is_some_and(|ceiling| amount > ceiling);
         Route { provider: Some(index), hold: over.then_some(HoldReason::OverCeiling) }
     }
+}
+
+/// The spelling that codes are compared in.
+fn folded(code: &Code) -> Code {
+    Code::folded(code.as_str()).unwrap_or_else(|_| code.clone())
 }
 
 fn bank_number(code: &str) -> Option<u16> {
@@ -370,7 +388,7 @@ mod tests {
             Option<usize>,
             Option<HoldReason>,
         );
-        let rows: [Row; 12] = [
+        let rows: [Row; 13] = [
             ("bank", BankAccount, rib("007"), None, None, true, Some(0), None),
             ("bad key", BankAccount, bad_key, None, None, true, None, Some(R::RibBadKey)),
             ("short", BankAccount, "123".into(), None, None, true, None, Some(R::RibMalformed)),
@@ -383,6 +401,7 @@ mod tests {
             ("no phone", Wallet, String::new(), Some("wallet"), None, false, Some(3), Some(R::PhoneMissing)),
             ("cash, whose?", Cash, String::new(), None, None, true, None, Some(R::NoProvider)),
             ("cash", Cash, String::new(), Some("m2t"), None, true, Some(2), None),
+            ("spelled otherwise", Cash, String::new(), Some("M2T"), None, true, Some(2), None),
         ];
         for (name, means, account, chosen, level, phone, provider, hold) in rows {
             let household = household(means, &account, chosen, level, phone);

@@ -28,6 +28,10 @@ listed! {
         SharedPhone = "shared_phone",
         /// A person listed in more households than allowed.
         SharedPerson = "shared_person",
+        /// A payee, or an identity card, of more households than allowed.
+        SharedPayee = "shared_payee",
+        /// No name that the provider could be told.
+        NameMissing = "name_missing",
         /// A member row was rejected: the amount cannot be relied on.
         MemberRejected = "member_rejected",
         /// The registry told of another account after the order was made.

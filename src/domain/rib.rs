@@ -23,14 +23,14 @@ pub enum RibError {
 pub const IBAN_LEN: usize = 28;
 
 impl Rib {
-    /// Reads a RIB or a Moroccan IBAN; spaces are passed over.
+    /// Reads a RIB or a Moroccan IBAN; spaces, hyphens and dots are passed over.
     ///
     /// # Errors
     /// See [`RibError`].
     pub fn parse(text: &str) -> Result<Self, RibError> {
         let mut digits = [0u8; 24];
         let mut len = 0;
-        let mut bytes = text.bytes().filter(|b| *b != b' ').peekable();
+        let mut bytes = text.bytes().filter(|b| !matches!(b, b' ' | b'-' | b'.')).peekable();
         if bytes.next_if(|b| b.eq_ignore_ascii_case(&b'M')).is_some() {
             let country = bytes.next();
             let check = (bytes.next(), bytes.next());
@@ -128,7 +128,13 @@ mod tests {
         }
         let iban = "MA64011519000001205000534921";
         assert_eq!(Rib::parse(iban).unwrap().iban(), iban);
-        assert_eq!(Rib::parse("MA64 0115 1900 0001 2050 0053 4921").unwrap().iban(), iban);
+        for text in [
+            "MA64 0115 1900 0001 2050 0053 4921",
+            "ma64-011.519-0000012050005349-21",
+            "011 519 0000012050005349 21",
+        ] {
+            assert_eq!(Rib::parse(text).unwrap().iban(), iban);
+        }
     }
 
     #[test]

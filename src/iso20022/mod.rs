@@ -25,7 +25,6 @@ pub mod pain001;
 pub mod pain002;
 pub mod pain002_writer;
 pub mod sniff;
-pub mod text;
 pub mod values;
 pub mod write;
 pub mod xml;

@@ -12,9 +12,9 @@ use super::error::{Fault, SnapshotError};
 use super::manifest::{Kind, Part};
 use super::part::{Cursor, Limits, RowSink, read_part};
 use super::rejection::{RejectReason, Rejection, mask};
-use super::row::{self, Refusal, RowRules};
+use super::row::{self, Refusal, RowRules, Sighting};
 use crate::domain::household::{Household, Means, Member, Place, PlaceId, Score};
-use crate::domain::ids::HouseholdId;
+use crate::domain::ids::{HouseholdId, Idcs};
 
 const BATCH_ROWS: usize = 1_000;
 const BATCHES_WAITING: usize = 4;
@@ -24,6 +24,8 @@ pub(super) struct Keyed<T> {
     pub row: u32,
     pub id: HouseholdId,
     pub value: Option<T>,
+    /// The person of a member row, where the number can be read.
+    pub person: Option<Idcs>,
 }
 
 /// Rows on their way to the reader.
@@ -31,11 +33,17 @@ pub(super) struct Batch<T> {
     pub rows: Vec<Keyed<T>>,
     pub rejections: Vec<Rejection>,
     pub new_places: Vec<(PlaceId, Place)>,
+    pub sightings: Vec<Sighting>,
 }
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
-        Self { rows: Vec::with_capacity(BATCH_ROWS), rejections: Vec::new(), new_places: Vec::new() }
+        Self {
+            rows: Vec::with_capacity(BATCH_ROWS),
+            rejections: Vec::new(),
+            new_places: Vec::new(),
+            sightings: Vec::new(),
+        }
     }
 }
 
@@ -132,8 +140,8 @@ impl<T> Sender<T> {
         Self { channel, batch: Batch::default() }
     }
 
-    fn row(&mut self, row: u32, id: HouseholdId, value: Option<T>) -> Result<(), Fault> {
-        self.batch.rows.push(Keyed { row, id, value });
+    fn row(&mut self, row: Keyed<T>) -> Result<(), Fault> {
+        self.batch.rows.push(row);
         if self.batch.rows.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
     }
 
@@ -163,9 +171,18 @@ fn unsorted(id: HouseholdId, before: HouseholdId) -> Fault {
 struct HouseholdSink {
     sender: Sender<Household>,
     rules: RowRules,
-    previous: Option<HouseholdId>,
+    /// The id before, and the first row that bore it.
+    previous: Option<(HouseholdId, u32)>,
     places: Places,
     sums: Sums,
+}
+
+impl HouseholdSink {
+    /// Keeps what can be read of a rejected row, as of the household of `row`.
+    fn sight(&mut self, row: u32, fields: &[&str]) {
+        let seen = row::readable(fields, &self.rules).map(|thing| Sighting { row, of_taken: false, thing });
+        self.sender.batch.sightings.extend(seen);
+    }
 }
 
 impl RowSink for HouseholdSink {
@@ -173,26 +190,32 @@ impl RowSink for HouseholdSink {
         self.sums.add(fields);
         let id = match row::household_id(fields[0]) {
             Ok(id) => id,
-            Err(refusal) => return self.sender.reject(Kind::Households, row, None, &refusal),
+            Err(refusal) => {
+                self.sight(row, fields);
+                return self.sender.reject(Kind::Households, row, None, &refusal);
+            }
         };
-        if let Some(before) = self.previous.replace(id) {
+        if let Some((before, first)) = self.previous {
             if id < before {
                 return Err(unsorted(id, before));
             }
             if id == before {
+                self.sight(first, fields);
                 let reason = RejectReason::DuplicateHousehold;
                 let refusal = Refusal { field: "household_id", value: fields[0], reason };
                 return self.sender.reject(Kind::Households, row, Some(id), &refusal);
             }
         }
+        self.previous = Some((id, row));
         match row::household(fields, row, id, &self.rules) {
             Ok(mut household) => {
                 household.place = self.places.number(&fields[1..4], &mut self.sender.batch.new_places)?;
-                self.sender.row(row, id, Some(household))
+                self.sender.row(Keyed { row, id, value: Some(household), person: None })
             }
             Err(refusal) => {
+                self.sight(row, fields);
                 self.sender.reject(Kind::Households, row, Some(id), &refusal)?;
-                self.sender.row(row, id, None)
+                self.sender.row(Keyed { row, id, value: None, person: None })
             }
         }
     }
@@ -208,16 +231,25 @@ impl RowSink for MemberSink {
     fn row(&mut self, row: u32, fields: &[&str]) -> Result<(), Fault> {
         let id = match row::household_id(fields[0]) {
             Ok(id) => id,
-            Err(refusal) => return self.sender.reject(Kind::Members, row, None, &refusal),
+            Err(refusal) => {
+                let person = row::readable_person(fields, &self.rules);
+                let seen = person.map(|idcs| Sighting::without_household(row, idcs));
+                self.sender.batch.sightings.extend(seen);
+                return self.sender.reject(Kind::Members, row, None, &refusal);
+            }
         };
         if let Some(before) = self.previous.replace(id).filter(|before| id < *before) {
             return Err(unsorted(id, before));
         }
         match row::member(fields, &self.rules) {
-            Ok(member) => self.sender.row(row, id, Some(member)),
+            Ok(member) => {
+                let person = Some(member.idcs);
+                self.sender.row(Keyed { row, id, value: Some(member), person })
+            }
             Err(refusal) => {
                 self.sender.reject(Kind::Members, row, Some(id), &refusal)?;
-                self.sender.row(row, id, None)
+                let person = row::readable_person(fields, &self.rules);
+                self.sender.row(Keyed { row, id, value: None, person })
             }
         }
     }

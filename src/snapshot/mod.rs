@@ -26,3 +26,4 @@ pub use manifest::{ControlTotals, FORMAT, Kind, MANIFEST_FILE, Manifest, Part, S
 pub use part::{HOUSEHOLD_COLUMNS, Limits, MEMBER_COLUMNS};
 pub use reader::{CHUNK_HOUSEHOLDS, Chunk, KindTotals, ReadOptions, SnapshotReader, Totals};
 pub use rejection::{RejectReason, Rejection, mask};
+pub use row::{Sighting, Thing};

@@ -17,8 +17,9 @@ use super::intake::{Batch, Keyed, KindOutcome, Message, Task, read_households, r
 use super::manifest::{ControlTotals, Kind, MANIFEST_FILE, Manifest};
 use super::part::Limits;
 use super::rejection::{RejectReason, Rejection, mask};
-use super::row::RowRules;
+use super::row::{RowRules, Sighting, Thing};
 use crate::domain::household::{Household, Means, Member, Place, PlaceId};
+use crate::domain::ids::HouseholdId;
 
 /// How to read.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,8 @@ pub struct Chunk {
     pub households: Vec<Household>,
     /// Rejected rows, in no particular order.
     pub rejections: Vec<Rejection>,
+    /// What other households may have too, of rows that were rejected.
+    pub sightings: Vec<Sighting>,
     /// Places not named by an earlier chunk; those of this chunk's households are here or were before.
     pub new_places: Vec<(PlaceId, Place)>,
 }
@@ -53,6 +56,7 @@ impl Chunk {
     fn clear(&mut self) {
         self.households.clear();
         self.rejections.clear();
+        self.sightings.clear();
         self.new_places.clear();
     }
 
@@ -99,6 +103,8 @@ pub struct SnapshotReader {
     households: Stream<Household>,
     members: Stream<Member>,
     current: Option<Keyed<Household>>,
+    /// The last household that has members and no row, with the row of the first of these.
+    orphans: Option<(HouseholdId, u32)>,
     totals: Totals,
     ended: bool,
 }
@@ -124,6 +130,7 @@ impl SnapshotReader {
             households: Stream::new(households),
             members: Stream::new(members),
             current: None,
+            orphans: None,
             totals: Totals::default(),
             ended: false,
             manifest,
@@ -171,15 +178,17 @@ impl SnapshotReader {
                     self.hand_out(chunk);
                     return Ok(());
                 }
-                // A row that was rejected for itself is not rejected a second time.
-                _ if member.value.is_some() => {
-                    chunk.rejections.push(member_rejection(
-                        &member,
-                        "household_id",
-                        RejectReason::OrphanMember,
-                    ));
+                _ => {
+                    let first =
+                        self.orphans.filter(|(id, _)| *id == member.id).map_or(member.row, |(_, row)| row);
+                    self.orphans = Some((member.id, first));
+                    chunk
+                        .sightings
+                        .extend(member.person.map(|idcs| Sighting::without_household(first, idcs)));
+                    // A row that was rejected for itself is not rejected a second time.
+                    let orphan = member_rejection(&member, "household_id", RejectReason::OrphanMember);
+                    chunk.rejections.extend(member.value.is_some().then_some(orphan));
                 }
-                _ => {}
             }
         }
         Ok(())
@@ -238,8 +247,11 @@ impl Totals {
         members_max: usize,
         chunk: &mut Chunk,
     ) {
+        let (row, of_taken) = (household.row, household.value.is_some());
+        let seen = member.person.map(|idcs| Sighting { row, of_taken, thing: Thing::Person(idcs) });
         let Some(household) = &mut household.value else {
             self.members_following += u64::from(member.value.is_some());
+            chunk.sightings.extend(seen);
             return;
         };
         let refused = match member.value {
@@ -253,6 +265,7 @@ impl Totals {
             Some(m) => return household.members.push(m),
         };
         household.members_rejected = household.members_rejected.saturating_add(1);
+        chunk.sightings.extend(seen);
         chunk.rejections.extend(refused);
     }
 }
@@ -293,8 +306,9 @@ impl<T> Stream<T> {
         }
         while self.outcome.is_none() {
             match self.receiver.recv().map_err(|_| Fault::Stopped.whole())? {
-                Message::Rows(Batch { rows, rejections, new_places }) => {
+                Message::Rows(Batch { rows, rejections, new_places, sightings }) => {
                     chunk.rejections.extend(rejections);
+                    chunk.sightings.extend(sightings);
                     chunk.new_places.extend(new_places);
                     self.rows = rows.into_iter();
                     if let Some(row) = self.rows.next() {

@@ -7,12 +7,49 @@ use super::rejection::RejectReason;
 use crate::domain::household::{
     Household, Means, Member, Payee, PlaceId, Relation, SchoolCycle, SchoolSector, Score, Sex,
 };
-use crate::domain::ids::{Cin, Code, HouseholdId, Idcs, Phone};
+use crate::domain::ids::{Cin, Code, HouseholdId, Idcs, Phone, is_separator};
+use crate::domain::rib::Rib;
 
 const NAME_CHARS_MAX: usize = 140;
 const PLACE_CHARS_MAX: usize = 80;
 const ACCOUNT_CHARS_MAX: usize = 34;
 const BIRTH_YEAR_MIN: i32 = 1900;
+
+/// Something that other households may have too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// An account.
+    Account(Rib),
+    /// A phone.
+    Phone(Phone),
+    /// The payee's identity card.
+    Card(Cin),
+    /// The payee.
+    Payee(Idcs),
+    /// The payee, who is the head too.
+    PaidPerson(Idcs),
+    /// The head, or a member.
+    Person(Idcs),
+}
+
+/// A thing in a row that was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Data row of the household. Households without a row of their own have a number that no row has.
+    pub row: u32,
+    /// Whether the household was taken all the same.
+    pub of_taken: bool,
+    /// What.
+    pub thing: Thing,
+}
+
+impl Sighting {
+    /// A person of a member row that belongs to no household row. Rows of households are far fewer than such numbers, so that
+    /// none is another's.
+    pub(super) const fn without_household(member_row: u32, person: Idcs) -> Self {
+        Self { row: u32::MAX - member_row, of_taken: false, thing: Thing::Person(person) }
+    }
+}
 
 /// Why a row was refused: the field, its value in clear (the caller masks it), and the reason.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,6 +146,27 @@ pub(super) fn member<'a>(fields: &[&'a str], rules: &RowRules) -> Refused<'a, Me
     })
 }
 
+/// Things that other households may have too, as far as a household row that was rejected can be read.
+pub(super) fn readable<'a>(fields: &[&'a str], rules: &RowRules) -> impl Iterator<Item = Thing> + use<'a> {
+    let &[_, _, _, _, _, head, _, _, payee, _, _, cin, _, _, phone, _, text, ..] =
+        <&[&str; HOUSEHOLD_COLUMNS.len()]>::try_from(fields).expect("a household row has its columns");
+    let person = |text| idcs_of(text, rules).ok();
+    let rib = account(text).ok().and_then(|text| Rib::parse(&text).ok());
+    let things = [
+        person(head).map(Thing::Person),
+        person(payee).map(Thing::Payee),
+        Cin::parse(cin).ok().map(Thing::Card),
+        Phone::parse(phone).ok().map(Thing::Phone),
+        rib.map(Thing::Account),
+    ];
+    things.into_iter().flatten()
+}
+
+/// The person of a member row that was rejected, where the number can be read.
+pub(super) fn readable_person(fields: &[&str], rules: &RowRules) -> Option<Idcs> {
+    idcs_of(fields.get(1)?, rules).ok()
+}
+
 /// Whether a mark counts as true in the control totals; `None` when it cannot be read.
 pub(super) fn boolean_of(text: &str) -> Option<bool> {
     const TRUE: [&str; 4] = ["true", "1", "t", "yes"];
@@ -125,7 +183,7 @@ fn present(text: &str) -> Parsed<&str> {
 }
 
 fn optional<'a, T>(text: &'a str, parse: impl FnOnce(&'a str) -> Parsed<T>) -> Parsed<Option<T>> {
-    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+    if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
 }
 
 fn listed<T>(text: &str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
@@ -140,8 +198,9 @@ fn idcs_of(text: &str, rules: &RowRules) -> Parsed<Idcs> {
     Ok(Idcs::parse(text.as_bytes(), rules.check_digit)?)
 }
 
+/// A code in the one spelling that codes are compared in.
 fn code(text: &str) -> Parsed<Code> {
-    Ok(Code::parse(text)?)
+    Ok(Code::folded(text)?)
 }
 
 fn score(text: &str) -> Parsed<Score> {
@@ -176,7 +235,7 @@ fn names<'a>(latin: &'a str, arabic: &'a str) -> Refused<'a, (String, String)> {
 }
 
 fn account(text: &str) -> Parsed<String> {
-    let compact: String = text.chars().filter(|c| *c != ' ').collect();
+    let compact: String = text.chars().filter(|c| !is_separator(*c)).collect();
     if compact.chars().count() > ACCOUNT_CHARS_MAX {
         return Err(RejectReason::TooLong);
     }

@@ -1,11 +1,13 @@
 //! Snapshots: the head row, its places, rejections and shared accounts, phones and persons.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError};
 use crate::domain::household::Place;
-use crate::domain::ids::SnapshotId;
+use crate::domain::ids::{Code, SnapshotId};
 use crate::domain::period::Period;
 
 /// A snapshot as imported.
@@ -112,6 +114,41 @@ pub async fn find(store: &Store, id: SnapshotId) -> Result<Option<Snapshot>, Sto
 pub async fn list(store: &Store) -> Result<Vec<Snapshot>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("select {COLUMNS} from snapshot order by id desc"));
     sqlx::query_as::<_, Row>(sql).fetch_all(store.pool()).await?.into_iter().map(read).collect()
+}
+
+/// Writes how many households bear each code of exclusion.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn insert_codes_in_tx(
+    connection: &mut PgConnection,
+    id: SnapshotId,
+    codes: &BTreeMap<Code, i64>,
+) -> Result<(), StoreError> {
+    let names: Vec<&str> = codes.keys().map(Code::as_str).collect();
+    let counts: Vec<i64> = codes.values().copied().collect();
+    sqlx::query("insert into snapshot_code (snapshot_id, code, households) select $1, * from unnest($2::text[], $3::bigint[])")
+        .bind(id.get())
+        .bind(names)
+        .bind(counts)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// How many households of a snapshot bear each code of exclusion.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn codes(store: &Store, id: SnapshotId) -> Result<BTreeMap<Code, i64>, StoreError> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("select code, households from snapshot_code where snapshot_id = $1")
+            .bind(id.get())
+            .fetch_all(store.pool())
+            .await?;
+    let read =
+        |(code, n): (String, i64)| Ok((Code::parse(&code).map_err(|_| StoreError::Corrupt("code"))?, n));
+    rows.into_iter().map(read).collect()
 }
 
 /// Writes the head row; counts follow by [`finish_in_tx`].

@@ -30,6 +30,7 @@ fn spoiled() -> (Registry, Vec<(usize, &'static str)>) {
     registry.set(13, &[("means", "wallet"), ("account", ""), ("phone", "")]);
     registry.set(14, &[("account", "12345")]);
     registry.set(15, &[("means", "cash"), ("account", ""), ("provider", "nobody")]);
+    registry.set(16, &[("payee_name", "-"), ("payee_name_ar", "\u{64E}\u{651} \u{1F46A}")]);
     let expected = vec![
         (0, "rib_bad_key"),
         (1, "unknown_bank"),
@@ -47,6 +48,7 @@ fn spoiled() -> (Registry, Vec<(usize, &'static str)>) {
         (13, "phone_missing"),
         (14, "rib_malformed"),
         (15, "no_provider"),
+        (16, "name_missing"),
     ];
     (registry, expected)
 }
@@ -92,7 +94,7 @@ async fn state_of(bed: &Bed, run: RunId, household: usize) -> String {
 async fn every_reason_is_found_and_held_orders_stay() {
     let Some((bed, run)) = bed_with_holds().await else { return };
     bed.take_to(run, RunState::Settling).await;
-    assert_eq!(sent_files(&bed.outbox()).iter().map(|f| f.orders.len()).sum::<usize>(), 14);
+    assert_eq!(sent_files(&bed.outbox()).iter().map(|f| f.orders.len()).sum::<usize>(), 13);
     for held in [0, 3, 13] {
         assert_eq!(files_with(&bed, order(&bed, held).await).await, 0);
         assert_eq!(state_of(&bed, run, held).await, "held");
@@ -145,10 +147,222 @@ async fn let_go_early_it_leaves_in_its_file_and_late_in_a_late_one() {
     let found = bed.reconcile(run).await;
     assert_eq!(
         (found.state, found.open_breaks, found.held),
-        (RunState::Reconciled, 0, 14),
+        (RunState::Reconciled, 0, 15),
         "{:?}",
         bed.open_breaks().await
     );
     bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+/// The holds of a list's run: household number and reasons, in order.
+async fn held_for(bed: &Bed, registry: &Registry) -> (RunId, Vec<String>) {
+    let folder = bed.home().join("list");
+    registry.write(&folder);
+    let snapshot = bed.import(&folder).await;
+    let run = bed.create(snapshot).await;
+    let sql = "select right(o.household_id, 2) || ' ' || string_agg(h.reason, ' ' order by h.reason)
+                 from order_hold h join payment_order o using (order_id) group by o.household_id order by 1";
+    (run, bed.rows(sql).await)
+}
+
+fn sound(households: usize) -> Registry {
+    let mut registry = Registry::default();
+    for _ in 0..households {
+        registry.household();
+    }
+    registry
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_payee_of_several_households_is_held_however_the_number_is_spelled() {
+    let Some(bed) = Bed::new().await else { return };
+    let mut registry = sound(26);
+    // A person who is paid for two households, and listed in neither.
+    let stranger = sarf::domain::ids::Idcs::from_stem(299_999_999).reveal().to_string();
+    for n in [0, 1] {
+        registry.set(n, &[("payee_idcs", &stranger)]);
+    }
+    // One who is paid for one household and is a member of another.
+    let father = registry.member(3, 0, "idcs");
+    registry.set(2, &[("payee_idcs", &father)]);
+    // One identity card under two payees.
+    registry.set(4, &[("payee_cin", "ab 123456")]);
+    registry.set(5, &[("payee_cin", "AB123456")]);
+    registry.set(6, &[("payee_cin", "AB-0123456")]);
+    registry.set(7, &[("payee_cin", "AB123457")]);
+    // One account as a RIB in groups and as an IBAN.
+    let number = rib("007", 700_001);
+    registry.set(8, &[("account", &format!("{} {} {}", &number[..3], &number[3..6], &number[6..]))]);
+    registry.set(9, &[("account", &format!("ma64-{number}"))]);
+    // One phone in four notations.
+    for (n, phone) in
+        [(10, "0612345678"), (11, "00212 612 345 678"), (12, "+212 (0)6-12-34-56-78"), (13, "212612345678")]
+    {
+        registry.set(n, &[("phone", phone)]);
+    }
+    // An excluded household counts, and is not held, since it has no order.
+    let shared = registry.get(14, "account");
+    registry.set(15, &[("account", &shared), ("excluded_by", "public_job")]);
+    // So does one whose row is rejected, in each thing that can be read.
+    let (account, head) = (registry.get(16, "account"), registry.get(17, "payee_idcs"));
+    registry.set(18, &[("account", &account), ("payee_idcs", &head), ("rsu_score", "much")]);
+    registry.set(19, &[("payee_cin", "Z7")]);
+    registry.set(20, &[("payee_cin", "z 7"), ("payee_relation", "neighbour")]);
+    // A rejected member row, and the member of a rejected household.
+    let child = registry.member(21, 1, "idcs");
+    registry.set_member(22, 1, &[("idcs", &child), ("birth_date", "soon")]);
+    let child = registry.member(23, 1, "idcs");
+    registry.set(24, &[("head_resident", "perhaps")]);
+    registry.set_member(24, 1, &[("idcs", &child)]);
+    let (_, held) = held_for(&bed, &registry).await;
+    assert_eq!(
+        held,
+        [
+            "01 shared_payee",
+            "02 shared_payee",
+            "03 shared_payee",
+            "04 shared_payee",
+            "05 shared_payee",
+            "06 shared_payee",
+            "07 shared_payee",
+            "09 shared_account",
+            "10 shared_account",
+            "11 shared_phone",
+            "12 shared_phone",
+            "13 shared_phone",
+            "14 shared_phone",
+            "15 shared_account",
+            "17 shared_account",
+            "18 shared_payee",
+            "20 shared_payee",
+            "22 shared_person",
+            "23 member_rejected shared_person",
+            "24 shared_person",
+        ]
+    );
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_households_for_one_payee_are_a_setting() {
+    let Some(bed) = Bed::with(|config| config.settings.holds.payee_households_max = 2).await else { return };
+    let mut registry = sound(6);
+    for n in [0, 1] {
+        registry.set(n, &[("payee_cin", "A1")]);
+    }
+    for n in [2, 3, 4] {
+        registry.set(n, &[("payee_cin", "A2")]);
+    }
+    let (_, held) = held_for(&bed, &registry).await;
+    assert_eq!(held, ["03 shared_payee", "04 shared_payee", "05 shared_payee"]);
+    bed.end().await;
+}
+
+/// Names that providers are sent: the creditor's name of each order, from the files.
+fn names_sent(bed: &Bed) -> Vec<String> {
+    let mut names = Vec::new();
+    for file in sent_files(&bed.outbox()) {
+        let text = std::fs::read_to_string(&file.path).expect("a sent file");
+        for part in text.split("<Cdtr><Nm>").skip(1) {
+            names.push(part.split("</Nm>").next().expect("a name").to_owned());
+        }
+    }
+    names.sort();
+    names
+}
+
+/// Payees of many names, and what becomes of them by what the banks do with Arabic script: the names sent, the households
+/// held.
+async fn named(how: sarf::domain::name::ArabicNames) -> Option<(Vec<String>, Vec<String>)> {
+    let change = |config: &mut sarf::config::Config| {
+        config.router.change_terms(|provider| provider.arabic_names = how);
+    };
+    let bed = Bed::with(change).await?;
+    let mut registry = sound(8);
+    for (n, latin, arabic) in [
+        (0, "Aïcha Benaïssa", "عائشة"),
+        (1, "", "مُحَمَّد العَلَوِي"),
+        (2, ".", "عبد الرّحيم \u{1F600}"),
+        (3, "-", "123"),
+        (4, "\u{64E}\u{650}", ""),
+        (5, "فاطمة", ""),
+        (6, "N/A", "n/a"),
+        (7, "", "ⴰⵢⵜ ⵃⴷⴷⵓ"),
+    ] {
+        registry.set(n, &[("payee_name", latin), ("payee_name_ar", arabic)]);
+    }
+    let (run, held) = held_for(&bed, &registry).await;
+    bed.take_to(run, RunState::Settling).await;
+    bed.verify_all_holds().await;
+    let sent = names_sent(&bed);
+    bed.end().await;
+    Some((sent, held))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_go_out_as_the_provider_takes_them_or_not_at_all() {
+    use sarf::domain::name::ArabicNames::{Accepted, Held, Romanised};
+    for (how, sent, held) in [
+        (
+            Romanised,
+            &["Abderrahim", "Aicha Benaissa", "Ayt Hddou", "Fatima", "Mohamed El Alaoui"][..],
+            &["04", "05", "07"][..],
+        ),
+        (
+            Accepted,
+            &["Aicha Benaissa", "Ayt Hddou", "عبد الرحيم", "فاطمة", "محمد العلوي"],
+            &["04", "05", "07"],
+        ),
+        (Held, &["Aicha Benaissa", "Ayt Hddou"], &["02", "03", "04", "05", "06", "07"]),
+    ] {
+        let Some(found) = named(how).await else { return };
+        let held = held.iter().map(|n| format!("{n} name_missing")).collect::<Vec<_>>();
+        assert_eq!(found, (sent.iter().map(ToString::to_string).collect(), held), "{how}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_of_exclusion_are_compared_however_they_are_spelled_and_unlisted_ones_are_told() {
+    let Some(bed) = Bed::new().await else { return };
+    let mut registry = sound(8);
+    for (n, code) in [
+        (0, "Public_Job"),
+        (1, "public-job "),
+        (2, "PENSION"),
+        (3, "Allocation  Familiale"),
+        (4, "family allowance"),
+        (5, "véhicule"),
+        (6, "  "),
+    ] {
+        registry.set(n, &[("excluded_by", code)]);
+    }
+    let folder = bed.home().join("list");
+    registry.write(&folder);
+    let imported =
+        sarf::pipeline::intake::import(&bed.context, &folder).await.expect("imported").into_inner();
+    let told: Vec<String> = imported.unlisted_codes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "excluded_by `allocation_familiale` of 1 households is not listed in the programme: it excludes them",
+            "excluded_by `vehicule` of 1 households is not listed in the programme: it excludes them",
+        ]
+    );
+    assert_eq!(bed.number("select sum(households)::bigint from snapshot_code").await, 6);
+    let run = bed.create(imported.id).await;
+    assert_eq!(
+        bed.rows("select right(household_id, 1) || ' ' || reason from exclusion order by 1").await,
+        [
+            "1 public_job",
+            "2 public_job",
+            "3 pension",
+            "4 excluded_by_registry",
+            "5 family_allowance",
+            "6 excluded_by_registry"
+        ]
+    );
+    assert_eq!(bed.number(&format!("select orders from run where id = {run}")).await, 2);
     bed.end().await;
 }

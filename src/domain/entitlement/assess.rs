@@ -48,12 +48,17 @@ impl Assessor {
         if eligibility.resident_required && !household.head_resident {
             return Some(ExclusionReason::HeadNotResident);
         }
-        household.excluded_by.as_ref().filter(|code| eligibility.excluded_by.heeds(code)).map(registry_reason)
+        household
+            .excluded_by
+            .as_ref()
+            .filter(|code| eligibility.code_rule(code).excludes())
+            .map(registry_reason)
     }
 }
 
 fn registry_reason(code: &Code) -> ExclusionReason {
-    match code.as_str() {
+    let folded = Code::folded(code.as_str());
+    match folded.as_ref().unwrap_or(code).as_str() {
         "public_job" => ExclusionReason::PublicJob,
         "pension" => ExclusionReason::Pension,
         "family_allowance" => ExclusionReason::FamilyAllowance,

@@ -14,8 +14,8 @@ use super::money::Centimes;
 use super::period::Period;
 
 pub use model::{
-    AgeBasis, Arrears, ChildSettings, DeathRule, Eligibility, ExcludedBy, Institution, IsoCode, Label, Names,
-    RankOrder, Rule, RuleKind, TieRule, Version,
+    AgeBasis, Arrears, ChildSettings, CodeRule, DeathRule, Eligibility, ExcludedBy, Institution, IsoCode,
+    Label, Names, RankOrder, Rule, RuleKind, TieRule, Version,
 };
 pub use validate::RULES_MAX;
 

@@ -110,7 +110,57 @@ pub struct Eligibility {
     /// Which of the registry's exclusions hold for this programme.
     #[serde(default)]
     pub excluded_by: ExcludedBy,
+    /// Exclusions that are known and do not hold for it.
+    #[serde(default)]
+    pub not_excluded_by: Vec<Code>,
+    /// Whether a code that stands in neither list excludes; where it is not said, only under `"any"`.
+    pub unlisted_excludes: Option<bool>,
 }
+
+/// What a programme makes of a code of exclusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeRule {
+    /// It is listed, and excludes.
+    Excludes,
+    /// It is listed as one that does not exclude.
+    Passes,
+    /// It is not listed; whether it excludes is a setting.
+    Unlisted {
+        /// Whether it does.
+        excludes: bool,
+    },
+}
+
+impl CodeRule {
+    /// Whether the household is excluded.
+    pub const fn excludes(self) -> bool {
+        matches!(self, Self::Excludes | Self::Unlisted { excludes: true })
+    }
+}
+
+impl Eligibility {
+    /// What is made of the registry's code, however it is spelled.
+    pub fn code_rule(&self, code: &Code) -> CodeRule {
+        let stands_in = |codes: &[Code]| codes.iter().any(|known| known.is_like(code));
+        let any = self.excluded_by == ExcludedBy::Any;
+        let listed = match &self.excluded_by {
+            ExcludedBy::Any => REGISTRY_CODES
+                .iter()
+                .any(|known| Code::folded(code.as_str()).is_ok_and(|c| c.as_str() == *known)),
+            ExcludedBy::Listed(codes) => stands_in(codes),
+        };
+        if stands_in(&self.not_excluded_by) {
+            CodeRule::Passes
+        } else if listed {
+            CodeRule::Excludes
+        } else {
+            CodeRule::Unlisted { excludes: self.unlisted_excludes.unwrap_or(any) }
+        }
+    }
+}
+
+/// The codes of exclusion that the registry documents.
+const REGISTRY_CODES: [&str; 3] = ["public_job", "pension", "family_allowance"];
 
 /// The registry's exclusions that a programme heeds: `"any"`, or a list of codes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,18 +168,8 @@ pub enum ExcludedBy {
     /// All of them, those not known yet too.
     #[default]
     Any,
-    /// Only these.
+    /// These.
     Listed(Vec<Code>),
-}
-
-impl ExcludedBy {
-    /// Whether the registry's code excludes.
-    pub fn heeds(&self, code: &Code) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Listed(codes) => codes.contains(code),
-        }
-    }
 }
 
 impl<'de> Deserialize<'de> for ExcludedBy {

@@ -107,6 +107,16 @@ fn unsound_programmes_are_refused_by_rule_and_key() {
             "in_school = false, school_sector = \"public\"",
             &["`c`", "`in_school`"],
         ),
+        (
+            "excluded_by = [\"pension\"]",
+            "excluded_by = \"any\", unlisted_excludes = false",
+            &["eligibility.unlisted_excludes", "any"],
+        ),
+        (
+            "excluded_by = [\"pension\"]",
+            "excluded_by = [\"pension\"], not_excluded_by = [\"Pension\"]",
+            &["eligibility.not_excluded_by"],
+        ),
         ("max_children = 2", "max_kids = 2", &["unknown field", "max_kids"]),
         ("from = \"2026-01\"", "from = \"2025-01\"", &["2025-01", "`from`", "overlaps"]),
         ("from = \"2026-01\"", "from = \"2024-01\"", &["2024-01", "`from`", "before"]),
@@ -141,4 +151,29 @@ fn the_number_of_rules_is_bounded() {
         Programme::from_toml(&file(RULES_MAX + 1)),
         Err(ProgrammeError::Version { key: "rules", .. })
     ));
+}
+
+#[test]
+fn codes_of_exclusion_are_judged_by_their_folded_spelling() {
+    let rule = |settings: &str, code: &str| {
+        let text = SOUND.replace("excluded_by = [\"pension\"]", settings);
+        Programme::from_toml(&text).unwrap().eligibility().code_rule(&Code::parse(code).unwrap())
+    };
+    use CodeRule::{Excludes, Passes, Unlisted};
+    let listed = "excluded_by = [\"Pension\"], not_excluded_by = [\"public_job\"]";
+    let strict = "excluded_by = [\"pension\"], unlisted_excludes = true";
+    for (settings, code, expected) in [
+        (listed, "PENSION", Excludes),
+        (listed, "Public-Job", Passes),
+        (listed, "vehicle", Unlisted { excludes: false }),
+        (strict, "vehicle", Unlisted { excludes: true }),
+        (strict, "pension_", Excludes),
+        ("excluded_by = \"any\"", "Family-Allowance", Excludes),
+        ("excluded_by = \"any\"", "vehicle", Unlisted { excludes: true }),
+        ("excluded_by = \"any\", not_excluded_by = [\"vehicle\"]", "Vehicle", Passes),
+        ("resident_required = true", "vehicle", Unlisted { excludes: true }),
+    ] {
+        assert_eq!(rule(settings, code), expected, "{settings} {code}");
+        assert_eq!(expected.excludes(), !matches!(expected, Passes | Unlisted { excludes: false }));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ProgrammeError;
-use super::model::{ProgrammeFile, Rule, Version};
+use super::model::{Eligibility, ExcludedBy, ProgrammeFile, Rule, Version};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 
@@ -45,8 +45,26 @@ pub(super) fn validate(file: &ProgrammeFile) -> Result<(), ProgrammeError> {
         };
         return Err(ProgrammeError::Version { from: pair[1].from, key: "from", problem });
     }
+    exclusions(&file.eligibility)?;
     arrears(file)?;
     file.versions.iter().try_for_each(|v| version(file, v))
+}
+
+fn exclusions(eligibility: &Eligibility) -> Result<(), ProgrammeError> {
+    let refuse = |key, problem| Err(ProgrammeError::Setting { key, problem });
+    let passing = &eligibility.not_excluded_by;
+    match &eligibility.excluded_by {
+        ExcludedBy::Any if eligibility.unlisted_excludes == Some(false) => refuse(
+            "eligibility.unlisted_excludes",
+            "contradicts excluded_by = \"any\": list the codes instead",
+        ),
+        ExcludedBy::Listed(codes)
+            if codes.iter().any(|code| passing.iter().any(|other| other.is_like(code))) =>
+        {
+            refuse("eligibility.not_excluded_by", "names a code of excluded_by")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn arrears(file: &ProgrammeFile) -> Result<(), ProgrammeError> {

@@ -12,7 +12,7 @@ use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::reason::HoldReason;
 use crate::domain::run::RunState;
-use crate::pipeline::order::{fill_payee, judge, shared_reason};
+use crate::pipeline::order::{judge, shared_reason};
 use crate::store::personal::{self, OrderPayee};
 
 /// Months before the present one that can still be ordered for.
@@ -97,8 +97,7 @@ impl Ground<'_> {
         known.eligible(household, wanted)?;
         let mut household = household.clone();
         let approval = self.approved(place, wanted)?;
-        let (provider, reasons) = self.judged(place, &mut household, wanted, purpose);
-        let payee = payee_of(&household);
+        let (provider, reasons, payee) = self.judged(place, &mut household, wanted, purpose);
         let known = &mut self.programmes[place];
         known.claims.insert((event.household, wanted.period, purpose));
         Ok(Accepted {
@@ -170,14 +169,15 @@ impl Ground<'_> {
         Err(refused)
     }
 
-    /// Lays what changed over the household, finds its provider, and says why its order is held: as the month's run does.
+    /// Lays what changed over the household, finds its provider, and says why its order is held and what the provider is to
+    /// know of the payee, encoded: as the month's run does.
     fn judged(
         &self,
         place: usize,
         household: &mut Household,
         wanted: &Wanted,
         purpose: i16,
-    ) -> (Option<usize>, Vec<HoldReason>) {
+    ) -> (Option<usize>, Vec<HoldReason>, Vec<u8>) {
         let known = &self.programmes[place];
         let changes = known.changes.get(&household.id);
         let replaced = changes.map(|changes| changes.lay_over(household)).unwrap_or_default();
@@ -196,18 +196,12 @@ impl Ground<'_> {
         if known.questions.of_claim(household.id, wanted.period, purpose).is_some() {
             reasons.push(HoldReason::ClaimInQuestion);
         }
-        let provider = judge(&self.config.router, household, wanted.amount, &mut reasons);
-        (provider, reasons)
+        let mut payee = OrderPayee { name: String::new(), account: String::new(), phone: None };
+        let provider = judge(&self.config.router, household, wanted.amount, &mut reasons, &mut payee);
+        let mut bytes = Vec::new();
+        personal::encode_order_payee(&payee, &mut bytes);
+        (provider, reasons, bytes)
     }
-}
-
-/// What the provider is to know of the payee, encoded.
-fn payee_of(household: &Household) -> Vec<u8> {
-    let mut payee = OrderPayee { name: String::new(), account: String::new(), phone: None };
-    fill_payee(household, &mut payee);
-    let mut bytes = Vec::new();
-    personal::encode_order_payee(&payee, &mut bytes);
-    bytes
 }
 
 impl Known<'_> {

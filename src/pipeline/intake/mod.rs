@@ -13,21 +13,23 @@
 
 mod sharing;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tokio::sync::mpsc;
 
 use super::{Applied, Context, hex};
 use crate::domain::household::{Household, Means, Place};
-use crate::domain::ids::SnapshotId;
+use crate::domain::ids::{Code, SnapshotId};
+use crate::domain::programme::{CodeRule, Eligibility};
 use crate::domain::rib::Rib;
-use crate::snapshot::{Chunk, ReadOptions, Rejection, SnapshotError, SnapshotReader};
+use crate::snapshot::{Chunk, ReadOptions, Rejection, SnapshotError, SnapshotReader, Thing};
 use crate::store::StoreError;
 use crate::store::audit::{self, Decision};
 use crate::store::households::{self, Scratch};
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::snapshots::{self, NewSnapshot, SnapshotCounts};
-use sharing::{Share, SharedThing, Sharing};
+use sharing::{Share, Sharing};
 
 /// Why a snapshot was refused.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,7 @@ struct Finished {
     counts: SnapshotCounts,
     places: Vec<Place>,
     warnings: Vec<String>,
+    codes: BTreeMap<Code, i64>,
 }
 
 /// What an import came to.
@@ -75,6 +78,8 @@ pub struct Imported {
     pub counts: SnapshotCounts,
     /// What was passed over.
     pub warnings: Vec<String>,
+    /// Codes of exclusion that the programme does not list.
+    pub unlisted_codes: Vec<UnlistedCode>,
 }
 
 /// Imports the snapshot in `folder`.
@@ -89,14 +94,16 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     let reader = SnapshotReader::open(folder, &options)?;
     let manifest = reader.manifest().clone();
     let programme = context.config.programme(manifest.programme.as_str());
-    let programme =
-        programme.ok_or_else(|| IntakeError::UnknownProgramme(manifest.programme.to_string()))?.rules.code();
+    let rules =
+        &programme.ok_or_else(|| IntakeError::UnknownProgramme(manifest.programme.to_string()))?.rules;
+    let programme = rules.code();
     let sha256 = manifest.content_sha256();
     if let Some(id) = snapshots::find_by_hash(&context.store, &sha256).await? {
         return Ok(Applied::Already(Imported {
             id,
             counts: SnapshotCounts::default(),
             warnings: Vec::new(),
+            unlisted_codes: Vec::new(),
         }));
     }
     let scratch = context.home.join("tmp");
@@ -127,8 +134,9 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     let (sender, mut parcels) = mpsc::channel(4);
     let telemetry = context.telemetry.clone();
     let worker = std::thread::spawn(move || {
-        let told = Encoder { snapshot: id, sharing, telemetry, scratch: Scratch::default() }
-            .run(reader, &sender, stage);
+        let encoder =
+            Encoder { snapshot: id, sharing, telemetry, scratch: Scratch::default(), codes: BTreeMap::new() };
+        let told = encoder.run(reader, &sender, stage);
         told.map_err(|e| e.at(&scratch))
     });
     let finished = receive(&mut tx, id, &mut parcels).await;
@@ -139,6 +147,7 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     let finished = finished?.expect("a reader that did not fail tells its totals");
 
     snapshots::finish_in_tx(&mut tx, id, finished.counts, &finished.places).await?;
+    snapshots::insert_codes_in_tx(&mut tx, id, &finished.codes).await?;
     let detail = format!(
         "sha256 {} households {} members {}",
         hex(&sha256),
@@ -154,7 +163,36 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     };
     audit::append_in_tx(&mut tx, decision).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(Applied::Now(Imported { id, counts: finished.counts, warnings: finished.warnings }))
+    let unlisted_codes = unlisted(rules.eligibility(), finished.codes);
+    Ok(Applied::Now(Imported { id, counts: finished.counts, warnings: finished.warnings, unlisted_codes }))
+}
+
+/// Codes of exclusion that a programme does not list, and what it makes of them.
+pub fn unlisted(eligibility: &Eligibility, codes: BTreeMap<Code, i64>) -> Vec<UnlistedCode> {
+    let told = |(code, households): (Code, i64)| match eligibility.code_rule(&code) {
+        CodeRule::Unlisted { excludes } => Some(UnlistedCode { code, households, excludes }),
+        CodeRule::Excludes | CodeRule::Passes => None,
+    };
+    codes.into_iter().filter_map(told).collect()
+}
+
+/// A code of exclusion that stands in a list and not in the programme's rules.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct UnlistedCode {
+    /// The code.
+    pub code: Code,
+    /// Households that bear it.
+    pub households: i64,
+    /// Whether it excludes them.
+    pub excludes: bool,
+}
+
+impl std::fmt::Display for UnlistedCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { code, households, excludes } = self;
+        let does = if *excludes { "excludes them" } else { "does not exclude them" };
+        write!(f, "excluded_by `{code}` of {households} households is not listed in the programme: it {does}")
+    }
 }
 
 /// Takes what the encoding thread sends into the database; indexes once the last row is in.
@@ -203,7 +241,12 @@ struct Encoder {
     sharing: Sharing,
     telemetry: crate::telemetry::Telemetry,
     scratch: Scratch,
+    /// Codes of exclusion, with how many households bear each.
+    codes: BTreeMap<Code, i64>,
 }
+
+/// So many different codes are counted; a list with more has something else in that column.
+const CODES_MAX: usize = 1_000;
 
 impl Encoder {
     /// Reads to the end; returns early without a fault when the receiver has given up.
@@ -220,6 +263,14 @@ impl Encoder {
             for household in &chunk.households {
                 households::push(&mut parcel.households, self.snapshot, household, &mut self.scratch);
                 self.note(household).map_err(EncodeError::Scratch)?;
+                self.count_code(household);
+            }
+            for seen in &chunk.sightings {
+                let noted = match seen.of_taken {
+                    true => self.sharing.note(&seen.thing, seen.row),
+                    false => self.sharing.note_rejected(&seen.thing, seen.row),
+                };
+                noted.map_err(EncodeError::Scratch)?;
             }
             for rejection in &chunk.rejections {
                 self.push_rejection(&mut parcel.rejections, rejection);
@@ -239,7 +290,8 @@ impl Encoder {
             households: totals.households_accepted,
             members: totals.members_joined,
         };
-        let finished = Finished { counts, places, warnings: totals.warnings };
+        let codes = std::mem::take(&mut self.codes);
+        let finished = Finished { counts, places, warnings: totals.warnings, codes };
         let gone = sender.blocking_send(Sent::Parcel(parcel)).is_err()
             || sender.blocking_send(Sent::Read(Box::new(finished))).is_err();
         if gone {
@@ -259,18 +311,36 @@ impl Encoder {
         Ok(())
     }
 
+    fn count_code(&mut self, household: &Household) {
+        let Some(code) = &household.excluded_by else { return };
+        if let Some(count) = self.codes.get_mut(code) {
+            *count += 1;
+        } else if self.codes.len() < CODES_MAX {
+            self.codes.insert(code.clone(), 1);
+        }
+    }
+
     fn note(&mut self, household: &Household) -> std::io::Result<()> {
+        let (payee, row) = (&household.payee, household.row);
         if matches!(household.means, Means::BankAccount | Means::PaymentAccount)
-            && let Ok(rib) = Rib::parse(&household.payee.account)
+            && let Ok(rib) = Rib::parse(&payee.account)
         {
-            self.sharing.note(SharedThing::Account, rib.as_number(), household.row)?;
+            self.sharing.note(&Thing::Account(rib), row)?;
         }
-        if let Some(phone) = household.payee.phone {
-            self.sharing.note(SharedThing::Phone, u128::from(phone.national()), household.row)?;
+        if let Some(phone) = payee.phone {
+            self.sharing.note(&Thing::Phone(phone), row)?;
         }
-        self.sharing.note(SharedThing::Person, u128::from(household.head_idcs.reveal()), household.row)?;
-        for member in &household.members {
-            self.sharing.note(SharedThing::Person, u128::from(member.idcs.reveal()), household.row)?;
+        if let Some(card) = &payee.cin {
+            self.sharing.note(&Thing::Card(card.clone()), row)?;
+        }
+        if payee.idcs == household.head_idcs {
+            self.sharing.note(&Thing::PaidPerson(payee.idcs), row)?;
+        } else {
+            self.sharing.note(&Thing::Payee(payee.idcs), row)?;
+            self.sharing.note(&Thing::Person(household.head_idcs), row)?;
+        }
+        for member in household.members.iter().filter(|m| m.idcs != household.head_idcs) {
+            self.sharing.note(&Thing::Person(member.idcs), row)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::compare::{Comparison, Now};
-use super::judge::{fill_payee, judge, shared_reason};
+use super::judge::{judge, shared_reason};
 use super::merge::{ChangesSince, EarlierOrders, Shares};
 use super::slices::Slicer;
 use super::{Barring, OrderError, Parcel, Totals};
@@ -278,10 +278,9 @@ impl<'a> Maker<'a> {
         if self.is_in_question(household.id) {
             reasons.push(HoldReason::ClaimInQuestion);
         }
-        let route = judge(self.router, household, amount, reasons);
+        let route = judge(self.router, household, amount, reasons, &mut self.payee);
         let provider = route.map_or(0, |index| self.provider_ids[index]);
         let wave = route.map_or(0, |index| self.slicers[index].push(id, amount));
-        fill_payee(household, &mut self.payee);
         self.components.clear();
         encode_components(assessment.components(), &mut self.components);
         personal::encode_order_payee(&self.payee, &mut self.payee_bytes);

@@ -2,34 +2,33 @@
 //! payee. The month's run and off-cycle orders are judged alike.
 
 use crate::config::Holds;
-use crate::domain::household::{Household, Means};
+use crate::domain::household::{Household, Means, Shared};
 use crate::domain::money::Centimes;
-use crate::domain::provider::Router;
+use crate::domain::name::{ArabicNames, creditor_name};
+use crate::domain::provider::{Provider, Router};
 use crate::domain::reason::HoldReason;
 use crate::domain::rib::Rib;
-use crate::iso20022::text;
 use crate::store::personal::OrderPayee;
-
-/// Creditor names are cut to this: 70 characters is what banks take.
-const NAME_LEN_MAX: usize = 70;
 
 /// The reason to hold for a thing that a household shares with so many, if there are too many.
 pub(in crate::pipeline) fn shared_reason(limits: &Holds, kind: &str, households: u32) -> Option<HoldReason> {
-    let (max, reason) = match kind {
-        "account" => (limits.account_households_max, HoldReason::SharedAccount),
-        "phone" => (limits.phone_households_max, HoldReason::SharedPhone),
-        _ => (limits.person_households_max, HoldReason::SharedPerson),
+    let (max, reason) = match Shared::parse(kind)? {
+        Shared::Account => (limits.account_households_max, HoldReason::SharedAccount),
+        Shared::Phone => (limits.phone_households_max, HoldReason::SharedPhone),
+        Shared::Person => (limits.person_households_max, HoldReason::SharedPerson),
+        Shared::Payee | Shared::Card => (limits.payee_households_max, HoldReason::SharedPayee),
     };
     (households > max).then_some(reason)
 }
 
-/// Finds who pays the household (index of the provider) and adds to the reasons why its order is held; each stands there
-/// once, in order.
+/// Finds who pays the household (index of the provider), writes what that provider is told of the payee, and adds to the
+/// reasons why the order is held; each stands there once, in order.
 pub(in crate::pipeline) fn judge(
     router: &Router,
     household: &Household,
     amount: Centimes,
     reasons: &mut Vec<HoldReason>,
+    payee: &mut OrderPayee,
 ) -> Option<usize> {
     let route = router.route(household, amount);
     reasons.extend(route.hold);
@@ -39,17 +38,22 @@ pub(in crate::pipeline) fn judge(
     if household.members_rejected > 0 {
         reasons.push(HoldReason::MemberRejected);
     }
+    reasons.extend(fill_payee(household, route.provider.map(|index| &router.providers()[index]), payee));
     reasons.sort_unstable();
     reasons.dedup();
     route.provider
 }
 
-/// Only what the payment needs: the name, and the account or the phone. Keeps the buffers of `out`.
-pub(in crate::pipeline) fn fill_payee(household: &Household, out: &mut OrderPayee) {
+/// Writes what a provider is told, only what the payment needs: the name, and the account or the phone. Keeps the buffers of
+/// `out`. A reason to hold where there is no name.
+pub(in crate::pipeline) fn fill_payee(
+    household: &Household,
+    provider: Option<&Provider>,
+    out: &mut OrderPayee,
+) -> Option<HoldReason> {
     let payee = &household.payee;
-    let name = if payee.name.is_empty() { &payee.name_ar } else { &payee.name };
-    out.name.clear();
-    text::fold_into(name, NAME_LEN_MAX, &mut out.name);
+    let arabic_names = provider.map_or(ArabicNames::Romanised, |p| p.arabic_names);
+    let named = creditor_name(&payee.name, &payee.name_ar, arabic_names, &mut out.name);
     out.account.clear();
     let by_account = matches!(household.means, Means::BankAccount | Means::PaymentAccount);
     if by_account {
@@ -59,4 +63,5 @@ pub(in crate::pipeline) fn fill_payee(household: &Household, out: &mut OrderPaye
         }
     }
     out.phone = payee.phone.filter(|_| !by_account);
+    (!named).then_some(HoldReason::NameMissing)
 }

@@ -13,6 +13,7 @@ use crate::domain::event::Changes;
 use crate::domain::household::Place;
 use crate::domain::ids::{HouseholdId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
+use crate::domain::name::NOT_PROVIDED;
 use crate::domain::policy::{Decision, Waits};
 use crate::domain::reason::HoldReason;
 use crate::pipeline::Context;
@@ -243,7 +244,9 @@ impl<'a> Gatherer<'a> {
     /// Why the new order is held: what routing found, and what the latest list and changes since say of the payee. What
     /// a person let go on the order before is not held for again, unless it speaks of an account or phone that is new.
     fn hold_reasons(&self, before: &Unpaid, way: &Way, registry_holds: bool) -> Vec<HoldReason> {
-        use HoldReason::{PayeeDeceased, PayeeInDoubt, RegistryHold, SharedAccount, SharedPhone};
+        use HoldReason::{
+            NameMissing, PayeeDeceased, PayeeInDoubt, RegistryHold, SharedAccount, SharedPhone,
+        };
         let limits = &self.context.config.settings.holds;
         let mut found: Vec<HoldReason> =
             before.shares.iter().filter_map(|(kind, n)| shared_reason(limits, kind, *n)).collect();
@@ -252,6 +255,9 @@ impl<'a> Gatherer<'a> {
         }
         if registry_holds {
             found.push(RegistryHold);
+        }
+        if way.payee.name == NOT_PROVIDED {
+            found.push(NameMissing);
         }
         found.retain(|reason| {
             let of_account = matches!(reason, SharedAccount | SharedPhone);

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::domain::household::Household;
 use crate::domain::ids::Phone;
+use crate::domain::name::NOT_PROVIDED;
 use crate::domain::policy::{Decision, Waits, prescribed_on};
 use crate::domain::reason::HoldReason;
 use crate::pipeline::order::fill_payee;
@@ -61,19 +62,24 @@ fn as_it_is(config: &Config, order: &Unpaid, before: (Option<usize>, OrderPayee)
     if let Some(way) = other_account(config, order, &before) {
         return way;
     }
-    let (provider, payee) = before;
+    let (provider, mut payee) = before;
     let hold = provider.is_none().then_some(HoldReason::NoProvider);
+    if payee.name == NOT_PROVIDED
+        && let Some(household) = &order.listed
+    {
+        payee.name = payee_of(config, household, provider).name;
+    }
     Way { provider, hold, payee, another: false }
 }
 
 /// The account or phone of the latest list, where it is another one.
 fn other_account(config: &Config, order: &Unpaid, before: &(Option<usize>, OrderPayee)) -> Option<Way> {
     let household = order.listed.as_ref()?;
-    let payee = payee_of(household);
+    let route = config.router.route(household, order.amount);
+    let payee = payee_of(config, household, route.provider);
     if (&payee.account, payee.phone) == (&before.1.account, before.1.phone) {
         return None;
     }
-    let route = config.router.route(household, order.amount);
     Some(Way { provider: route.provider, hold: route.hold, payee, another: true })
 }
 
@@ -87,7 +93,7 @@ fn cash(config: &Config, order: &Unpaid, before: &(Option<usize>, OrderPayee)) -
     if (before.0, before.1.phone) == (Some(index), Some(phone)) {
         return Err(Waits::NoOtherLane);
     }
-    let name = listed.map_or_else(|| before.1.name.clone(), |h| payee_of(h).name);
+    let name = listed.map_or_else(|| before.1.name.clone(), |h| payee_of(config, h, Some(index)).name);
     let over = provider.ceiling(None).is_some_and(|ceiling| order.amount > ceiling);
     Ok(Way {
         provider: Some(index),
@@ -97,8 +103,10 @@ fn cash(config: &Config, order: &Unpaid, before: &(Option<usize>, OrderPayee)) -
     })
 }
 
-fn payee_of(household: &Household) -> OrderPayee {
+/// What a provider is told of the household's payee; whether there is a name is seen by it.
+fn payee_of(config: &Config, household: &Household, provider: Option<usize>) -> OrderPayee {
     let mut payee = OrderPayee { name: String::new(), account: String::new(), phone: None };
-    fill_payee(household, &mut payee);
+    let provider = provider.map(|index| &config.router.providers()[index]);
+    let _seen_by_the_name = fill_payee(household, provider, &mut payee);
     payee
 }
