@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod files;
 pub mod http;
 pub mod iso20022;
 pub mod pipeline;

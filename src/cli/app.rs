@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::Global;
 use super::ui::Output;
+use super::{Global, interrupt};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::CaseState;
+use crate::engine::stop::Stop;
+use crate::files;
 use crate::http::{self, AppState, Service};
 use crate::pipeline::Context;
 use crate::store::cluster::{self, Server};
@@ -29,6 +31,8 @@ pub struct App {
     pub context: Context,
     /// Where results go.
     pub output: Output,
+    /// Asked for by a signal.
+    pub stop: Stop,
     server: Option<Server>,
     service: Option<Service>,
 }
@@ -44,31 +48,46 @@ pub fn config(global: &Global) -> anyhow::Result<Config> {
 }
 
 impl App {
-    /// Opens configuration, logs, database and, where asked for, the metrics service.
-    pub async fn open(global: &Global, output: &Output, migrate: bool) -> anyhow::Result<Self> {
+    /// Opens configuration, logs, database and, where asked for, the metrics service. A private server that is being
+    /// started is not left half-way: a signal meanwhile ends in its being stopped again.
+    pub async fn open(global: &Global, output: &Output, migrate: bool, stop: &Stop) -> anyhow::Result<Self> {
         let config = Arc::new(config(global)?);
         start_logging(global, output)?;
+        let home = home(global);
         let server = cluster::server(&global.home, global.database_url.as_deref()).await?;
-        let mut options = server.connect_options();
-        if global.demo {
-            options = options.database(DEMO_DATABASE);
+        if !home.is_dir()
+            && let Err(source) = files::private_folder(&home)
+        {
+            stop_server(server).await;
+            return Err(HomeError { path: home, source }.into());
         }
-        let store = Store::connect(options, CONNECTIONS_MAX).await?;
-        if migrate || global.migrate || global.database_url.is_none() {
-            store.migrate().await?;
-        }
+        let opened = interrupt::unless(stop, None, connect(global, &server, migrate)).await;
+        let store = match opened {
+            Ok(store) => store,
+            Err(error) => {
+                stop_server(server).await;
+                return Err(error);
+            }
+        };
         outbox::set_switch(&store, config.settings.events.out.is_some()).await?;
         let telemetry = Telemetry { metrics: Arc::new(Metrics::new()), observer: output.observer() };
-        let context = Context { store, config, telemetry, clock: Clock::system(), home: home(global) };
-        let service = match global.metrics_addr {
-            Some(address) => Some(http::spawn(address, http::router(app_state(&context))).await?),
-            None => None,
-        };
-        if let Some(service) = &service {
-            output.note(&format!("metrics at http://{}/metrics", service.address()));
-            tokio::spawn(keep_gauges(context.clone()));
+        let context = Context { store, config, telemetry, clock: Clock::system(), home };
+        let mut app =
+            Self { context, output: output.clone(), stop: stop.clone(), server: Some(server), service: None };
+        if let Some(address) = global.metrics_addr {
+            match http::spawn(address, http::router(app_state(&app.context))).await {
+                Ok(service) => app.service = Some(service),
+                Err(error) => {
+                    app.close().await;
+                    return Err(error.into());
+                }
+            }
         }
-        Ok(Self { context, output: output.clone(), server: Some(server), service })
+        if let Some(service) = &app.service {
+            output.note(&format!("metrics at http://{}/metrics", service.address()));
+            tokio::spawn(keep_gauges(app.context.clone()));
+        }
+        Ok(app)
     }
 
     /// Closes everything in order; a private server stops when nobody else uses it.
@@ -77,11 +96,39 @@ impl App {
             service.stop().await;
         }
         self.context.store.pool().close().await;
-        if let Some(server) = self.server.take()
-            && let Err(error) = server.stop().await
-        {
-            tracing::warn!(%error, "the private server did not stop cleanly");
+        if let Some(server) = self.server.take() {
+            stop_server(server).await;
         }
+    }
+}
+
+/// A home folder that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("home folder `{}`", path.display())]
+pub struct HomeError {
+    /// Which.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// Connects to the working database and brings its schema up to date where that is asked for, or it is our own.
+async fn connect(global: &Global, server: &Server, migrate: bool) -> anyhow::Result<Store> {
+    let mut options = server.connect_options();
+    if global.demo {
+        options = options.database(DEMO_DATABASE);
+    }
+    let store = Store::connect(options, CONNECTIONS_MAX).await?;
+    if migrate || global.migrate || global.database_url.is_none() {
+        store.migrate().await?;
+    }
+    Ok(store)
+}
+
+async fn stop_server(server: Server) {
+    if let Err(error) = server.stop().await {
+        tracing::warn!(%error, "the private server did not stop cleanly");
     }
 }
 

@@ -1,5 +1,6 @@
 //! `sarf run create --kind correction` and `sarf run corrections`.
 
+use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -11,6 +12,8 @@ use super::ui::{Align, Exit, format};
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
+use crate::files::Draft;
+use crate::files::csv::write_line;
 use crate::pipeline::correction::{self, Found};
 use crate::store::corrections::{self, Correction, Part};
 
@@ -121,8 +124,9 @@ impl Corrections {
     }
 
     async fn write(&self, app: &App, path: &std::path::Path) -> anyhow::Result<u64> {
-        let mut writer = csv::Writer::from_path(path)?;
-        writer.write_record(["household", "month", "reason", "was", "due", "difference", "order"])?;
+        let draft = Draft::begin(path)?;
+        let mut out = BufWriter::new(draft.file());
+        write_line(&mut out, ["household", "month", "reason", "was", "due", "difference", "order"])?;
         let (mut written, mut last) = (0, None::<(String, Period)>);
         loop {
             let after = last.as_ref().map(|(household, period)| (household.as_str(), *period));
@@ -132,7 +136,7 @@ impl Corrections {
                 let [was, due, difference] = [c.was, c.due, c.difference].map(|a| a.to_string());
                 let order = c.order_id.map_or_else(String::new, |id| id.to_string());
                 let month = c.period.to_string();
-                writer.write_record([&c.household_id, &month, &c.reason, &was, &due, &difference, &order])?;
+                write_line(&mut out, [&*c.household_id, &month, &c.reason, &was, &due, &difference, &order])?;
             }
             written += page.len() as u64;
             match page.into_iter().next_back() {
@@ -140,7 +144,9 @@ impl Corrections {
                 None => break,
             }
         }
-        writer.flush()?;
+        out.flush()?;
+        drop(out);
+        draft.keep()?;
         Ok(written)
     }
 }

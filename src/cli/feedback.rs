@@ -68,7 +68,8 @@ async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
 
 /// The messages of a path (`.xml`, and settlement files, `.csv`), by name.
 pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    if !path.is_dir() {
+    // A link to a folder is no folder of messages: it could lead anywhere.
+    if !path.is_dir() || path.is_symlink() {
         files.push(path.to_owned());
         return Ok(());
     }

@@ -51,7 +51,8 @@ impl Generate {
         options.compression = self.compression;
         let telemetry =
             Telemetry { metrics: std::sync::Arc::new(Metrics::new()), observer: output.observer() };
-        let manifest = tokio::task::block_in_place(|| write(&options, &telemetry))?;
+        let written = tokio::task::spawn_blocking(move || write(&options, &telemetry));
+        let manifest = written.await.expect("the generator does not panic")?;
         if output.is_json() {
             output.json(&manifest)?;
         } else {

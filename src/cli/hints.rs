@@ -1,8 +1,10 @@
 //! The next step after an error, by what went wrong.
 
+use super::app::HomeError;
 use crate::config::ConfigError;
 use crate::domain::ids::RunId;
 use crate::engine::lane::LaneError;
+use crate::files::PathFault;
 use crate::http::HttpError;
 use crate::pipeline::approve::ApproveError;
 use crate::pipeline::breaks::BreakError;
@@ -25,9 +27,39 @@ use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
 use crate::store::cluster::ClusterError;
 
-/// The hint of the first error in the chain that has one.
+/// The hint of the cause where that is the system's (a full disk, a link in the way), else of the first error in the chain
+/// that has one.
 pub fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(of)
+    error.chain().find_map(of_system).or_else(|| error.chain().find_map(of))
+}
+
+fn of_system(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    use std::io::ErrorKind;
+    if let Some(home) = error.downcast_ref::<HomeError>()
+        && let Some(fault) = PathFault::of(&home.source)
+    {
+        return Some(fault.hint(&home.path));
+    }
+    if let Some(DeliveryError::Disk(path, source)) = error.downcast_ref() {
+        return PathFault::of(source).map(|fault| fault.hint(path)).or_else(|| of_system(source));
+    }
+    let cause = error.downcast_ref::<std::io::Error>()?;
+    match PathFault::of(cause) {
+        Some(PathFault::NotAFile(_)) => {
+            return Some("name a plain file: links, named pipes and devices are not followed".into());
+        }
+        Some(PathFault::NotAFolder(_)) => {
+            return Some("move it away, or name another folder: links are not followed".into());
+        }
+        Some(PathFault::Open(_) | PathFault::OtherOwner(_)) | None => {}
+    }
+    match cause.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
+            "the disk is full: free space, then give the command again; what was committed and delivered stays".into(),
+        ),
+        ErrorKind::ReadOnlyFilesystem => Some("name a folder on a file system that can be written".into()),
+        _ => None,
+    }
 }
 
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -223,6 +255,18 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             DispatchError::Delivery(_) => {
                 Some("start the command again: what was delivered stays, the rest is written anew".into())
             }
+            DispatchError::Busy { run, .. } => Some(format!(
+                "wait for it to end; then `sarf dispatch {run}` goes on with what is left, if anything is"
+            )),
+            DispatchError::Lost(_) => Some(
+                "start the command again once the database answers: what was delivered stays, the rest is written anew".into(),
+            ),
+            DispatchError::NotWhole(_) => Some(
+                "the run's rows were changed after it left: `sarf verify` names them; ask the bank for the file that it has".into(),
+            ),
+            DispatchError::NotMissing(_) => {
+                Some("`sarf dispatch RUN` names the files that are missing".into())
+            }
         };
     }
     if let Some(e) = error.downcast_ref::<StandingError>() {
@@ -245,9 +289,7 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<LaneError>() {
         return match e {
             LaneError::Store(e) => of_store(e),
-            LaneError::Secret { .. } => Some(
-                "put the secret agreed with the provider there; `sarf sandbox points` makes one for the sandbox".into(),
-            ),
+            LaneError::Secret { source, .. } => Some(source.hint()),
             LaneError::Connect { .. } => Some("look at its [provider.stream] in config/providers".into()),
         };
     }
@@ -275,7 +317,10 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(e) = error.downcast_ref::<ConfigError>() {
         return Some(match e {
-            ConfigError::Read { .. } => "name the folder with --config DIR or SARF_CONFIG".into(),
+            ConfigError::Read { .. } | ConfigError::Nothing(_) => {
+                "name the folder with --config DIR or SARF_CONFIG".into()
+            }
+            ConfigError::Faults(faults) => faults.hint().to_owned(),
             _ => "correct the file; `sarf config check` reads it all again".into(),
         });
     }
@@ -284,11 +329,9 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 fn of_store(error: &StoreError) -> Option<String> {
     match error {
-        StoreError::Database(sqlx::Error::Database(e)) if e.code().as_deref() == Some("42P01") => {
-            Some("bring the schema up to date: sarf migrate".into())
-        }
-        StoreError::Database(_) => {
-            Some("see that the server of DATABASE_URL answers, then start the command again".into())
+        StoreError::Database(error) => Some(crate::store::hint_of(error)),
+        StoreError::Migrate(sqlx::migrate::MigrateError::Execute(error)) => {
+            Some(crate::store::hint_of(error))
         }
         StoreError::Migrate(_) => Some("this program is older than the database: use the newer one".into()),
         StoreError::Corrupt(_) => Some("run `sarf verify` and restore from a backup if it fails".into()),

@@ -11,6 +11,7 @@ mod dispatch;
 mod feedback;
 mod generate;
 mod hints;
+mod interrupt;
 mod operator;
 mod order;
 mod recall;
@@ -32,6 +33,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::domain::shown;
+use crate::engine::stop::Stop;
+use crate::files;
 use crate::telemetry::LogFormat;
 use app::App;
 use ui::{Exit, Output};
@@ -133,80 +137,98 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    files::keep_private();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     let output = Output::new(cli.global.json, cli.global.quiet);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let exit = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli, &output)),
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
         Err(error) => {
             output.error(&format!("cannot start: {error}"), None);
-            Exit::Refused
+            return Exit::Refused.into();
         }
     };
+    let exit = runtime.block_on(run(cli, &output));
+    // What a signal cut short may still be at work on a thread of its own; nobody waits for it.
+    runtime.shutdown_background();
     exit.into()
 }
 
+/// Help goes to stdout; a command line that is not understood is repeated without what a terminal would act on.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if !error.use_stderr() || shown::on_terminal(&text) == text {
+        error.exit();
+    }
+    eprint!("{}", shown::on_terminal(&text));
+    Exit::Usage.into()
+}
+
 async fn run(cli: Cli, output: &Output) -> Exit {
-    // A service listens for the signal itself: it is its normal end, or it finishes what is under way.
-    let serving = matches!(
-        cli.command,
-        Command::Serve(_) | Command::Worker(_) | Command::Dispatch(_) | Command::Sandbox(_)
-    );
-    let result = tokio::select! {
-        result = execute(cli, output) => result,
-        () = interrupted(), if !serving => Err(anyhow::anyhow!("interrupted; what was committed stays, and the command can be started again")),
-    };
-    result.unwrap_or_else(|error| {
+    // First of all, so that no signal finds this process deaf: a server that is being started would stay behind.
+    let stop = Stop::on_signals();
+    execute(cli, output, &stop).await.unwrap_or_else(|error| {
         let what = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
         output.error(&what, hints::hint(&error).as_deref());
         Exit::Refused
     })
 }
 
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = signal(SignalKind::terminate());
-    let mut terminated = terminated.expect("signals can be listened to");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
-    }
-}
-
-async fn execute(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
+async fn execute(cli: Cli, output: &Output, stop: &Stop) -> anyhow::Result<Exit> {
     let global = cli.global;
     match cli.command {
-        Command::Generate(command) => return command.run(&global, output).await,
         Command::Config(command) => return command.run(&global, output),
-        Command::Demo(command) => return command.run(&global, output).await,
-        Command::Sandbox(command) => return command.run(&global, output).await,
+        Command::Generate(command) => {
+            return interrupt::unless(stop, None, command.run(&global, output)).await;
+        }
+        Command::Demo(command) => return command.run(&global, output, stop).await,
+        Command::Sandbox(command) => return command.run(&global, output, stop).await,
         _ => {}
     }
-    let mut app = App::open(&global, output, matches!(cli.command, Command::Migrate)).await?;
-    let result = match cli.command {
-        Command::Snapshot(command) => command.run(&app).await,
-        Command::Run(command) => command.run(&app).await,
-        Command::Dispatch(command) => command.run(&app).await,
-        Command::Feedback(command) => command.run(&app).await,
-        Command::Reconcile(command) => command.run(&app).await,
-        Command::Breaks(command) => command.run(&app).await,
-        Command::Order(command) => command.run(&app).await,
-        Command::Recovery(command) => command.run(&app).await,
-        Command::Report(command) => command.run(&app).await,
-        Command::Simulate(command) => command.run(&app).await,
-        Command::Verify(command) => command.run(&app).await,
-        Command::Serve(command) => command.run(&app).await,
-        Command::Worker(command) => command.run(&app).await,
-        Command::Operator(command) => command.run(&app).await,
-        Command::Approval(command) => command.run(&app).await,
-        Command::Migrate => {
-            output.line("the schema is up to date");
-            output.json(&serde_json::json!({ "migrated": true })).map(|()| Exit::Done).map_err(Into::into)
-        }
-        Command::Demo(_) | Command::Generate(_) | Command::Config(_) | Command::Sandbox(_) => {
-            unreachable!("handled above")
-        }
-    };
+    let mut app = App::open(&global, output, matches!(cli.command, Command::Migrate), stop).await?;
+    let result = run_in(&app, cli.command).await;
     app.close().await;
     result
+}
+
+async fn run_in(app: &App, command: Command) -> anyhow::Result<Exit> {
+    // These listen for the signal themselves: it is their normal end, or they finish what is under way.
+    let command = match command {
+        Command::Serve(command) => return command.run(app).await,
+        Command::Worker(command) => return command.run(app).await,
+        Command::Dispatch(command) => return command.run(app).await,
+        other => other,
+    };
+    interrupt::unless(&app.stop, Some(app.context.store.commits()), run_to_end(app, command)).await
+}
+
+async fn run_to_end(app: &App, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Snapshot(command) => command.run(app).await,
+        Command::Run(command) => command.run(app).await,
+        Command::Feedback(command) => command.run(app).await,
+        Command::Reconcile(command) => command.run(app).await,
+        Command::Breaks(command) => command.run(app).await,
+        Command::Order(command) => command.run(app).await,
+        Command::Recovery(command) => command.run(app).await,
+        Command::Report(command) => command.run(app).await,
+        Command::Simulate(command) => command.run(app).await,
+        Command::Verify(command) => command.run(app).await,
+        Command::Operator(command) => command.run(app).await,
+        Command::Approval(command) => command.run(app).await,
+        Command::Migrate => {
+            app.output.line("the schema is up to date");
+            app.output.json(&serde_json::json!({ "migrated": true }))?;
+            Ok(Exit::Done)
+        }
+        Command::Serve(_)
+        | Command::Worker(_)
+        | Command::Dispatch(_)
+        | Command::Demo(_)
+        | Command::Generate(_)
+        | Command::Config(_)
+        | Command::Sandbox(_) => unreachable!("handled above"),
+    }
 }

@@ -8,8 +8,9 @@ use clap::Args;
 
 use super::demo::lanes::sandbox_providers;
 use super::ui::{Align, Exit, Output, format};
-use super::{Global, app};
+use super::{Global, app, interrupt};
 use crate::clock::Clock;
+use crate::engine::stop::Stop;
 use crate::rails::sandbox::points::{PointCounts, PointFaults, PointRates, Points, PointsOptions};
 use crate::rails::sandbox::{Answers, Faults, Rates, Sandbox as Banks, SandboxOptions, StatusStyle};
 use crate::telemetry::{Metrics, Telemetry};
@@ -68,11 +69,15 @@ fn parse_style(text: &str) -> Result<StatusStyle, String> {
 }
 
 impl Sandbox {
-    pub async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let home = app::home(global);
-        if let Some(Kind::Points(args)) = self.kind {
-            return args.run(global, output).await;
+    pub async fn run(self, global: &Global, output: &Output, stop: &Stop) -> anyhow::Result<Exit> {
+        match self.kind {
+            Some(Kind::Points(args)) => args.run(global, output, stop).await,
+            None => interrupt::unless(stop, None, self.banks(global, output)).await,
         }
+    }
+
+    async fn banks(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let home = app::home(global);
         let options = SandboxOptions {
             outbox: self.outbox.unwrap_or_else(|| home.join("outbox")),
             inbox: self.inbox.unwrap_or_else(|| home.join("inbox")),
@@ -95,7 +100,7 @@ impl Sandbox {
 }
 
 impl PointArgs {
-    async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+    async fn run(self, global: &Global, output: &Output, stop: &Stop) -> anyhow::Result<Exit> {
         let (home, config) = (app::home(global), app::config(global)?);
         let points = Points::start(PointsOptions {
             listen: self.listen,
@@ -110,7 +115,7 @@ impl PointArgs {
         })
         .await?;
         output.note(&format!("payment points on http://{}; interrupt to end their day", points.address()));
-        super::interrupted().await;
+        stop.requested().await;
         let drawn = points.collect();
         let files = points.end_day()?;
         if output.is_json() {
@@ -152,8 +157,8 @@ fn print_points(output: &Output, points: &Points) {
 pub async fn answer(options: SandboxOptions, telemetry: &Telemetry) -> anyhow::Result<Answers> {
     let stage = telemetry.stage("sandbox", "orders", None);
     let banks = Banks::new(options);
-    let answers = tokio::task::block_in_place(|| banks.answer_all(&|orders| stage.add(orders)))?;
-    Ok(answers)
+    let answered = tokio::task::spawn_blocking(move || banks.answer_all(&|orders| stage.add(orders)));
+    Ok(answered.await.expect("banks do not panic")?)
 }
 
 /// Prints what the banks answered.

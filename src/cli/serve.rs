@@ -35,7 +35,7 @@ impl Serve {
         app.output.note(&format!("listening on {scheme}://{}", service.address()));
         let gauges = tokio::spawn(app::keep_gauges(context.clone()));
         let pruning = tokio::spawn(async move { door.keep_pruned().await });
-        super::interrupted().await;
+        app.stop.requested().await;
         // First nobody comes in any more, then what came in is recorded.
         service.stop().await;
         recorder.stop().await;

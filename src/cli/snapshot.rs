@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 
 use super::app::App;
 use super::ui::{Align, Exit, format};
 use crate::domain::ids::SnapshotId;
+use crate::files;
+use crate::files::csv::push_line;
 use crate::pipeline::intake;
 use crate::store::snapshots;
 
@@ -163,11 +166,14 @@ async fn rejects(app: &App, id: SnapshotId, limit: i64, csv: Option<PathBuf>) ->
     let limit = if csv.is_some() { i64::MAX } else { limit };
     let rejected = snapshots::rejections(&app.context.store, id, limit).await?;
     if let Some(path) = csv {
-        let mut writer = csv::Writer::from_path(&path)?;
-        for row in &rejected {
-            writer.serialize(row)?;
+        let mut lines = Vec::new();
+        push_line(["part", "row", "household_id", "field", "value", "reason"], &mut lines);
+        for r in &rejected {
+            let row = r.row.to_string();
+            let household = r.household_id.as_deref().unwrap_or_default();
+            push_line([&*r.part, &row, household, &r.field, &r.value, &r.reason], &mut lines);
         }
-        writer.flush()?;
+        files::replace(&path, &lines).with_context(|| path.display().to_string())?;
         app.output.note(&format!("{} rows in {}", format::count(rejected.len() as u64), path.display()));
     } else if app.output.is_json() {
         app.output.json(&rejected)?;

@@ -5,7 +5,6 @@ use clap::Args;
 
 use super::app::App;
 use super::ui::Exit;
-use crate::engine::stop::Stop;
 use crate::engine::worker::{self, WorkerOptions};
 use crate::engine::{nats_intake, outbox};
 
@@ -19,7 +18,7 @@ pub struct Worker {
 
 impl Worker {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
-        let stop = Stop::on_signals();
+        let stop = app.stop.clone();
         app.output.note("working; interrupt once to finish what is under way, twice to end at once");
         let beside = [
             tokio::spawn(nats_intake::run(app.context.clone(), stop.clone())),

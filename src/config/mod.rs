@@ -1,8 +1,14 @@
 //! Configuration: `sarf.toml`, `reasons.toml`, `programmes/*.toml`, `providers/*.toml` and the calendar, read once at
 //! start.
-//! Unknown keys are refused; an error names the file.
+//! Unknown keys are refused; an error names the file and the place. Every value is within its bounds ([`bounds`]) and
+//! agrees with the others ([`consistency`]) before anything starts.
 
+mod bounds;
+mod consistency;
+mod document;
+mod fault;
 mod settings;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,11 +17,13 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::batch::Lane;
 use crate::domain::calendar::{Calendar, CalendarError};
-use crate::domain::household::Means;
 use crate::domain::ids::Code;
 use crate::domain::policy::Policy;
 use crate::domain::programme::{Programme, ProgrammeError};
 use crate::domain::provider::{Provider, RouteTableError, Router};
+use crate::files;
+use document::Document;
+pub use fault::{Fault, Faults};
 
 pub use settings::{
     Breaks, Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Registry, Reissue,
@@ -84,9 +92,12 @@ pub enum ConfigError {
     /// Two files define one programme.
     #[error("programme `{0}` is defined twice")]
     ProgrammeTwice(Code),
-    /// The provider that pays in cash what cannot be paid otherwise.
-    #[error("`cash_provider` of [reissue]: no provider `{0}` that pays in cash")]
-    CashProvider(Code),
+    /// Settings that cannot be.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+    /// A folder without any file of its kind.
+    #[error("`{}` holds no .toml file", .0.display())]
+    Nothing(PathBuf),
     /// The providers do not hold together.
     #[error("providers")]
     Providers(#[from] RouteTableError),
@@ -99,39 +110,121 @@ struct ProvidersFile {
     provider: Vec<Provider>,
 }
 
+/// A file of the configuration, as text.
+struct Text {
+    path: PathBuf,
+    text: String,
+}
+
+impl Text {
+    fn read(path: PathBuf) -> Result<Self, ConfigError> {
+        let read = || {
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut files::open_setting(&path)?, &mut text)?;
+            Ok(text)
+        };
+        match read() {
+            Ok(text) => Ok(Self { text, path }),
+            Err(source) => Err(ConfigError::Read { path, source }),
+        }
+    }
+
+    /// All files of a folder.
+    fn read_all(folder: &Path) -> Result<Vec<Self>, ConfigError> {
+        let texts: Vec<Self> = toml_files(folder)?.into_iter().map(Self::read).collect::<Result<_, _>>()?;
+        if texts.is_empty() { Err(ConfigError::Nothing(folder.to_owned())) } else { Ok(texts) }
+    }
+
+    fn document(&self) -> Result<Document<'_>, ConfigError> {
+        Document::parse(&self.path, &self.text).map_err(|e| self.parse_fault(e))
+    }
+
+    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        toml::from_str(&self.text).map_err(|e| self.parse_fault(e))
+    }
+
+    fn parse_fault(&self, source: toml::de::Error) -> ConfigError {
+        ConfigError::Parse { path: self.path.clone(), source: Box::new(source) }
+    }
+}
+
+/// Documents of one kind, checked by their bounds; what was found is added to `faults`.
+fn documents<'t>(
+    texts: &'t [Text],
+    table: &[bounds::Bound],
+    faults: &mut Vec<Fault>,
+) -> Result<Vec<Document<'t>>, ConfigError> {
+    let documents: Vec<Document<'t>> = texts.iter().map(Text::document).collect::<Result<_, _>>()?;
+    faults.extend(documents.iter().flat_map(|document| bounds::check(document, table)));
+    Ok(documents)
+}
+
+/// The providers of all files, checked among each other.
+fn read_providers(
+    texts: &[Text],
+    documents: &[Document<'_>],
+    faults: &mut Vec<Fault>,
+) -> Result<Vec<Provider>, ConfigError> {
+    let mut placed = Vec::new();
+    for (text, document) in texts.iter().zip(documents) {
+        placed.extend(text.parse::<ProvidersFile>()?.provider.into_iter().map(|p| (p, document)));
+    }
+    faults.extend(consistency::providers(&placed));
+    Ok(placed.into_iter().map(|(provider, _)| provider).collect())
+}
+
+/// The programmes of all files, checked among each other.
+fn read_programmes(
+    texts: &[Text],
+    documents: &[Document<'_>],
+    faults: &mut Vec<Fault>,
+) -> Result<BTreeMap<Code, ConfiguredProgramme>, ConfigError> {
+    let mut programmes = BTreeMap::new();
+    let mut places = BTreeMap::new();
+    for (text, document) in texts.iter().zip(documents) {
+        let fault = |source| ConfigError::Programme { path: text.path.clone(), source: Box::new(source) };
+        let rules = Programme::from_toml(&text.text).map_err(fault)?;
+        let code = rules.code().clone();
+        let sha256 = Sha256::digest(text.text.as_bytes()).into();
+        if programmes.insert(code.clone(), ConfiguredProgramme { rules, sha256 }).is_some() {
+            return Err(ConfigError::ProgrammeTwice(code));
+        }
+        places.insert(code, document);
+    }
+    let placed = programmes.iter().map(|(code, p)| (code.clone(), (&p.rules, places[code]))).collect();
+    faults.extend(consistency::programmes(&placed));
+    Ok(programmes)
+}
+
 impl Config {
     /// Reads the configuration below `folder`.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn read(folder: &Path) -> Result<Self, ConfigError> {
-        let settings: Settings = parse(&folder.join("sarf.toml"))?;
-        let mut programmes = BTreeMap::new();
-        for path in toml_files(&folder.join("programmes"))? {
-            let text = read(&path)?;
-            let rules = Programme::from_toml(&text)
-                .map_err(|source| ConfigError::Programme { path: path.clone(), source: Box::new(source) })?;
-            let code = rules.code().clone();
-            let sha256 = Sha256::digest(text.as_bytes()).into();
-            if programmes.insert(code.clone(), ConfiguredProgramme { rules, sha256 }).is_some() {
-                return Err(ConfigError::ProgrammeTwice(code));
-            }
-        }
-        let mut providers = Vec::new();
-        for path in toml_files(&folder.join("providers"))? {
-            providers.extend(parse::<ProvidersFile>(&path)?.provider);
-        }
-        let calendar_path = folder.join(&settings.calendar.file);
-        let calendar = Calendar::from_toml(&read(&calendar_path)?)
-            .map_err(|source| ConfigError::Calendar { path: calendar_path, source: Box::new(source) })?;
-        let router = Router::new(providers)?;
-        if let Some(code) = &settings.reissue.cash_provider
-            && !router.by_code(code.as_str()).is_some_and(|(_, p)| p.means.contains(&Means::Cash))
-        {
-            return Err(ConfigError::CashProvider(code.clone()));
-        }
-        let reasons = parse(&folder.join("reasons.toml"))?;
-        Ok(Self { settings, programmes, router, reasons, calendar })
+        let settings_text = [Text::read(folder.join("sarf.toml"))?];
+        let reasons_text = [Text::read(folder.join("reasons.toml"))?];
+        let programme_texts = Text::read_all(&folder.join("programmes"))?;
+        let provider_texts = Text::read_all(&folder.join("providers"))?;
+        // First each value by itself: a type that cannot hold it would say less.
+        let mut faults = Vec::new();
+        let settings_file = documents(&settings_text, bounds::SETTINGS, &mut faults)?;
+        let reasons_file = documents(&reasons_text, bounds::REASONS, &mut faults)?;
+        let programme_files = documents(&programme_texts, bounds::PROGRAMMES, &mut faults)?;
+        let provider_files = documents(&provider_texts, bounds::PROVIDERS, &mut faults)?;
+        faults.extend(consistency::reasons(&reasons_file[0]));
+        Faults(std::mem::take(&mut faults)).none()?;
+        let settings: Settings = settings_text[0].parse()?;
+        let calendar = read_calendar(&folder.join(&settings.calendar.file))?;
+        // Then what they say together.
+        faults.extend(consistency::settings(&settings, &settings_file[0]));
+        let reasons: Policy = reasons_text[0].parse()?;
+        let programmes = read_programmes(&programme_texts, &programme_files, &mut faults)?;
+        let providers = read_providers(&provider_texts, &provider_files, &mut faults)?;
+        Faults(std::mem::take(&mut faults)).none()?;
+        let config = Self { settings, programmes, router: Router::new(providers)?, reasons, calendar };
+        Faults(consistency::together(&config, &settings_file[0])).none()?;
+        Ok(config)
     }
 
     /// How a provider's orders leave.
@@ -145,13 +238,13 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })
-}
-
-fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    toml::from_str(&read(path)?)
-        .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })
+fn read_calendar(path: &Path) -> Result<Calendar, ConfigError> {
+    let text = [Text::read(path.to_owned())?];
+    let mut faults = Vec::new();
+    documents(&text, bounds::CALENDARS, &mut faults)?;
+    Faults(faults).none()?;
+    Calendar::from_toml(&text[0].text)
+        .map_err(|source| ConfigError::Calendar { path: path.to_owned(), source: Box::new(source) })
 }
 
 /// The `.toml` files of a folder, by name, so that the order never depends on the file system.

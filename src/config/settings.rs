@@ -215,6 +215,13 @@ pub struct Stream {
     pub failures_max: u32,
     /// Longest pause before a provider is tried again.
     pub pause_s_max: u32,
+    /// Seconds after which `sarf dispatch` leaves a provider alone that answers nothing.
+    #[serde(default = "silent_s_max")]
+    pub silent_s_max: u32,
+}
+
+const fn silent_s_max() -> u32 {
+    30
 }
 
 /// How the HTTP service takes calls.

@@ -134,8 +134,21 @@ impl Calendar {
                 holidays.insert(day, Holiday { name: fixed.name.clone(), expected: false });
             }
         }
+        for pair in file.moving.windows(2) {
+            if pair[0].year >= pair[1].year {
+                return refuse("moving.year", "is not after the one before it: list the years in order");
+            }
+        }
         for entry in &file.moving {
+            let mut free_from = Date::MIN;
             for moving in &entry.holidays {
+                if moving.date < free_from {
+                    return refuse(
+                        "moving.holidays.date",
+                        "is not after the one before it: list the days in order",
+                    );
+                }
+                free_from = moving.date.saturating_add(time::Duration::days(i64::from(moving.days)));
                 if moving.date.year() != entry.year {
                     return refuse("moving.holidays.date", "is not in the year it is listed under");
                 }

@@ -21,6 +21,7 @@ pub mod recall;
 pub mod recovery;
 pub mod rib;
 pub mod run;
+pub mod shown;
 pub mod stated;
 pub mod statement;
 pub mod telling;

@@ -114,7 +114,7 @@ pub enum StatedOf {
 
 /// Codes by which the standard lets a bank refuse what it received before. No configuration may have their orders paid
 /// again.
-const DUPLICATES: [&str; 7] = ["AM05", "DU01", "DU02", "DU03", "DU04", "DU05", "DUPL"];
+pub const DUPLICATES: [&str; 7] = ["AM05", "DU01", "DU02", "DU03", "DU04", "DU05", "DUPL"];
 
 impl TryFrom<PolicyFile> for Policy {
     type Error = String;

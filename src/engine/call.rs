@@ -35,8 +35,10 @@ impl Lane {
                 Ok(put) => {
                     // An answer to one is a sign of life, whatever became of the others.
                     if put.answers.is_empty() {
+                        self.not_heard();
                         self.breaker.failed()
                     } else {
+                        self.heard();
                         self.breaker.succeeded()
                     }
                     let asked = put.retry_after;
@@ -48,12 +50,17 @@ impl Lane {
                     permit.keep(orders.len());
                     backoff.failed(asked)
                 }
-                Err(CallError::Busy { retry_after }) => backoff.failed(retry_after),
+                Err(CallError::Busy { retry_after }) => {
+                    self.not_heard();
+                    backoff.failed(retry_after)
+                }
                 Err(CallError::Unreachable(_)) => {
+                    self.not_heard();
                     self.breaker.failed();
                     backoff.failed(None)
                 }
                 Err(error) => {
+                    self.not_heard();
                     self.breaker.failed();
                     return self.lose(&orders, &error).await;
                 }

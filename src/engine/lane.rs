@@ -1,6 +1,6 @@
 //! One provider's lane in this process: the connection to it, its pace, its breaker, its hours.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use time::{Date, OffsetDateTime, Time};
@@ -52,6 +52,8 @@ pub struct Lane {
     pub(super) rail: Arc<dyn StreamRail>,
     pub(super) pace: Pace,
     pub(super) breaker: Breaker,
+    /// Since when no order was answered, although some were handed over.
+    silent_since: Mutex<Option<Instant>>,
 }
 
 impl Lane {
@@ -92,7 +94,28 @@ impl Lane {
             rail,
             pace: Pace::new(terms),
             breaker: Breaker::new(settings.failures_max, Duration::from_secs(settings.pause_s_max.into())),
+            silent_since: Mutex::new(None),
         })
+    }
+
+    /// An order was answered.
+    pub(super) fn heard(&self) {
+        *self.silence() = None;
+    }
+
+    /// A request was not answered, or answered with "later".
+    pub(super) fn not_heard(&self) {
+        self.silence().get_or_insert_with(Instant::now);
+    }
+
+    /// For how long no order was answered, although some were handed over.
+    pub(super) fn silent_for(&self) -> Duration {
+        self.silence().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn silence(&self) -> MutexGuard<'_, Option<Instant>> {
+        // Every change is a single assignment: a panic elsewhere leaves no half-made state.
+        self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its provider's code.

@@ -12,6 +12,7 @@ use async_nats::jetstream::stream;
 use async_nats::{ConnectOptions, Event};
 
 use crate::config::Nats;
+use crate::files;
 
 /// Longest wait for an answer of the server.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -64,7 +65,9 @@ pub async fn connect(settings: &Nats) -> Result<Context, NatsError> {
         .request_timeout(Some(ANSWER_MAX))
         .event_callback(|event| async move { tell(&event) });
     if let Some(path) = &settings.credentials {
-        options = options.credentials_file(path).await.map_err(NatsError::Credentials)?;
+        let text = files::read_secret(path).map_err(NatsError::Credentials)?;
+        let text = String::from_utf8(text).map_err(|e| NatsError::Credentials(std::io::Error::other(e)))?;
+        options = options.credentials(&text).map_err(NatsError::Credentials)?;
     }
     let client = options.connect(settings.url.as_str()).await?;
     Ok(ContextBuilder::new().timeout(ANSWER_MAX).build(client))

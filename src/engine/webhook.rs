@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use super::outbox::{Delivery, Sink, SinkError, line};
 use crate::clock::Clock;
+use crate::files;
 use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
 use crate::store::outbox::OutboxRow;
 
@@ -72,7 +73,7 @@ impl Webhook {
         if !matches!(url.scheme(), "https" | "http") {
             return Err(WebhookError::Address);
         }
-        let secret = std::fs::read(secret_file)
+        let secret = files::read_secret(secret_file)
             .map_err(|source| WebhookError::Secret { path: secret_file.to_owned(), source })?;
         let secret = secret.trim_ascii();
         if secret.len() < SECRET_BYTES_MIN {
@@ -173,8 +174,11 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("sarf-webhook-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (short, good) = (folder.join("short"), folder.join("good"));
-        std::fs::write(&short, "too short\n").unwrap();
-        std::fs::write(&good, "sixteen bytes and more\n").unwrap();
+        let open = folder.join("open");
+        files::replace(&short, b"too short\n").unwrap();
+        files::replace(&good, b"sixteen bytes and more\n").unwrap();
+        std::fs::write(&open, "sixteen bytes and more\n").unwrap();
+        std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
         let check = |url: &str, file: &Path, expected: &str| {
             let found = match Webhook::open(url, file, Clock::system()) {
                 Ok(_) => "opened".to_owned(),
@@ -185,6 +189,7 @@ mod tests {
         check("https://example.org/sarf", &good, "opened");
         check("https://example.org/sarf", &short, "TooShort");
         check("https://example.org/sarf", &folder.join("missing"), "Secret");
+        check("https://example.org/sarf", &open, "Secret");
         check("ftp://example.org/sarf", &good, "Address");
         check("example", &good, "Address");
         std::fs::remove_dir_all(folder).unwrap();

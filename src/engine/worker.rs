@@ -1,12 +1,13 @@
 //! A worker of the stream lane: for each provider, loops that work off shards, ask about orders, read changes and sweep.
 //!
-//! Guarantee: providers share nothing but the database: a slow one slows no other. A database that is away is waited for. A stop
-//! finishes what is under way and gives shards back.
+//! Guarantee: providers share nothing but the database: a slow one slows no other. A database that is away is waited for, and
+//! the shard that was in hand then is gone on with at once. A stop finishes what is under way and gives shards back. Work on one
+//! run ends: a provider that answers nothing is left alone after a while, and so is a database that does not come back.
 //! Limit: two shards of a provider at a time, so that intents of one overlap with requests of the other.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -19,7 +20,8 @@ use crate::domain::ids::RunId;
 use crate::pipeline::Context;
 use crate::pipeline::dispatch::{self, DispatchError};
 use crate::pipeline::stream::sweep::{SweepError, sweep};
-use crate::store::{StoreError, shards};
+use crate::store::StoreError;
+use crate::store::shards::{self, Shard};
 
 /// Shards of one provider that a worker holds at a time.
 const SHARDS_AT_ONCE: usize = 2;
@@ -27,6 +29,10 @@ const SHARDS_AT_ONCE: usize = 2;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often uncollected orders are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// How often it looks whether a provider has been silent for too long.
+const LISTEN_EVERY: Duration = Duration::from_millis(200);
+/// How long work on one run waits for a database that is away.
+const DATABASE_AWAY_MAX: Duration = Duration::from_secs(20);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_LONGEST: Duration = Duration::from_secs(10);
 
@@ -39,11 +45,25 @@ pub struct WorkerOptions {
     pub run: Option<RunId>,
 }
 
-/// Works until stopped, or until a run is worked off.
+/// A provider that answered nothing, so that the rest of a run was left.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct LeftAlone {
+    /// Its code.
+    pub code: String,
+    /// For how long.
+    #[serde(skip)]
+    pub silent_for: Duration,
+}
+
+/// Works until stopped, or until a run is worked off; then the providers that were left alone.
 ///
 /// # Errors
 /// When a provider cannot be spoken to at all, or, for one run, when the database is gone.
-pub async fn work(context: &Context, options: &WorkerOptions, stop: &Stop) -> Result<(), LaneError> {
+pub async fn work(
+    context: &Context,
+    options: &WorkerOptions,
+    stop: &Stop,
+) -> Result<Vec<LeftAlone>, LaneError> {
     let lanes = Lane::open_all(context, &options.providers).await?;
     let name: Arc<str> = format!("{}-{:08x}", std::process::id(), getrandom::u32().unwrap_or(0)).into();
     let woken = Arc::new(Notify::new());
@@ -51,10 +71,19 @@ pub async fn work(context: &Context, options: &WorkerOptions, stop: &Stop) -> Re
     let (mut work, mut care) = (JoinSet::new(), JoinSet::new());
     // Care goes on as long as work does, and ends with it.
     let ended = Stop::new();
+    let patience = Duration::from_secs(context.config.settings.stream.silent_s_max.into());
+    let mut stops = Vec::new();
     for lane in lanes {
+        let own = Stop::new();
+        care.spawn(pass_on(stop.clone(), own.clone(), ended.clone()));
+        if options.run.is_some() {
+            care.spawn(leave_when_silent(Arc::clone(&lane), patience, own.clone(), ended.clone()));
+        }
+        stops.push((Arc::clone(&lane), own.clone()));
         for _ in 0..SHARDS_AT_ONCE {
-            let worker = Loop { lane: Arc::clone(&lane), name: Arc::clone(&name), woken: Arc::clone(&woken) };
-            work.spawn(worker.work_off(options.run, stop.clone()));
+            let (lane, name, woken) = (Arc::clone(&lane), Arc::clone(&name), Arc::clone(&woken));
+            let worker = Loop { lane, name, woken, held: None, away_since: None };
+            work.spawn(worker.work_off(options.run, own.clone()));
         }
         care.spawn(enquire(Arc::clone(&lane), ended.clone()));
         care.spawn(read_changes(Arc::clone(&lane), ended.clone()));
@@ -67,10 +96,34 @@ pub async fn work(context: &Context, options: &WorkerOptions, stop: &Stop) -> Re
     if options.run.is_none() {
         stop.requested().await;
     }
+    // Those that were left alone, not those that stopped with all others.
+    let left = stops.into_iter().filter(|(_, own)| own.is_requested() && !stop.is_requested());
+    let left: Vec<LeftAlone> = left
+        .map(|(lane, _)| LeftAlone { code: lane.code().to_owned(), silent_for: lane.silent_for() })
+        .collect();
     ended.request();
     while care.join_next().await.is_some() {}
     listening.abort();
-    outcome
+    outcome.map(|()| left)
+}
+
+/// Asks one lane to stop once all are asked.
+async fn pass_on(all: Stop, own: Stop, ended: Stop) {
+    tokio::select! {
+        () = all.requested() => own.request(),
+        () = ended.requested() => {}
+    }
+}
+
+/// Asks a lane to stop whose provider has answered nothing for too long.
+async fn leave_when_silent(lane: Arc<Lane>, patience: Duration, own: Stop, ended: Stop) {
+    while ended.sleep(LISTEN_EVERY).await {
+        if lane.silent_for() >= patience {
+            tracing::warn!(provider = lane.code(), "no answer: what is left for it is left");
+            own.request();
+            return;
+        }
+    }
 }
 
 /// Wakes the loops when shards were cut; when the database is away, they look by themselves.
@@ -92,16 +145,24 @@ struct Loop {
     lane: Arc<Lane>,
     name: Arc<str>,
     woken: Arc<Notify>,
+    /// A shard that was in hand when the database went away: given back first of all, so that nobody waits for its lease.
+    held: Option<Shard>,
+    /// Since when the database is away.
+    away_since: Option<Instant>,
 }
 
 impl Loop {
-    async fn work_off(self, run: Option<RunId>, stop: Stop) -> Result<(), StoreError> {
+    async fn work_off(mut self, run: Option<RunId>, stop: Stop) -> Result<(), StoreError> {
         let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_LONGEST);
         let mut touched = HashSet::new();
         loop {
-            let woken = self.woken.notified();
+            let woken = Arc::clone(&self.woken);
+            let woken = woken.notified();
             match self.next(run, &stop, &mut touched).await {
-                Ok(true) => backoff.succeeded(),
+                Ok(true) => {
+                    backoff.succeeded();
+                    self.away_since = None;
+                }
                 Ok(false) => match self.finish(&mut touched).await {
                     Ok(()) if stop.is_requested() || run.is_some() => return Ok(()),
                     Ok(()) => tokio::select! {
@@ -109,7 +170,7 @@ impl Loop {
                         _ = stop.sleep(LOOK_EVERY) => {}
                     },
                     // Whoever stops leaves it to the next start.
-                    Err(error) if stop.is_requested() || run.is_some() => return Err(error),
+                    Err(error) if stop.is_requested() || self.gives_up(run, &error) => return Err(error),
                     Err(error) => {
                         tracing::warn!(
                             provider = self.lane.code(),
@@ -119,7 +180,7 @@ impl Loop {
                         stop.sleep(backoff.failed(None)).await;
                     }
                 },
-                Err(error) if run.is_some() => return Err(error),
+                Err(error) if self.gives_up(run, &error) => return Err(error),
                 Err(error) => {
                     tracing::warn!(
                         provider = self.lane.code(),
@@ -132,13 +193,24 @@ impl Loop {
         }
     }
 
+    /// Whether work on one run ends with this error: at once, unless the database is only away, and not for long yet.
+    fn gives_up(&mut self, run: Option<RunId>, error: &StoreError) -> bool {
+        let since = *self.away_since.get_or_insert_with(Instant::now);
+        run.is_some() && (!error.is_gone() || since.elapsed() >= DATABASE_AWAY_MAX)
+    }
+
     /// Works off the next shard: whether there was one.
     async fn next(
-        &self,
+        &mut self,
         run: Option<RunId>,
         stop: &Stop,
         touched: &mut HashSet<RunId>,
     ) -> Result<bool, StoreError> {
+        if let Some(shard) = &self.held {
+            // Claimed again, what got no answer is asked about, as after a killed worker.
+            shards::give_back(&self.lane.context.store, shard, false, None).await?;
+            self.held = None;
+        }
         if stop.is_requested() {
             return Ok(false);
         }
@@ -148,7 +220,13 @@ impl Loop {
             return Ok(false);
         };
         touched.insert(shard.run);
-        Ok(lane.work(shard, stop).await? == Ended::Done || !stop.is_requested())
+        match lane.work(shard.clone(), stop).await {
+            Ok(ended) => Ok(ended == Ended::Done || !stop.is_requested()),
+            Err(error) => {
+                self.held = Some(shard);
+                Err(error)
+            }
+        }
     }
 
     /// Once there is nothing to do, runs whose shards are all worked off settle.

@@ -12,6 +12,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
+use crate::files;
+
 /// Why TLS cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -62,16 +64,19 @@ impl Tls {
     }
 
     fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+        let fault = |path: &Path| {
+            let path = path.to_owned();
+            move |source| TlsError::Read { path, source }
         };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificate)?)
+        let text = files::read_setting(certificate).map_err(fault(certificate))?;
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
             .collect::<Result<_, _>>()
             .map_err(|_| TlsError::NoCertificate(certificate.to_owned()))?;
         if chain.is_empty() {
             return Err(TlsError::NoCertificate(certificate.to_owned()));
         }
-        let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| TlsError::NoKey(key.to_owned()))?;
+        let secret = files::read_secret(key).map_err(fault(key))?;
+        let key = PrivateKeyDer::from_pem_slice(&secret).map_err(|_| TlsError::NoKey(key.to_owned()))?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Unusable)?
@@ -95,7 +100,7 @@ mod tests {
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let file = |name: &str, text: &str| {
             let path = folder.join(name);
-            std::fs::write(&path, text).unwrap();
+            files::replace(&path, text.as_bytes()).unwrap();
             path
         };
         let certificate = file("chain.pem", &made.cert.pem());
@@ -103,6 +108,8 @@ mod tests {
         let other_key = file("other.pem", &other.signing_key.serialize_pem());
         let empty = file("empty.pem", "");
         let missing = folder.join("missing.pem");
+        let open = file("open.pem", &made.signing_key.serialize_pem());
+        std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
         let check = |certificate: Option<&PathBuf>, key: Option<&PathBuf>, expected: &str| {
             let read = Tls::configured(certificate.map(PathBuf::as_path), key.map(PathBuf::as_path));
             let said = match read {
@@ -117,6 +124,7 @@ mod tests {
         check(Some(&missing), Some(&key), "missing.pem");
         check(Some(&empty), Some(&key), "holds no certificate");
         check(Some(&certificate), Some(&empty), "holds no private key");
+        check(Some(&certificate), Some(&open), "open.pem");
         check(Some(&certificate), Some(&other_key), "cannot be used");
         std::fs::remove_dir_all(&folder).unwrap();
     }

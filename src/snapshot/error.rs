@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::files;
+
 use super::manifest::Kind;
 
 /// A snapshot that cannot be accepted: where, and what was wrong.
@@ -183,8 +185,11 @@ impl Fault {
 
 impl SnapshotError {
     /// What to do about it, in one sentence without a full stop.
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match &self.fault {
+            Fault::Io(error) if files::PathFault::of(error).is_some() => {
+                "manifest.json and its parts are plain files: no links, no pipes"
+            }
             Fault::Io(_) => "check the folder, its permissions and its disk, then import again",
             Fault::MissingFile => {
                 "copy the whole folder again: each part of manifest.json must lie beside it"

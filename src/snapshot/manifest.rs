@@ -15,6 +15,7 @@ use super::error::{Fault, SnapshotError};
 use crate::domain::household::Means;
 use crate::domain::ids::Code;
 use crate::domain::period::Period;
+use crate::files;
 
 /// The contract that this module reads and writes.
 pub const FORMAT: &str = "sarf-snapshot/1";
@@ -147,7 +148,7 @@ impl Manifest {
     /// The file is missing, too large, not of the contract's shape, or names unsafe, repeated or too few parts.
     pub fn load(dir: &Path) -> Result<Self, SnapshotError> {
         let fault = |f: Fault| f.of_part(MANIFEST_FILE, None);
-        let file = fs::File::open(dir.join(MANIFEST_FILE)).map_err(|e| fault(open_fault(e)))?;
+        let file = files::open(&dir.join(MANIFEST_FILE)).map_err(|e| fault(open_fault(e)))?;
         let mut text = Vec::new();
         file.take(MANIFEST_BYTES_MAX + 1).read_to_end(&mut text).map_err(|e| fault(Fault::Io(e)))?;
         if text.len() as u64 > MANIFEST_BYTES_MAX {
@@ -173,7 +174,7 @@ impl Manifest {
         let fault = |f: Fault| f.of_part(MANIFEST_FILE, None);
         let mut text = serde_json::to_vec_pretty(self).map_err(|e| fault(Fault::Manifest(e)))?;
         text.push(b'\n');
-        fs::write(dir.join(MANIFEST_FILE), text).map_err(|e| fault(Fault::Io(e)))
+        files::replace(&dir.join(MANIFEST_FILE), &text).map_err(|e| fault(Fault::Io(e)))
     }
 
     /// The snapshot's identity: SHA-256 over format, programme, period and each part's kind, rows and hash, in order.
@@ -218,11 +219,12 @@ impl Part {
     /// Opens the part's file, which must be a plain file: a link could lead out of the folder.
     pub(super) fn open(&self, dir: &Path) -> Result<(fs::File, u64), Fault> {
         let path: PathBuf = dir.join(&self.file);
-        let metadata = fs::symlink_metadata(&path).map_err(open_fault)?;
-        if !metadata.is_file() {
-            return Err(Fault::UnsafeName { file: self.file.as_str().into() });
-        }
-        Ok((fs::File::open(&path).map_err(open_fault)?, metadata.len()))
+        let file = files::open(&path).map_err(|error| match files::PathFault::of(&error) {
+            Some(_) => Fault::UnsafeName { file: self.file.as_str().into() },
+            None => open_fault(error),
+        })?;
+        let bytes = file.metadata().map_err(open_fault)?.len();
+        Ok((file, bytes))
     }
 }
 

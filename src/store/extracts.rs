@@ -100,11 +100,9 @@ impl List {
             Self::Batches => batches(run),
             Self::Comparison => comparison(run),
             Self::CarriedForward => format!(
-                "select {} as subject, orders, {} as amount, {} as reason, carried_by, {} as carried_at
+                "select subject, orders, {} as amount, reason, carried_by, {} as carried_at
                    from carried_forward where run_id = {run} order by subject",
-                guarded("subject"),
                 mad("amount"),
-                guarded("reason"),
                 instant("carried_at")
             ),
             Self::Reasons => reasons(run),
@@ -122,31 +120,22 @@ fn instant(column: &str) -> String {
     format!(r#"to_char({column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"#)
 }
 
-/// Text that a spreadsheet would take for a formula gets an apostrophe before it.
-fn guarded(column: &str) -> String {
-    format!(r"regexp_replace({column}, '^([=+@\t\r-])', '''\1')")
-}
-
 fn rejections(snapshot: SnapshotId, part: &str) -> String {
     format!(
-        "select {} as household_id, row_number as row, field, {} as value, reason from snapshot_rejection
-          where snapshot_id = {snapshot} and part = '{part}' order by row_number",
-        guarded("household_id"),
-        guarded("value_masked")
+        "select household_id, row_number as row, field, value_masked as value, reason from snapshot_rejection
+          where snapshot_id = {snapshot} and part = '{part}' order by row_number"
     )
 }
 
 fn reasons(run: RunId) -> String {
     format!(
-        "select o.household_id, x.order_id as \"order\", null as file, m.id as message, m.kind, {reason} as reason, {told} as told
+        "select o.household_id, x.order_id as \"order\", null as file, m.id as message, m.kind, x.reason, x.told
            from outcome_{run} x join message m on m.id = x.message_id join {leaf} o using (order_id) where x.told is not null
          union all
-         select null, null, b.file_name, m.id, m.kind, {reason}, {told}
+         select null, null, b.file_name, m.id, m.kind, x.reason, x.told
            from batch_event x join message m on m.id = x.message_id join batch b on b.id = x.batch_id
           where b.run_id = {run} and x.told is not null
           order by 2 nulls first, 3, 4",
-        reason = guarded("x.reason"),
-        told = guarded("x.told"),
         leaf = orders::leaf(run)
     )
 }
@@ -164,16 +153,14 @@ fn holds(run: RunId) -> String {
 fn breaks(run: RunId) -> String {
     format!(
         "select k.id, k.kind, k.run_id as run, p.code as provider, b.file_name as file, k.order_id as \"order\", o.household_id,
-                k.message_id as message, k.entry, {} as amount, {} as detail, {} as opened_at, {} as resolved_at,
-                k.resolved_by, {} as resolution, k.carried
+                k.message_id as message, k.entry, {} as amount, k.detail, {} as opened_at, {} as resolved_at,
+                k.resolved_by, k.resolution, k.carried
            from break k left join provider p on p.id = k.provider_id left join batch b on b.id = k.batch_id
            left join {} o on o.order_id = k.order_id
           where k.run_id = {run} or {OF_NO_RUN} order by k.id",
         mad("k.amount"),
-        guarded("k.detail"),
         instant("k.opened_at"),
         instant("k.resolved_at"),
-        guarded("k.resolution"),
         orders::leaf(run),
         OF_NO_RUN = of_no_run(run)
     )
@@ -203,10 +190,9 @@ fn batches(run: RunId) -> String {
 
 fn comparison(run: RunId) -> String {
     format!(
-        "select dimension, {} as label, before_households, {} as before_amount, after_households, {} as after_amount,
+        "select dimension, label, before_households, {} as before_amount, after_households, {} as after_amount,
                 joined, \"left\", amount_changed, account_changed
            from run_comparison where run_id = {run} order by dimension, label",
-        guarded("label"),
         mad("before_amount"),
         mad("after_amount")
     )

@@ -9,12 +9,15 @@ pub mod breaks;
 pub mod change_cursor;
 pub mod changes;
 pub mod cluster;
+pub mod commits;
 pub mod corrections;
 pub mod day_runs;
 pub mod enquiries;
 pub mod events;
+pub mod exclusive;
 pub mod extracts;
 pub mod feedback;
+mod hint;
 pub mod holds;
 pub mod households;
 pub mod leases;
@@ -44,6 +47,7 @@ pub mod snapshots;
 pub mod standing;
 pub mod standing_approvals;
 pub mod tokens;
+mod tx;
 pub mod unpaid;
 pub mod uploads;
 pub mod worklists;
@@ -51,15 +55,17 @@ pub mod worklists;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions as _, PgPool};
 
-/// A transaction that its holder owns.
-pub type Tx = Transaction<'static, Postgres>;
+use commits::Commits;
+pub use hint::{hint_of, is_gone};
+pub use tx::Tx;
 
 /// The database, through a pool of connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    commits: Commits,
 }
 
 /// Why the store could not do as asked.
@@ -77,6 +83,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the connection is gone rather than a statement refused.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Database(error) if is_gone(error))
+    }
+
     /// The constraint that a statement violated, if that is what happened.
     pub fn constraint(&self) -> Option<&str> {
         match self {
@@ -103,7 +114,7 @@ impl Store {
             .acquire_timeout(Duration::from_secs(10))
             .connect_with(options)
             .await?;
-        Ok(Self { pool })
+        Ok(Self { pool, commits: Commits::default() })
     }
 
     /// Brings the schema up to date; safe to repeat.
@@ -124,7 +135,12 @@ impl Store {
     /// # Errors
     /// When the database is gone.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(self.pool.begin().await?)
+        Ok(Tx::new(self.pool.begin().await?, self.commits.clone()))
+    }
+
+    /// What this process commits through this store and its clones.
+    pub const fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     /// Answers when the database does.

@@ -328,18 +328,52 @@ pub async fn finish_batches_in_tx(
     Ok(done.rows_affected())
 }
 
-/// Shards of a run that are not worked off, and how many of them are due and free.
+/// Shards of a run that are not worked off, by what they wait for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Left {
+    /// Due, and held by nobody.
+    pub free: i64,
+    /// Under the lease of a worker.
+    pub leased: i64,
+    /// Seconds until the last of these leases ends, unless it is renewed.
+    pub leased_s: i64,
+    /// Who holds them.
+    pub workers: Vec<String>,
+    /// To be gone on with later: their provider is closed, or took what it takes a day.
+    pub later: i64,
+    /// When the first of them is due.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub later_at: Option<OffsetDateTime>,
+}
+
+impl Left {
+    /// All of them.
+    pub const fn all(&self) -> i64 {
+        self.free + self.leased + self.later
+    }
+}
+
+/// What is left of a run's shards.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn open_of_run(store: &Store, run: RunId, now: OffsetDateTime) -> Result<(i64, i64), StoreError> {
-    Ok(sqlx::query_as(
-        "select count(*), count(*) filter (where not_before <= $2) from shard where run_id = $1 and not done",
+pub async fn left_of_run(store: &Store, run: RunId, now: OffsetDateTime) -> Result<Left, StoreError> {
+    type Row = (i64, i64, i64, Vec<String>, i64, Option<OffsetDateTime>);
+    let (free, leased, leased_s, workers, later, later_at): Row = sqlx::query_as(
+        "with left_over as (
+             select s.worker, s.not_before, s.leased_until, coalesce(s.leased_until > clock_timestamp(), false) as held
+               from shard s where s.run_id = $1 and not s.done)
+         select count(*) filter (where not held and not_before <= $2), count(*) filter (where held),
+                coalesce(ceil(extract(epoch from max(leased_until) filter (where held) - clock_timestamp())), 0)::bigint,
+                coalesce(array_agg(distinct worker) filter (where held and worker is not null), '{}'),
+                count(*) filter (where not held and not_before > $2), min(not_before) filter (where not held and not_before > $2)
+           from left_over",
     )
     .bind(run.get())
     .bind(now)
     .fetch_one(store.pool())
-    .await?)
+    .await?;
+    Ok(Left { free, leased, leased_s, workers, later, later_at })
 }
 
 /// Orders at a payment point since before `until` that were not drawn: of one provider, ascending, at most `limit`.

@@ -13,6 +13,8 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use crate::domain::shown;
+
 /// How events are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -92,7 +94,10 @@ impl<'a> MakeWriter<'a> for BesideBars {
 
 impl Write for &BesideBars {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().lock().write_all(line))?;
+        let text = String::from_utf8_lossy(line);
+        // The colours are our own; what fields carry is escaped by `tracing-subscriber`, but for marks of direction.
+        let safe: Vec<_> = text.split('\u{1b}').map(shown::on_terminal).collect();
+        self.0.suspend(|| io::stderr().lock().write_all(safe.join("\u{1b}").as_bytes()))?;
         Ok(line.len())
     }
 

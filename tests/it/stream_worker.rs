@@ -78,7 +78,7 @@ fn worker_program(bed: &Bed, provider: &TestProvider) -> Program {
     let text = text
         .replace("http://127.0.0.1:8710/cashplus", &format!("http://{}", provider.address))
         .replace("orders_per_request = 500", "orders_per_request = 7")
-        .replace("enquire_after_s = 30", "enquire_after_s = 0")
+        .replace("enquire_after_s = 30", "enquire_after_s = 1")
         .replace("requests_per_second = 50", "requests_per_second = 60")
         .replace("burst = 5", "burst = 1");
     std::fs::write(&path, text).expect("the configuration");

@@ -85,7 +85,9 @@ impl Lanes {
         let stop = Stop::new();
         let (context, asked) = (app.context.clone(), stop.clone());
         let worker =
-            tokio::spawn(async move { worker::work(&context, &WorkerOptions::default(), &asked).await });
+            tokio::spawn(
+                async move { worker::work(&context, &WorkerOptions::default(), &asked).await.map(drop) },
+            );
         Ok(Self { points, door, recorder, stop, worker })
     }
 

@@ -21,11 +21,12 @@ use simulation::Simulation;
 
 use crate::cli::app::{self, App, DEMO_DATABASE};
 use crate::cli::ui::{Align, Exit, Output, format};
-use crate::cli::{Global, generate, run, sandbox, verify};
+use crate::cli::{Global, generate, interrupt, run, sandbox, verify};
 use crate::clock::{Clock, Hands};
 use crate::domain::ids::{Code, RunId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
+use crate::engine::stop::Stop;
 use crate::pipeline::{
     approve, dispatch, feedback, fund, intake, order, reconcile, report, verify as proofs,
 };
@@ -77,22 +78,27 @@ impl Demo {
     ///
     /// # Errors
     /// What a step failed of; of a simulation with the command that repeats it.
-    pub async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+    pub async fn run(self, global: &Global, output: &Output, stop: &Stop) -> anyhow::Result<Exit> {
         let global = Global { demo: true, ..global.clone() };
         start_afresh(&global).await?;
-        let mut app = App::open(&global, output, true).await?;
+        let mut app = App::open(&global, output, true, stop).await?;
+        // What a demo has committed is nobody's books: it is cut short at once.
+        let result = interrupt::unless(stop, None, self.play(&mut app, &global)).await;
+        app.close().await;
+        result
+    }
+
+    async fn play(&self, app: &mut App, global: &Global) -> anyhow::Result<Exit> {
         let today = app.context.clock.now().date();
         let last = match self.period {
             Some(period) => period,
             None => Period::new(today.year(), today.month().into())?,
         };
-        let result = if self.faults.unwrap_or(self.months > 2) {
-            self.simulate(&mut app, &global, last).await
+        if self.faults.unwrap_or(self.months > 2) {
+            self.simulate(app, global, last).await
         } else {
-            self.show(&mut app, &global, last).await
-        };
-        app.close().await;
-        result
+            self.show(app, global, last).await
+        }
     }
 
     /// The plain demo.

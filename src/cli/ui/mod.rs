@@ -3,6 +3,7 @@
 //! Input: results, notes, errors. Output: tables or JSON on stdout; notes, progress and errors on stderr.
 //! Guarantee: stdout holds results only, so that it can be piped; `--json` prints JSON and nothing else there; colour
 //! only underlines what words already say, and is off with `NO_COLOR` or away from a terminal.
+//! Nothing that came from outside acts on the terminal: control characters and marks of direction are spelled out.
 //! Limit: a reader that goes away (`| head`) ends the printing silently, not the command.
 
 pub mod format;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use indicatif::MultiProgress;
 use serde::Serialize;
 
+use crate::domain::shown;
 use crate::telemetry::{Silent, StageObserver};
 use progress::{Lines, TerminalBars};
 pub use table::{Align, Cell, Column, Tone};
@@ -112,7 +114,7 @@ impl Output {
     /// Prints a line of a result on stdout, broken between words where the terminal is narrower; nothing under `--json`.
     pub fn line(&self, text: &str) {
         if !self.json {
-            self.out(&table::wrap(text, terminal_width()));
+            self.out(&table::wrap(&shown::on_terminal(text), terminal_width()));
         }
     }
 
@@ -122,7 +124,7 @@ impl Output {
     /// The value has no JSON form.
     pub fn json(&self, value: &impl Serialize) -> Result<(), serde_json::Error> {
         if self.json {
-            self.out(&serde_json::to_string_pretty(value)?);
+            self.out(&shown::in_json(&serde_json::to_string_pretty(value)?));
         }
         Ok(())
     }
@@ -130,16 +132,17 @@ impl Output {
     /// Says something by the way, on stderr; nothing under `--json` or `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.json && !self.quiet {
-            self.err(&table::wrap(text, terminal_width()));
+            self.err(&table::wrap(&shown::on_terminal(text), terminal_width()));
         }
     }
 
     /// Says what went wrong (values in backticks, no full stop) and the next step, on stderr; as JSON under `--json`.
     pub fn error(&self, what: &str, hint: Option<&str>) {
         let text = if self.json {
-            serde_json::json!({ "error": what, "hint": hint }).to_string()
+            shown::in_json(&serde_json::json!({ "error": what, "hint": hint }).to_string()).into_owned()
         } else {
-            render_error(what, hint, self.color_err)
+            let hint = hint.map(shown::on_terminal);
+            render_error(&shown::on_terminal(what), hint.as_deref(), self.color_err)
         };
         self.err(&text);
     }

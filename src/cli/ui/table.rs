@@ -2,12 +2,14 @@
 //!
 //! Input: columns, rows of text, the width there is. Output: aligned text.
 //! Guarantee: a table is never wider than the terminal; counts, amounts and codes are never broken; what was left out is
-//! named.
+//! named; nothing that stands in a cell acts on the terminal.
 //! Limit: where the columns that cannot be spared do not fit side by side, each row is a block of `name: value` lines, which
 //! the terminal wraps.
 
 use comfy_table::{Attribute, Cell as TableCell, CellAlignment, Color, ColumnConstraint, ContentArrangement};
 use comfy_table::{Table, Width, presets};
+
+use crate::domain::shown;
 
 /// Between two columns.
 const GAP: u16 = 2;
@@ -70,13 +72,13 @@ pub struct Cell {
 impl Cell {
     /// A text that is shown in a tone.
     pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone }
+        Self { text: shown::on_terminal(&text.into()).into_owned(), tone }
     }
 }
 
 impl From<String> for Cell {
     fn from(text: String) -> Self {
-        Self { text, tone: Tone::Plain }
+        Self::toned(text, Tone::Plain)
     }
 }
 

@@ -2,15 +2,19 @@
 //!
 //! | phase | what happens | commits |
 //! |---|---|---|
+//! | claim | the run is this process's alone to dispatch; another is told so at once | – |
+//! | look | files that left and were not answered are compared with what was recorded of them | – |
 //! | intend | message id, file name, value date and time of creation are fixed; stream batches are cut into shards | one, for all released batches |
 //! | write | one scan of the orders for each worker, which writes its providers' files side by side | – |
 //! | deliver | read back, fsync, rename, `.sha256` | – |
 //! | record | batch sent, planned → in flight, audit | one for each file |
 //!
-//! Guarantee: may be killed at any instant and started again: what was intended is written again to the same bytes.
+//! Guarantee: may be killed at any instant and started again: what was intended is written again to the same bytes, and
+//! a sent file that is torn is put right.
 //! Limit: one open file for each provider, constant memory.
 
 mod intent;
+mod restore;
 mod write;
 
 use std::collections::HashMap;
@@ -19,7 +23,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
-use super::{Context, Refusal, locked_run, next_state};
+use super::{Context, Refusal, locked_run, next_state, person};
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::calendar::CalendarError;
 use crate::domain::ids::RunId;
@@ -27,10 +31,12 @@ use crate::domain::ledger::AccountKind;
 use crate::domain::order::OrderState;
 use crate::domain::provider::{Provider, StreamApi};
 use crate::domain::run::{RunEvent, RunState};
-use crate::rails::bank_file::{Delivered, DeliveryError};
+use crate::rails::bank_file::{self, Delivered, DeliveryError};
 use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch};
+use crate::store::exclusive::{Exclusive, Holder};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::operators::Role;
 use crate::store::runs::{self, Run, TotalMove};
 use crate::store::shards;
 use crate::store::{StoreError, reference};
@@ -53,6 +59,34 @@ pub enum DispatchError {
     /// A file could not be delivered.
     #[error("file")]
     Delivery(#[from] DeliveryError),
+    /// Another process dispatches the run.
+    #[error("run `{run}` is being dispatched by {}{}", holder.who, since(holder))]
+    Busy {
+        /// Which run.
+        run: RunId,
+        /// By whom.
+        holder: Holder,
+    },
+    /// The connection that kept others from dispatching the run is gone.
+    #[error("the database was lost while run `{0}` was being dispatched")]
+    Lost(RunId),
+    /// Files that left are not whole, and cannot be written again.
+    #[error("{} in the outbox are not whole, and their orders no longer give the bytes that were recorded", named(.0))]
+    NotWhole(Vec<String>),
+    /// A file that is to be written again lies in the outbox, or was answered.
+    #[error("`{0}` is no file of this run that is missing from the outbox and not answered yet")]
+    NotMissing(String),
+}
+
+fn since(holder: &Holder) -> String {
+    holder.since.map_or_else(String::new, |at| {
+        let (h, m, s) = at.to_offset(time::UtcOffset::UTC).to_hms();
+        format!(" since {} {h:02}:{m:02}:{s:02} UTC", at.date())
+    })
+}
+
+fn named(files: &[String]) -> String {
+    files.iter().map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ")
 }
 
 impl From<StoreError> for DispatchError {
@@ -68,7 +102,7 @@ impl From<sqlx::Error> for DispatchError {
 }
 
 /// What left.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Dispatched {
     /// Files delivered by this call.
     pub files: u64,
@@ -80,6 +114,21 @@ pub struct Dispatched {
     pub already: u64,
     /// Orders of the stream lane that wait for workers.
     pub queued: u64,
+    /// Files delivered before that were torn and are whole again.
+    pub restored: u64,
+    /// Files delivered before that were picked up.
+    pub picked_up: u64,
+    /// Files delivered before that are missing, whether or not their bank took them.
+    pub missing: Vec<String>,
+}
+
+/// Files that a person wants written again: their bank did not take them.
+#[derive(Clone, Debug, Default)]
+pub struct Again {
+    /// Names of the files.
+    pub files: Vec<String>,
+    /// The accountant who says so.
+    pub by: String,
 }
 
 /// A batch whose file is done.
@@ -93,7 +142,29 @@ struct Done {
 /// # Errors
 /// See [`DispatchError`]; what was delivered before the fault stays delivered and recorded.
 pub async fn dispatch(context: &Context, id: RunId) -> Result<Dispatched, DispatchError> {
-    let (run, batches) = intend(context, id).await?;
+    dispatch_again(context, id, &Again::default()).await
+}
+
+/// The same, and files that are missing from the outbox are written `again`.
+///
+/// # Errors
+/// See [`DispatchError`].
+pub async fn dispatch_again(
+    context: &Context,
+    id: RunId,
+    again: &Again,
+) -> Result<Dispatched, DispatchError> {
+    let taken = Exclusive::take(&context.store, &format!("sarf.dispatch run {id}")).await?;
+    let mut alone = taken.map_err(|holder| DispatchError::Busy { run: id, holder })?;
+    tokio::select! {
+        biased;
+        done = deliver_all(context, id, again) => done,
+        () = alone.lost() => Err(DispatchError::Lost(id)),
+    }
+}
+
+async fn deliver_all(context: &Context, id: RunId, again: &Again) -> Result<Dispatched, DispatchError> {
+    let (run, batches) = intend(context, id, again).await?;
     let (streamed, batches): (Vec<Batch>, Vec<Batch>) =
         batches.into_iter().partition(|b| b.lane == Lane::Stream);
     let (todo, rest): (Vec<Batch>, Vec<Batch>) =
@@ -102,47 +173,114 @@ pub async fn dispatch(context: &Context, id: RunId) -> Result<Dispatched, Dispat
         rest.iter().filter(|b| !matches!(b.state, BatchState::Planned | BatchState::Empty)).count() as u64;
     let open = streamed.iter().filter(|b| b.state == BatchState::Dispatching);
     let queued = open.map(|b| (b.orders - b.figures.outcomes) as u64).sum();
-    let mut total = Dispatched { already, queued, ..Dispatched::default() };
+    let sent = rest.into_iter().filter(restore::is_unanswered).collect();
+    let found = restore::look(context, sent, &again.files).await?;
+    clear_drafts(context, todo.iter().chain(&found.torn))?;
+    let (missing, picked_up) = (found.missing, found.gone);
+    let mut total = Dispatched { already, queued, missing, picked_up, ..Dispatched::default() };
     if !todo.is_empty() {
-        let orders: i64 = todo.iter().map(|b| b.orders).sum();
-        let stage = Arc::new(context.telemetry.stage("dispatch", "orders", Some(orders as u64)));
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
-        let (sender, mut done) = mpsc::channel::<Done>(16);
-        let mut tasks = tokio::task::JoinSet::new();
-        for share in split_by_provider(todo, workers) {
-            tasks.spawn(write::write_share(
-                context.clone(),
-                run.clone(),
-                share,
-                sender.clone(),
-                Arc::clone(&stage),
-            ));
-        }
-        drop(sender);
-        while let Some(done) = done.recv().await {
-            let span = tracing::info_span!(
-                parent: stage.span(),
-                "batch",
-                run = id.get(),
-                batch = done.batch.id.get(),
-                provider = done.batch.provider
-            );
-            record_sent(context, &run, &done).instrument(span).await?;
-            total.files += 1;
-            total.orders += done.batch.orders as u64;
-            total.bytes += done.delivered.bytes;
-        }
-        while let Some(joined) = tasks.join_next().await {
-            joined.expect("dispatch tasks do not panic")?;
+        deliver(context, &run, todo, &mut total).await?;
+    }
+    let mut refused = Vec::new();
+    for batch in found.torn {
+        let name = batch.file_name.clone().unwrap_or_default();
+        match deliver(context, &run, vec![batch], &mut total).await {
+            // The others are put right all the same.
+            Err(DispatchError::Delivery(DeliveryError::Changed(_))) => refused.push(name),
+            other => other?,
         }
     }
     finish(context, id).await?;
-    Ok(total)
+    if refused.is_empty() { Ok(total) } else { Err(DispatchError::NotWhole(refused)) }
+}
+
+/// Takes away what killed dispatches of the run left under temporary names.
+fn clear_drafts<'b>(
+    context: &Context,
+    batches: impl Iterator<Item = &'b Batch>,
+) -> Result<(), DispatchError> {
+    let mut by_provider: HashMap<&str, Vec<&str>> = HashMap::new();
+    for batch in batches {
+        by_provider.entry(&batch.provider).or_default().extend(batch.file_name.as_deref());
+    }
+    for (provider, names) in by_provider {
+        bank_file::clear_drafts(&context.home.join("outbox"), provider, &names)?;
+    }
+    Ok(())
+}
+
+/// Writes the files of `batches`, delivers and records them.
+async fn deliver(
+    context: &Context,
+    run: &Run,
+    batches: Vec<Batch>,
+    total: &mut Dispatched,
+) -> Result<(), DispatchError> {
+    let orders: i64 = batches.iter().map(|b| b.orders).sum();
+    let stage = Arc::new(context.telemetry.stage("dispatch", "orders", Some(orders as u64)));
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
+    let (sender, mut done) = mpsc::channel::<Done>(16);
+    let mut tasks = tokio::task::JoinSet::new();
+    for share in split_by_provider(batches, workers) {
+        let (context, run, sender) = (context.clone(), run.clone(), sender.clone());
+        tasks.spawn(write::write_share(context, run, share, sender, Arc::clone(&stage)));
+    }
+    drop(sender);
+    while let Some(done) = done.recv().await {
+        let span = tracing::info_span!(
+            parent: stage.span(),
+            "batch",
+            run = run.id.get(),
+            batch = done.batch.id.get(),
+            provider = done.batch.provider
+        );
+        if done.batch.state == BatchState::Sent {
+            record_restored(context, &done).instrument(span).await?;
+            total.restored += 1;
+            continue;
+        }
+        record_sent(context, run, &done).instrument(span).await?;
+        total.files += 1;
+        total.orders += done.batch.orders as u64;
+        total.bytes += done.delivered.bytes;
+    }
+    while let Some(joined) = tasks.join_next().await {
+        joined.expect("dispatch tasks do not panic")?;
+    }
+    Ok(())
+}
+
+/// Records that a file which was torn is whole again.
+async fn record_restored(context: &Context, done: &Done) -> Result<(), DispatchError> {
+    let mut tx = context.store.begin().await?;
+    let name = done.batch.file_name.as_deref().unwrap_or("");
+    let decision = Decision {
+        actor: "sarf",
+        action: "batch.restore",
+        subject: &format!("batch {}", done.batch.id),
+        detail: &format!("{name} sha256 {}", super::hex(&done.delivered.sha256)),
+        at: context.clock.now(),
+    };
+    audit::append_in_tx(&mut tx, decision).await?;
+    tx.commit().await?;
+    tracing::warn!(file = name, "file was not whole in the outbox, and was written again");
+    Ok(())
 }
 
 /// Fixes names and dates of all released batches, and gives all batches of the run.
-async fn intend(context: &Context, id: RunId) -> Result<(Run, Vec<Batch>), DispatchError> {
+async fn intend(context: &Context, id: RunId, again: &Again) -> Result<(Run, Vec<Batch>), DispatchError> {
     let mut tx = context.store.begin().await?;
+    if !again.files.is_empty() {
+        let accountant = person(&mut tx, &again.by, Role::Accountant).await?;
+        let decision = Decision {
+            actor: &accountant.name,
+            action: "batch.again",
+            subject: &format!("run {id}"),
+            detail: &format!("not taken by the bank: {}", again.files.join(", ")),
+            at: context.clock.now(),
+        };
+        audit::append_in_tx(&mut tx, decision).await?;
+    }
     let run = locked_run(&mut tx, id).await?;
     let leaving = matches!(
         run.state,

@@ -2,11 +2,11 @@
 //! provider that end up in two lanes wait for each other in the database.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::super::Context;
+use crate::files;
 use crate::store::{StoreError, batches};
 
 /// Messages of one lane are imported one after the other.
@@ -39,7 +39,7 @@ impl Lanes {
     /// The lane of the message at `path`.
     pub(super) fn of(&self, path: &Path) -> Lane {
         let mut head = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+        let read = files::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
         let head = read.map(|_| String::from_utf8_lossy(&head).into_owned()).unwrap_or_default();
         let original = head
             .split_once("OrgnlMsgId>")

@@ -30,7 +30,6 @@ mod settle;
 mod settlement;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -190,7 +189,7 @@ async fn import_one(
     let reader = tokio::task::spawn_blocking(move || match kind {
         Kind::Xml(kind) => parse::parse(&source, kind, limits, &config.reasons, &sender),
         Kind::Settlement => {
-            let file = File::open(&source).map_err(ParseError::Read)?;
+            let file = crate::files::open(&source).map_err(ParseError::Read)?;
             let find = |code: &Code| config.router.by_code(code.as_str()).map(|(_, p)| p.clone());
             Ok(settlement::parse(BufReader::new(file), find, &sender)?)
         }
@@ -252,7 +251,7 @@ enum Kind {
 }
 
 fn open(path: &Path) -> Result<([u8; 32], u64, Kind), FeedbackError> {
-    let mut file = File::open(path).map_err(FeedbackError::Read)?;
+    let mut file = crate::files::open(path).map_err(FeedbackError::Read)?;
     let mut first = BufReader::new(&file);
     let kind = if settlement::is_settlement(first.fill_buf().map_err(FeedbackError::Read)?) {
         Kind::Settlement

@@ -1,6 +1,5 @@
 //! Reads a message on a thread of its own and hands on what it says, a chunk of lines at a time.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -16,6 +15,7 @@ use crate::domain::policy::{Policy, StatedOf};
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::stated::{Reasons, Why};
+use crate::files;
 use crate::iso20022::camt::{CamtItem, CamtReader};
 use crate::iso20022::camt_items::{AccountId, CamtKind, Detail, Entry, EntryStatus};
 use crate::iso20022::camt029::Camt029Reader;
@@ -135,7 +135,7 @@ pub(super) fn parse(
     policy: &Policy,
     sender: &mpsc::Sender<Parsed>,
 ) -> Result<(), ParseError> {
-    let file = File::open(path).map_err(ParseError::Read)?;
+    let file = files::open(path).map_err(ParseError::Read)?;
     let reader = BufReader::with_capacity(1 << 18, file);
     let mut out = Out { sender, policy, lines: Vec::new(), gone: false };
     match kind {

@@ -107,7 +107,7 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
         }));
     }
     let scratch = context.home.join("tmp");
-    let opened = std::fs::create_dir_all(&scratch).and_then(|()| Sharing::begin(&scratch));
+    let opened = crate::files::home_folder(&scratch).and_then(|()| Sharing::begin(&scratch));
     let sharing = opened.map_err(|e| IntakeError::Scratch(scratch.clone(), e))?;
 
     let now = context.clock.now();

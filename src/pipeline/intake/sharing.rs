@@ -5,7 +5,7 @@
 //! Guarantee: each household counts once for a thing, however often it names it. Spools are nameless files: they vanish with
 //! the process, so that nothing personal is left behind on the disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
@@ -143,10 +143,8 @@ fn tell_all(group: &[u128], thing: Shared, roles: u8, tell: &mut impl FnMut(Shar
 }
 
 fn nameless(folder: &Path, number: usize) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let path = folder.join(format!("sharing-{}-{number}.spool", std::process::id()));
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    let path = crate::files::draft_path(&folder.join(format!("sharing-{number}.spool")))?;
+    let file = crate::files::create_new(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }

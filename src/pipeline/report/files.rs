@@ -5,6 +5,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use super::ReportError;
+use crate::files;
 
 const BUFFER_BYTES: usize = 1 << 18;
 
@@ -19,20 +20,16 @@ pub(super) struct Drafts {
 impl Drafts {
     /// Makes the folder if it is missing.
     pub(super) fn begin(folder: &Path) -> Result<Self, ReportError> {
-        fs::create_dir_all(folder).map_err(ReportError::io(folder))?;
+        files::private_folder(folder).map_err(ReportError::io(folder))?;
         Ok(Self { folder: folder.to_owned(), files: Vec::new() })
     }
 
-    /// Where to write the file that will be `name`. What an earlier report left there, cut short, is taken away.
+    /// Where to write the file that will be `name`: a name of its own, so that two reports into one folder do not meet.
     pub(super) fn path(&mut self, name: &str) -> Result<PathBuf, ReportError> {
-        let draft = self.folder.join(format!(".{name}.part"));
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ReportError::io(&draft)(error)),
-            _ => {
-                self.files.push((draft.clone(), self.folder.join(name)));
-                Ok(draft)
-            }
-        }
+        let kept = self.folder.join(name);
+        let draft = files::draft_path(&kept).map_err(ReportError::io(&kept))?;
+        self.files.push((draft.clone(), kept));
+        Ok(draft)
     }
 
     /// Puts the files on disk and gives them their names, replacing those of an earlier report.
@@ -61,7 +58,7 @@ impl Drop for Drafts {
 
 /// Opens a new file for writing.
 pub(super) fn create(path: &Path) -> Result<BufWriter<File>, ReportError> {
-    Ok(BufWriter::with_capacity(BUFFER_BYTES, File::create(path).map_err(ReportError::io(path))?))
+    Ok(BufWriter::with_capacity(BUFFER_BYTES, files::create_new(path).map_err(ReportError::io(path))?))
 }
 
 #[cfg(test)]

@@ -86,8 +86,10 @@ async fn write_list(
     let path = drafts.path(file_name(list))?;
     let mut file = files::create(&path)?;
     let mut rows = extracts.csv(list, run.id, run.snapshot).await?;
-    let mut lines = 0u64;
-    while let Some(line) = rows.next().await? {
+    let (mut lines, mut line) = (0u64, Vec::new());
+    while let Some(row) = rows.next().await? {
+        line.clear();
+        crate::files::csv::push_foreign(&row, &mut line).map_err(ReportError::io(&path))?;
         file.write_all(&line).map_err(ReportError::io(&path))?;
         lines += 1;
     }

@@ -15,6 +15,7 @@ use super::files::{self, Drafts};
 use crate::domain::household::Place;
 use crate::domain::ids::Code;
 use crate::domain::order::{OrderKey, OrderNames};
+use crate::files::csv::push_cell;
 use crate::store::StoreError;
 use crate::store::extracts::{self, ExtractedOrder, Extracts};
 use crate::store::pgcopy::CopyRow;
@@ -195,31 +196,13 @@ fn write_line(
     line.push(b',');
     line.extend_from_slice(order.state.as_str().as_bytes());
     line.push(b',');
-    push_text(&order.reason, line);
+    push_cell(&order.reason, line);
     line.push(b',');
     line.extend_from_slice(codes.provider(order.provider)?.as_bytes());
     line.push(b',');
     line.extend_from_slice(end_to_end.as_bytes());
     line.push(b'\n');
     Ok(())
-}
-
-/// Appends a text so that CSV readers read it back and spreadsheets take it for no formula.
-pub(super) fn push_text(text: &str, line: &mut Vec<u8>) {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let quoted = text.contains([',', '"', '\n', '\r']);
-    if quoted {
-        line.push(b'"');
-    }
-    if formula {
-        line.push(b'\'');
-    }
-    if quoted {
-        line.extend_from_slice(text.replace('"', "\"\"").as_bytes());
-        line.push(b'"');
-    } else {
-        line.extend_from_slice(text.as_bytes());
-    }
 }
 
 #[cfg(test)]

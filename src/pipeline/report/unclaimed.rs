@@ -13,11 +13,11 @@ use time::Date;
 
 use super::ReportError;
 use super::files::{self, Drafts};
-use super::pass::push_text;
 use crate::domain::ids::HouseholdId;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::policy::{Waits, prescribed_on};
+use crate::files::csv::push_line;
 use crate::pipeline::Context;
 use crate::store::StoreError;
 use crate::store::runs::{self, Run};
@@ -150,18 +150,8 @@ fn push_order(
         "1",
         &amount,
     ];
-    push_fields(&fields, line);
+    push_line(fields, line);
     prescribed
-}
-
-fn push_fields(fields: &[&str], line: &mut Vec<u8>) {
-    for (place, field) in fields.iter().enumerate() {
-        if place > 0 {
-            line.push(b',');
-        }
-        push_text(field, line);
-    }
-    line.push(b'\n');
 }
 
 /// Writes a line for each sum, and the last one over all.
@@ -178,7 +168,7 @@ fn push_totals(sums: &Sums, file: &mut impl std::io::Write) -> std::io::Result<L
             {
                 fields[place] = text;
             }
-            push_fields(&fields, &mut line);
+            push_line(fields, &mut line);
         };
     for ((programme, year, state, lapsed), (orders, amount)) in sums {
         listed.orders += orders;

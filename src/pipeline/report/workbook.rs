@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::ReportError;
 use super::sheets::{Cell, Sheet};
 use crate::domain::money::Centimes;
+use crate::domain::shown::in_cell;
 
 const WIDTH_MIN: usize = 10;
 const WIDTH_MAX: usize = 68;
@@ -122,8 +123,10 @@ fn put(
 ) -> Result<(), XlsxError> {
     let pick = |plain, totals| if total { totals } else { plain };
     match cell {
-        Cell::Text(text) if total => page.write_string_with_format(row, column, text, &styles.total_text)?,
-        Cell::Text(text) => page.write_string(row, column, text)?,
+        Cell::Text(text) if total => {
+            page.write_string_with_format(row, column, in_cell(text), &styles.total_text)?
+        }
+        Cell::Text(text) => page.write_string(row, column, in_cell(text))?,
         #[expect(clippy::cast_precision_loss, reason = "counts of a run fit 32 bits")]
         Cell::Count(count) => page.write_number_with_format(
             row,

@@ -2,16 +2,18 @@
 //! SHA-256 beside it.
 //!
 //! Guarantee: a file that bears its final name is whole, on the disk, and hashed; made again, it is the same bytes.
-//! While it is written it bears the name `.NAME.part`, which nobody is to pick up.
+//! While it is written it bears a name of its own, `.NAME.NUMBER.part`, which nobody is to pick up: two that write the
+//! same file do not meet. Nothing is written or read through a link.
 
 mod digest;
 mod recall;
 
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Seek as _};
 use std::path::{Path, PathBuf};
 
 use crate::domain::money::Centimes;
+use crate::files::{self, Draft};
 use crate::iso20022::pain001::{Header, Pain001Writer, Totals, Transaction};
 use crate::iso20022::write::WriteError;
 use digest::HashingWriter;
@@ -32,20 +34,29 @@ pub enum DeliveryError {
     /// What lies on the disk is not what was written.
     #[error("`{0}` read back does not hold what was written")]
     ReadBack(String),
+    /// Written again, the file is not the one that was recorded when it left.
+    #[error("`{0}` in the outbox is not whole, and its orders no longer give the bytes that were recorded")]
+    Changed(String),
+}
+
+impl DeliveryError {
+    fn disk(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |error| Self::Disk(path, error)
+    }
 }
 
 /// A file that is being written.
 pub struct BankFile {
     writer: Pain001Writer<HashingWriter<File>>,
-    folder: PathBuf,
+    draft: Draft,
     name: String,
 }
 
 /// A file whose content is written but not yet on the disk.
 #[derive(Debug)]
 pub struct WrittenFile {
-    file: File,
-    folder: PathBuf,
+    draft: Draft,
     name: String,
     sha256: [u8; 32],
     bytes: u64,
@@ -61,6 +72,19 @@ pub struct Delivered {
     pub bytes: u64,
 }
 
+/// What lies in the outbox of a file that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The bytes that were recorded.
+    Whole,
+    /// Other bytes, or fewer.
+    Torn,
+    /// Nothing, while its hash still lies there: nobody who picks files up leaves that behind by rule.
+    Missing,
+    /// Neither the file nor its hash: it was picked up.
+    Gone,
+}
+
 impl BankFile {
     /// Opens the file under its temporary name.
     ///
@@ -72,10 +96,10 @@ impl BankFile {
         name: &str,
         header: &Header<'_>,
     ) -> Result<Self, DeliveryError> {
-        let (folder, file) = open_part(outbox, provider, name)?;
+        let (draft, file) = begin_draft(outbox, provider, name)?;
         let writer = Pain001Writer::begin(HashingWriter::new(file), header)
             .map_err(|e| DeliveryError::Content(name.into(), e))?;
-        Ok(Self { writer, folder, name: name.into() })
+        Ok(Self { writer, draft, name: name.into() })
     }
 
     /// Appends a transaction.
@@ -93,66 +117,116 @@ impl BankFile {
     pub fn finish(self) -> Result<WrittenFile, DeliveryError> {
         let (hashing, totals) =
             self.writer.finish().map_err(|e| DeliveryError::Content(self.name.clone(), e))?;
-        let (file, sha256, bytes) = hashing.finish();
-        Ok(WrittenFile { file, folder: self.folder, name: self.name, sha256, bytes, totals })
+        let (_, sha256, bytes) = hashing.finish();
+        Ok(WrittenFile { draft: self.draft, name: self.name, sha256, bytes, totals })
     }
 }
 
 impl WrittenFile {
     /// Puts the file on the disk and gives it its name; with `read_back`, reads it first and compares hash, count and
-    /// sum again.
+    /// sum again. A file of that name with other bytes is never overwritten: the provider may have picked it up.
     ///
     /// # Errors
     /// See [`DeliveryError`].
     pub fn deliver(self, read_back: bool) -> Result<Delivered, DeliveryError> {
-        let (part, path) = (part_path(&self.folder, &self.name), self.folder.join(&self.name));
-        let disk = |path: &Path| {
-            let path = path.to_owned();
-            move |e| DeliveryError::Disk(path, e)
-        };
-        if read_back {
-            let (sha256, totals) = read_totals(&part).map_err(disk(&part))?;
-            if (sha256, totals) != (self.sha256, self.totals) {
-                return Err(DeliveryError::ReadBack(self.name));
-            }
+        match inspect(self.draft.target(), &self.sha256).map_err(DeliveryError::disk(self.draft.target()))? {
+            // An earlier attempt may have ended after the rename.
+            Standing::Whole | Standing::Missing | Standing::Gone => self.put(read_back),
+            Standing::Torn => Err(DeliveryError::Differs(self.name)),
         }
-        // An earlier attempt may have ended after the rename: the provider may have picked that file up.
-        if path.exists() && read_totals(&path).map_err(disk(&path))?.0 != self.sha256 {
-            return Err(DeliveryError::Differs(self.name));
+    }
+
+    /// Puts the file in the place of one that is not whole any more, where it is the very file that was `recorded`.
+    ///
+    /// # Errors
+    /// See [`DeliveryError`].
+    pub fn restore(self, recorded: &[u8], read_back: bool) -> Result<Delivered, DeliveryError> {
+        if self.sha256 != recorded {
+            return Err(DeliveryError::Changed(self.name));
         }
-        self.file.sync_all().map_err(disk(&part))?;
-        drop(self.file);
+        self.put(read_back)
+    }
+
+    fn put(self, read_back: bool) -> Result<Delivered, DeliveryError> {
+        let path = self.draft.path().to_owned();
+        self.compare(read_back)?;
         let sum = format!("{}  {}\n", crate::domain::hex(&self.sha256), self.name);
-        let (sum_name, sum_part) =
-            (format!("{}.sha256", self.name), part_path(&self.folder, &format!("{}.sha256", self.name)));
-        File::create(&sum_part)
-            .and_then(|mut f| f.write_all(sum.as_bytes()).and_then(|()| f.sync_all()))
-            .map_err(disk(&sum_part))?;
-        fs::rename(&sum_part, self.folder.join(sum_name)).map_err(disk(&sum_part))?;
-        fs::rename(&part, &path).map_err(disk(&part))?;
-        File::open(&self.folder).and_then(|f| f.sync_all()).map_err(disk(&self.folder))?;
+        let sum_path = sum_path(self.draft.target());
+        files::replace(&sum_path, sum.as_bytes()).map_err(DeliveryError::disk(&sum_path))?;
+        self.draft.keep().map_err(DeliveryError::disk(&path))?;
         Ok(Delivered { sha256: self.sha256, bytes: self.bytes })
+    }
+
+    /// The draft holds what was written: by its length at least.
+    fn compare(&self, read_back: bool) -> Result<(), DeliveryError> {
+        let disk = || DeliveryError::disk(self.draft.path());
+        let length = self.draft.file().metadata().map_err(disk())?.len();
+        let mut same = length == self.bytes;
+        if same && read_back {
+            let mut file = self.draft.file();
+            file.rewind().map_err(disk())?;
+            same = read_totals(file).map_err(disk())? == (self.sha256, self.totals);
+        }
+        if same { Ok(()) } else { Err(DeliveryError::ReadBack(self.name.clone())) }
     }
 }
 
-/// Opens a file of a provider under its temporary name; gives the folder too.
-fn open_part(outbox: &Path, provider: &str, name: &str) -> Result<(PathBuf, File), DeliveryError> {
-    let folder = outbox.join(provider);
-    fs::create_dir_all(&folder).map_err(|e| DeliveryError::Disk(folder.clone(), e))?;
-    let part = part_path(&folder, name);
-    let file = File::options().read(true).write(true).create(true).truncate(true).open(&part);
-    Ok((folder, file.map_err(|e| DeliveryError::Disk(part, e))?))
+/// Looks at the file that left as `recorded` and should lie at `path`.
+///
+/// # Errors
+/// It cannot be read, or something else than a plain file bears its name.
+pub fn inspect(path: &Path, recorded: &[u8]) -> io::Result<Standing> {
+    let mut file = match files::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let hash = fs::symlink_metadata(sum_path(path)).is_ok();
+            return Ok(if hash { Standing::Missing } else { Standing::Gone });
+        }
+        Err(error) => return Err(error),
+    };
+    let mut hashing = HashingWriter::new(io::sink());
+    io::copy(&mut file, &mut hashing)?;
+    let (_, sha256, _) = hashing.finish();
+    Ok(if sha256 == recorded { Standing::Whole } else { Standing::Torn })
 }
 
-fn part_path(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!(".{name}.part"))
+fn sum_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".sha256");
+    path.with_file_name(name)
+}
+
+/// Begins a file of a provider under a temporary name of its own.
+fn begin_draft(outbox: &Path, provider: &str, name: &str) -> Result<(Draft, File), DeliveryError> {
+    let folder = outbox.join(provider);
+    for folder in [outbox, &folder] {
+        files::home_folder(folder).map_err(DeliveryError::disk(folder))?;
+    }
+    let path = folder.join(name);
+    let draft = Draft::begin(&path).map_err(DeliveryError::disk(&path))?;
+    let file = draft.file().try_clone().map_err(DeliveryError::disk(&path))?;
+    Ok((draft, file))
+}
+
+/// Takes away what killed attempts left of these files in a provider's folder; only for whoever alone writes them.
+///
+/// # Errors
+/// See [`DeliveryError`].
+pub fn clear_drafts(outbox: &Path, provider: &str, names: &[&str]) -> Result<(), DeliveryError> {
+    let folder = outbox.join(provider);
+    match files::folder(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(DeliveryError::disk(&folder))?,
+    }
+    let ours = |name: &str| names.contains(&name.strip_suffix(".sha256").unwrap_or(name));
+    files::clear_drafts(&folder, ours).map_err(DeliveryError::disk(&folder))
 }
 
 /// Hash, count and sum of a file of ours, by a plain scan for its amounts.
-fn read_totals(path: &Path) -> io::Result<([u8; 32], Totals)> {
+fn read_totals(file: &File) -> io::Result<([u8; 32], Totals)> {
     use sha2::{Digest as _, Sha256};
     const OPEN: &[u8] = b"<InstdAmt Ccy=\"MAD\">";
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
+    let mut reader = BufReader::with_capacity(1 << 18, file);
     let (mut hash, mut totals, mut line) = (Sha256::new(), Totals::default(), Vec::new());
     // Each transaction stands on a line of its own.
     while {

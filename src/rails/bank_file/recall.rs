@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::digest::HashingWriter;
-use super::{DeliveryError, WrittenFile, open_part};
+use super::{DeliveryError, WrittenFile, begin_draft};
 use crate::iso20022::camt055::{Camt055Writer, Cancellation, Header};
 use crate::iso20022::pain001::Totals;
 
@@ -19,10 +19,10 @@ pub fn write_recall(
     cancellation: &Cancellation<'_>,
 ) -> Result<WrittenFile, DeliveryError> {
     let content = |e| DeliveryError::Content(name.to_owned(), e);
-    let (folder, file) = open_part(outbox, provider, name)?;
+    let (draft, file) = begin_draft(outbox, provider, name)?;
     let mut writer = Camt055Writer::begin(HashingWriter::new(file), header).map_err(content)?;
     writer.transaction(cancellation).map_err(content)?;
-    let (file, sha256, bytes) = writer.finish().map_err(content)?.finish();
+    let (_, sha256, bytes) = writer.finish().map_err(content)?.finish();
     // Read back, the file shows no amounts to be paid: only the hash is compared.
-    Ok(WrittenFile { file, folder, name: name.to_owned(), sha256, bytes, totals: Totals::default() })
+    Ok(WrittenFile { draft, name: name.to_owned(), sha256, bytes, totals: Totals::default() })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::sign::Secret;
+use crate::files::{self, PathFault};
 
 /// Why a secret cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -22,13 +23,27 @@ pub enum SecretError {
     TooShort(PathBuf),
 }
 
+impl SecretError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        if let Self::File { path, source } = self
+            && let Some(fault) = PathFault::of(source)
+        {
+            return fault.hint(path);
+        }
+        "put the secret agreed with the provider there; `sarf sandbox points` makes one for the sandbox"
+            .into()
+    }
+}
+
 /// The secret agreed with a provider.
 ///
 /// # Errors
 /// When its file is missing, unreadable or too short.
 pub fn read(home: &Path, provider: &str) -> Result<Secret, SecretError> {
     let path = path(home, provider);
-    let bytes = std::fs::read(&path).map_err(|source| SecretError::File { path: path.clone(), source })?;
+    let bytes =
+        files::read_secret(&path).map_err(|source| SecretError::File { path: path.clone(), source })?;
     let bytes = bytes.trim_ascii();
     if bytes.len() < 16 { Err(SecretError::TooShort(path)) } else { Ok(Secret::new(bytes)) }
 }
@@ -43,7 +58,7 @@ pub fn read_or_make(home: &Path, provider: &str) -> Result<Secret, SecretError> 
     if !path.exists() {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|e| fault(io::Error::other(e)))?;
-        std::fs::create_dir_all(home.join("secrets")).map_err(fault)?;
+        files::home_folder(&home.join("secrets")).map_err(fault)?;
         write_private(&path, crate::domain::hex(&bytes).as_bytes()).map_err(fault)?;
     }
     read(home, provider)
@@ -56,8 +71,7 @@ fn path(home: &Path, provider: &str) -> PathBuf {
 /// Writes a new file that its owner alone may read; one that another process made meanwhile stays.
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match files::create_new(path) {
         Ok(mut file) => file.write_all(bytes),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),

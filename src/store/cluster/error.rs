@@ -45,6 +45,12 @@ pub enum ClusterError {
         /// The directory tried last.
         dir: PathBuf,
     },
+    /// The home is something else than a folder.
+    #[error("home `{path}` is not a folder", path = path.display())]
+    NotAFolder {
+        /// What was named.
+        path: PathBuf,
+    },
     /// A file or directory could not be made, read or locked.
     #[error("cannot {doing} `{path}`", path = path.display())]
     Io {
@@ -57,7 +63,7 @@ pub enum ClusterError {
         source: io::Error,
     },
     /// One of PostgreSQL's programs failed.
-    #[error("`{program}` failed: {said}")]
+    #[error("the private PostgreSQL server could not be {}: `{program}` said: {said}", doing(program))]
     Program {
         /// Which one.
         program: &'static str,
@@ -98,22 +104,34 @@ impl ClusterError {
                  an empty directory"
             ),
             Self::NoAccount => "run as an ordinary user, or name a server in `DATABASE_URL`".into(),
-            Self::NotTraversable { dir, .. } => format!(
-                "`chmod o+x {}`, or set `SARF_HOME` to a directory such as `/var/lib/sarf`",
-                dir.display()
+            Self::NotTraversable { dir, uid } => format!(
+                "`chown {uid} {dir}` if it holds nothing else, or `chmod o+x {dir}`, or set `SARF_HOME` to a new directory \
+                 such as `/var/lib/sarf`",
+                dir = dir.display()
             ),
             Self::OtherOwner { owner, .. } => {
                 format!("run as account {owner} or as root, or set `SARF_HOME` to a directory of your own")
             }
             Self::NoSocketDir { .. } => "set `SARF_HOME` to a directory with a shorter path".into(),
-            Self::Io { .. } => {
-                "check the rights and the free space, or set `SARF_HOME` to another directory".into()
+            Self::NotAFolder { .. } => {
+                "set `SARF_HOME` to a folder, or to a path where one can be made".into()
             }
-            Self::Program { log, .. } | Self::NotReady { log, .. } => format!("read `{}`", log.display()),
+            Self::Io { path, source, .. } => of_io(path, source),
+            Self::Program { said, log, .. } => {
+                let known = KNOWN.iter().find(|(words, _)| said.contains(words)).map(|(_, hint)| *hint);
+                match known {
+                    Some(hint) => format!("{hint}; the server's log is `{}`", log.display()),
+                    None => format!("read `{}`", log.display()),
+                }
+            }
+            Self::NotReady { log, .. } => {
+                format!(
+                    "see in `{}` whether it is still recovering; if so, wait and give the command again",
+                    log.display()
+                )
+            }
             Self::Url => "write it as `postgres://user@host:5432/database`".into(),
-            Self::Database(_) => {
-                "check that the server runs, and that the account may use the database".into()
-            }
+            Self::Database(error) => crate::store::hint_of(error),
         }
     }
 
@@ -121,6 +139,86 @@ impl ClusterError {
     pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// What PostgreSQL's programs say, and what is to be done about it; the first that is found counts.
+const KNOWN: &[(&str, &str)] = &[
+    (
+        "No space left on device",
+        "the disk of the home is full: free space, then give the command again; nothing is lost",
+    ),
+    ("Disk quota exceeded", "the quota of the account is used up: free space, then give the command again"),
+    (
+        "Read-only file system",
+        "the home lies on a file system that cannot be written: set `SARF_HOME` to another directory",
+    ),
+    (
+        "shared memory",
+        "the system has too little shared memory for it: end other servers, or raise `kernel.shmmax` and the container's `/dev/shm`",
+    ),
+    ("Cannot allocate memory", "the system has too little memory: end other programs"),
+    ("semaphore", "the system is out of semaphores: end other servers, or raise `kernel.sem`"),
+    (
+        "incompatible with server",
+        "the data were made by another version of PostgreSQL: name its binaries in `SARF_PG_BIN`",
+    ),
+    (
+        "not compatible with this version",
+        "the data were made by another version of PostgreSQL: name its binaries in `SARF_PG_BIN`",
+    ),
+    (
+        "cannot be run as root",
+        "run as an ordinary user, or let root hand the server to `postgres`: `chown -R postgres HOME/pg`",
+    ),
+    (
+        "has wrong ownership",
+        "the data belong to another account: run as that account, or `chown -R` them back",
+    ),
+    ("invalid permissions", "`chmod -R go= HOME/pg/data`: the data must be their owner's alone"),
+    (
+        "Is another postmaster",
+        "another server is at work on these data: end it, or set `SARF_HOME` to another directory",
+    ),
+    (
+        "Is another server",
+        "another server is at work on these data: end it, or set `SARF_HOME` to another directory",
+    ),
+    (
+        "Address already in use",
+        "another server has the socket: end it, or set `SARF_HOME` to another directory",
+    ),
+    ("is too long", "the path of the socket is too long: set `SARF_HOME` to a directory with a shorter path"),
+    ("valid checkpoint record", "the data are damaged: restore them from a backup; do not reset the log"),
+    ("invalid page", "the data are damaged: restore them from a backup"),
+    ("Permission denied", "the server's account may not read or write there: check the owner of `HOME/pg`"),
+    ("Too many open files", "raise the limit of open files (`ulimit -n`)"),
+];
+
+fn doing(program: &str) -> &'static str {
+    match program {
+        "initdb" => "set up",
+        "pg_ctl stop" => "stopped",
+        _ => "started",
+    }
+}
+
+fn of_io(path: &std::path::Path, source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk is full: free space, then give the command again".into()
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "set `SARF_HOME` to a directory that can be written".into(),
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "give this account the rights to `{}`, or set `SARF_HOME` to a directory of your own",
+                path.display()
+            )
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            format!("`{}` or a part of it is not a folder: set `SARF_HOME` to another path", path.display())
+        }
+        _ => "check the rights and the free space, or set `SARF_HOME` to another directory".into(),
     }
 }
 

@@ -43,16 +43,14 @@ pub(super) struct Place {
 impl Place {
     /// Makes what is missing, and checks that the server's account can get there.
     pub(super) fn prepare(home: &Path) -> Result<Self, ClusterError> {
-        // A home that root makes may be passed through (the server's account must), but not listed.
         let existed = home.exists();
-        fs::create_dir_all(home).map_err(ClusterError::io("create", home))?;
+        make_way(home)?;
         let home = fs::canonicalize(home).map_err(ClusterError::io("resolve", home))?;
         let pg = home.join("pg");
         let owner = Owner::decide(&pg)?;
         if !existed {
-            let mode = if owner.drop_root { 0o711 } else { 0o700 };
-            fs::set_permissions(&home, Permissions::from_mode(mode))
-                .map_err(ClusterError::io("set the rights of", &home))?;
+            // A home that root makes is the server's account's: it must pass through, and nobody else may.
+            owner.take(&home)?;
         }
         private_dir(&pg, &owner)?;
         owner.can_reach(&pg)?;
@@ -70,6 +68,7 @@ impl Place {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed())
             .open(&path)
             .map_err(ClusterError::io("open", &path))?;
         self.owner.take(&path)?;
@@ -152,6 +151,24 @@ impl Place {
             let _ = fs::remove_dir(&self.socket_dir);
         }
     }
+}
+
+/// Makes the home, mode 0700, and what is missing above it: folders that others may pass through, since the server's
+/// account must, but not list.
+fn make_way(home: &Path) -> Result<(), ClusterError> {
+    let missing: Vec<&Path> =
+        home.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    for dir in missing.into_iter().rev() {
+        let mode = if dir == home { 0o700 } else { 0o711 };
+        match DirBuilder::new().mode(mode).create(dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => continue,
+            made => made.map_err(ClusterError::io("create", dir))?,
+        }
+        // The umask can only have taken rights away.
+        fs::set_permissions(dir, Permissions::from_mode(mode))
+            .map_err(ClusterError::io("set the rights of", dir))?;
+    }
+    if home.is_dir() { Ok(()) } else { Err(ClusterError::NotAFolder { path: home.to_owned() }) }
 }
 
 /// `pg/run` where the socket's path fits and needs no quoting, else `<temp>/sarf-<hash of the home>`.

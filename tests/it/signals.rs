@@ -1,0 +1,111 @@
+//! Signals: at the start, in the middle, and after the commit.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
+
+use crate::harness::{Bed, PREPARER, Program, TempHome};
+
+fn terminate(child: &Child) {
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+}
+
+fn ended(child: Child, within: Duration) -> Output {
+    let (began, mut child) = (Instant::now(), child);
+    while child.try_wait().expect("a child of ours").is_none() {
+        assert!(began.elapsed() < within, "it does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("it ended")
+}
+
+/// Whether a server is at work in the home.
+fn server_lives(home: &Path) -> bool {
+    let file = fs::read_to_string(home.join("pg/data/postmaster.pid")).unwrap_or_default();
+    file.lines().next().is_some_and(|pid| Path::new("/proc").join(pid.trim()).exists())
+}
+
+#[test]
+fn a_signal_at_any_moment_of_the_start_leaves_no_server_behind() {
+    let place = TempHome::new("se");
+    let program = Program { home: place.path().join("home"), ..Program::new(place.path()) };
+    let first = program.run("operator list");
+    if first.err.contains("no PostgreSQL") {
+        println!("skipped: no PostgreSQL");
+        return;
+    }
+    assert_eq!(first.code, 0, "{first:?}");
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    for (trial, command) in ["worker", "operator list", "dispatch 1", "serve --listen 127.0.0.1:0"]
+        .into_iter()
+        .cycle()
+        .take(12)
+        .enumerate()
+    {
+        let args: Vec<&str> = command.split_whitespace().collect();
+        let child =
+            program.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        std::thread::sleep(Duration::from_millis(30 * trial as u64 + random.next_u64() % 30));
+        if Path::new("/proc").join(child.id().to_string()).exists() {
+            terminate(&child);
+        }
+        let output = ended(child, Duration::from_secs(60));
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(!server_lives(&program.home), "trial {trial}: {command} left its server: {err}");
+    }
+    program.ends(0, "operator list");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_is_not_called_interrupted() {
+    let Some(bed) = Bed::new().await else { return };
+    let snapshot = bed.import(&bed.generate(9_000, 4)).await;
+    sarf::store::operators::add(
+        &bed.context.store,
+        PREPARER,
+        sarf::store::operators::Role::Preparer,
+        bed.context.clock.now(),
+    )
+    .await
+    .expect("a preparer");
+    let program = Program { url: Some(bed.url()), ..Program::new(bed.home()) };
+    let create = ["run", "create", "--snapshot", &snapshot.to_string(), "--as", PREPARER];
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let (mut interrupted, mut done) = (0, 0);
+    for trial in 0..14 {
+        let child = program
+            .command(&create)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        std::thread::sleep(Duration::from_millis(20 + random.next_u64() % 2_500));
+        if Path::new("/proc").join(child.id().to_string()).exists() {
+            terminate(&child);
+        }
+        let output = ended(child, Duration::from_secs(60));
+        let made = bed.number("select coalesce(max(id), 0) from run where state = 'computed'").await;
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        match output.status.code() {
+            Some(0) => {
+                assert!(made > 0, "trial {trial}: {said}");
+                program.ends(0, &format!("run cancel {made} --as {PREPARER}"));
+                done += 1;
+            }
+            Some(1) => {
+                assert_eq!(made, 0, "trial {trial}: it was committed, and called interrupted: {said}");
+                assert!(said.contains("interrupted"), "trial {trial}: {said}");
+                interrupted += 1;
+            }
+            code => panic!("trial {trial}: {code:?}: {said}"),
+        }
+    }
+    assert!(interrupted > 0 && done > 0, "{interrupted} interrupted, {done} done");
+    bed.end().await;
+}
