@@ -51,7 +51,7 @@ pub async fn create(app: &App, snapshot: SnapshotId, months: Option<u8>, by: &st
         }
         Found::Run(id) => {
             if !now {
-                app.output.note(&format!("run {id} was made before; nothing changed"));
+                app.output.note(&format!("run {id} was made of this list before; nothing else differs"));
             }
             return run::show(app, id).await;
         }
@@ -70,21 +70,24 @@ pub fn print_parts(app: &App, parts: &[Part]) {
         ("reason", Align::Left),
         ("households", Align::Right),
         ("MAD", Align::Right),
+        ("of it off cases", Align::Right),
     ];
+    let off = |amount: Centimes| if amount.is_zero() { String::new() } else { format::figure(amount) };
     let mut rows: Vec<Vec<String>> = parts
         .iter()
         .map(|p| {
-            let what = if p.arrears { "arrears to pay" } else { "undue, to recover" };
+            let what = if p.arrears { "arrears" } else { "undue, to recover" };
             let (count, amount) = (format::count(p.households as u64), format::figure(p.amount));
-            vec![p.period.to_string(), what.into(), p.reason.clone(), count, amount]
+            vec![p.period.to_string(), what.into(), p.reason.clone(), count, amount, off(p.off_cases)]
         })
         .collect();
-    for (arrears, what) in [(true, "arrears to pay"), (false, "undue, to recover")] {
+    for (arrears, what) in [(true, "arrears"), (false, "undue, to recover")] {
         let of_kind = || parts.iter().filter(|p| p.arrears == arrears);
         let households: i64 = of_kind().map(|p| p.households).sum();
         let amount: Centimes = of_kind().map(|p| p.amount).sum();
+        let off_cases = off(of_kind().map(|p| p.off_cases).sum());
         let (count, amount) = (format::count(households as u64), format::figure(amount));
-        rows.push(vec!["all".into(), what.into(), String::new(), count, amount]);
+        rows.push(vec!["all".into(), what.into(), String::new(), count, amount, off_cases]);
     }
     app.output.table(&columns, &rows);
 }
@@ -109,9 +112,10 @@ impl Corrections {
             ("MAD was", Align::Right),
             ("due", Align::Right),
             ("difference", Align::Right),
+            ("off cases", Align::Right),
         ];
         let row = |c: &Correction| {
-            let amounts = [c.was, c.due, c.difference].map(format::figure);
+            let amounts = [c.was, c.due, c.difference, c.off_case].map(format::figure);
             let mut row = vec![c.household_id.clone(), c.period.to_string(), c.reason.clone()];
             row.extend(amounts);
             row
@@ -126,17 +130,24 @@ impl Corrections {
     async fn write(&self, app: &App, path: &std::path::Path) -> anyhow::Result<u64> {
         let draft = Draft::begin(path)?;
         let mut out = BufWriter::new(draft.file());
-        write_line(&mut out, ["household", "month", "reason", "was", "due", "difference", "order"])?;
+        write_line(
+            &mut out,
+            ["household", "month", "reason", "was", "due", "difference", "order", "off_cases"],
+        )?;
         let (mut written, mut last) = (0, None::<(String, Period)>);
         loop {
             let after = last.as_ref().map(|(household, period)| (household.as_str(), *period));
             let page = corrections::list(&app.context.store, self.id, self.household.as_deref(), after, PAGE)
                 .await?;
             for c in &page {
-                let [was, due, difference] = [c.was, c.due, c.difference].map(|a| a.to_string());
+                let [was, due, difference, off] =
+                    [c.was, c.due, c.difference, c.off_case].map(|a| a.to_string());
                 let order = c.order_id.map_or_else(String::new, |id| id.to_string());
                 let month = c.period.to_string();
-                write_line(&mut out, [&*c.household_id, &month, &c.reason, &was, &due, &difference, &order])?;
+                write_line(
+                    &mut out,
+                    [&*c.household_id, &month, &c.reason, &was, &due, &difference, &order, &off],
+                )?;
             }
             written += page.len() as u64;
             match page.into_iter().next_back() {

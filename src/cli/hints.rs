@@ -364,6 +364,12 @@ fn of_order(error: &OrderError) -> Option<String> {
             "cancel it with `sarf run cancel {run}`, as long as nothing has left; what has left is put right by a run of \
                  --kind correction"
         )),
+        OrderError::CorrectionWaits { run } => Some(format!(
+            "take it to its release, or cancel it with `sarf run cancel {run}`; then give the command again"
+        )),
+        OrderError::OlderList { newer, .. } => Some(format!(
+            "ask the latest list, or one that is sent again: `sarf run create --kind correction --snapshot {newer}`"
+        )),
         OrderError::ArrearsPaid(_) => Some("take the month out of `arrears` in the programme's file".into()),
         OrderError::Store(e) => of_store(e),
     }

@@ -26,8 +26,8 @@ use document::Document;
 pub use fault::{Fault, Faults};
 
 pub use settings::{
-    Breaks, Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Registry, Reissue,
-    Service, Settings, Stream,
+    Breaks, Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Recovery, Registry,
+    Reissue, Service, Settings, Stream,
 };
 
 /// Everything that is configured.

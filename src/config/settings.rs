@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 
+use crate::domain::correction::MovedRule;
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 
@@ -161,6 +162,13 @@ pub struct Corrections {
     pub months_back: u8,
     /// A child up to this age in months that was not listed before counts as registered late.
     pub late_registration_months: u8,
+    /// Whose months before its move are, when a person stands in another household by now.
+    #[serde(default = "of_the_earlier")]
+    pub moved: MovedRule,
+}
+
+const fn of_the_earlier() -> MovedRule {
+    MovedRule::Earlier
 }
 
 fn read_months_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
@@ -185,6 +193,12 @@ pub struct Recovery {
     pub share: Decimal,
     /// What is left to the household of a month at least.
     pub floor_left: Centimes,
+    /// Most of arrears that is kept back; 0: nothing.
+    #[serde(default, deserialize_with = "read_share_or_none")]
+    pub arrears_share: Decimal,
+    /// Most of a claim that is paid again that is kept back, down to what is left of a month at least; 0: nothing.
+    #[serde(default, deserialize_with = "read_share_or_none")]
+    pub reissue_share: Decimal,
     /// Days for the programme to reply to a complaint.
     pub complaint_reply_days: u16,
     /// Days for the household to appeal against the reply.
@@ -199,6 +213,14 @@ fn read_share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::
         return Ok(share);
     }
     Err(serde::de::Error::custom("a share is above 0 and at most 1"))
+}
+
+fn read_share_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    let share = <Decimal as Deserialize>::deserialize(deserializer)?;
+    if share >= Decimal::ZERO && share <= Decimal::ONE {
+        return Ok(share);
+    }
+    Err(serde::de::Error::custom("a share is 0 (nothing is kept back) or above, and at most 1"))
 }
 
 /// How the stream lane works.

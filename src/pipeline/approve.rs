@@ -93,9 +93,13 @@ pub async fn content_in_tx(
     }
     for part in corrections::parts_in_tx(connection, run.id).await? {
         let what = if part.arrears { "arrears" } else { "undue" };
+        let off = match part.off_cases.is_zero() {
+            true => String::new(),
+            false => format!(", {} MAD of it off recovery cases", part.off_cases),
+        };
         content.insert(
             format!("{what} of {}, {}", part.period, part.reason),
-            json!(format!("{} households, {} MAD", part.households, part.amount)),
+            json!(format!("{} households, {} MAD{off}", part.households, part.amount)),
         );
     }
     Ok(Value::Object(content))

@@ -37,9 +37,11 @@ pub mod recovery_money;
 pub mod recovery_people;
 pub mod recovery_proofs;
 pub mod recovery_refunds;
+pub mod recovery_reversals;
 pub mod reference;
 pub mod reissues;
 pub mod reports;
+pub mod restated;
 pub mod runs;
 pub mod settlements;
 pub mod shards;
@@ -128,6 +130,13 @@ impl Store {
     /// The pool, for single statements.
     pub const fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// The same database through connections of their own: for passes that read many queries side by side, which would
+    /// otherwise wait for each other's connections.
+    pub fn beside(&self, connections_max: u32) -> PgPool {
+        let options = self.pool.connect_options().as_ref().clone();
+        PgPoolOptions::new().max_connections(connections_max).connect_lazy_with(options)
     }
 
     /// Begins a transaction.

@@ -115,6 +115,16 @@ pub fn decode_members(bytes: &[u8], members: &mut Vec<Member>) -> Result<(), Sto
     Ok(())
 }
 
+/// The number that a person goes by where persons are told apart within a transaction.
+pub const fn person_key(idcs: Idcs) -> i64 {
+    idcs.reveal().cast_signed()
+}
+
+/// The person of such a number.
+pub const fn person_of_key(key: i64) -> Idcs {
+    Idcs::from_stored(key.cast_unsigned())
+}
+
 /// Writes an order's payee.
 pub fn encode_order_payee(payee: &OrderPayee, out: &mut Vec<u8>) {
     out.clear();

@@ -314,6 +314,25 @@ impl CopyRow {
         self.value()?.ok_or(StoreError::Corrupt("COPY column"))
     }
 
+    /// A `text` or `bytea`, or null.
+    ///
+    /// # Errors
+    /// When the row ends before.
+    pub fn raw_or_null(&mut self) -> Result<Option<&[u8]>, StoreError> {
+        self.value()
+    }
+
+    /// Passes over columns, whatever they hold.
+    ///
+    /// # Errors
+    /// When the row ends before.
+    pub fn skip(&mut self, columns: usize) -> Result<(), StoreError> {
+        for _ in 0..columns {
+            self.value()?;
+        }
+        Ok(())
+    }
+
     /// A `text`.
     ///
     /// # Errors

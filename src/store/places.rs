@@ -152,11 +152,11 @@ const ACCOUNTS: &str = "select concat_ws(' ', 'account', coalesce(g.code, '-'), 
 const RECALLS: &str = "select concat_ws(' ', 'recall', order_id, reason, state, answer) as line from recall";
 
 const CORRECTIONS: &str =
-    "select concat_ws(' ', 'correction', run_id, household_id, period, reason, was, due) as line
+    "select concat_ws(' ', 'correction', run_id, household_id, period, reason, was, due, off_case) as line
    from correction";
 
 const CASES: &str = "select concat_ws(' ', 'case', household_id, period, order_id, cause, amount, offset_amount, repaid, came_back,
-        reduced, written_off, to_refund, refunded, state) as line from recovery_case";
+        reduced, written_off, reversed, to_refund, refunded, state) as line from recovery_case";
 
 const BREAKS: &str = "select concat_ws(' ', 'break', b.kind, coalesce(b.run_id, 0), coalesce(p.code, '-'), coalesce(b.order_id, 0),
         coalesce(b.amount, 0), b.suspense, coalesce(b.posted_to, '-'), b.resolved_at is not null) as line

@@ -43,6 +43,8 @@ pub struct Case {
     pub reduced: Centimes,
     /// Given up.
     pub written_off: Centimes,
+    /// A later list takes it back.
+    pub reversed: Centimes,
     /// Granted to the household out of what was kept back or repaid, and not ordered yet.
     pub to_refund: Centimes,
     /// The same, ordered.
@@ -94,6 +96,7 @@ fn read(row: &PgRow) -> Result<Case, StoreError> {
         came_back: amount("came_back")?,
         reduced: amount("reduced")?,
         written_off: amount("written_off")?,
+        reversed: amount("reversed")?,
         to_refund: amount("to_refund")?,
         refunded: amount("refunded")?,
         outstanding: amount("outstanding")?,

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::{Date, OffsetDateTime};
 
-use super::pgcopy::{CopyBuffer, CopyRow};
+use super::pgcopy::{CopyBuffer, CopyOut, CopyRow};
 use super::{Store, StoreError, orders};
 use crate::domain::ids::{CaseId, HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
@@ -231,15 +231,18 @@ async fn follow_successors_in_tx(connection: &mut PgConnection, programme: i16) 
 }
 
 /// Cases of a programme that take instalments from a month's orders, by household and age: not those under complaint, nor
-/// of this month or a later one.
+/// of this month or a later one. What was agreed for a month is less by what other runs of the month keep back.
 pub fn owed_source(programme: i16, period: Period, today: Date) -> String {
     format!(
-        "(select household_id, id, outstanding, coalesce(monthly_max, 0) from recovery_case
-           where programme_id = {programme} and state = 'receivable' and outstanding > 0 and period < {}
+        "(select household_id, id, outstanding, coalesce(monthly_max - taken, 0) from recovery_case c
+            cross join lateral (select coalesce(sum(i.amount), 0)::bigint as taken from recovery_instalment i join run r on r.id = i.run_id
+                                 where c.monthly_max is not null and i.case_id = c.id and i.live and r.period = {period}) k
+           where c.programme_id = {programme} and c.state = 'receivable' and outstanding > 0 and c.period < {period}
+             and (monthly_max is null or monthly_max > taken)
              and not (coalesce(appeal_stage, '') in ('complaint', 'appeal')
                       or coalesce(appeal_stage, '') = 'replied' and appeal_due >= date '{today}')
            order by household_id, opened_at, id)",
-        period.index()
+        period = period.index()
     )
 }
 
@@ -252,6 +255,24 @@ pub fn read_owed(row: &mut CopyRow) -> Result<(HouseholdId, Owed), StoreError> {
     let (case, outstanding, most) = (CaseId::new(row.i64()?), Centimes::new(row.i64()?), row.i64()?);
     let monthly_max = (most > 0).then(|| Centimes::new(most));
     Ok((household, Owed { case, outstanding, monthly_max }))
+}
+
+/// The rows of [`owed_source`] as the transaction sees them.
+///
+/// # Errors
+/// When the database is gone, or a row cannot be read back.
+pub async fn owed_in_tx(
+    connection: &mut PgConnection,
+    programme: i16,
+    period: Period,
+    today: Date,
+) -> Result<Vec<(HouseholdId, Owed)>, StoreError> {
+    let mut rows = CopyOut::begin(connection, &owed_source(programme, period, today)).await?;
+    let mut found = Vec::new();
+    while let Some(mut row) = rows.next().await? {
+        found.push(read_owed(&mut row)?);
+    }
+    Ok(found)
 }
 
 /// What is not to be paid again of an order, since it was found undue.
@@ -349,8 +370,10 @@ pub async fn give_back_instalments_in_tx(
 ) -> Result<(Centimes, Centimes), StoreError> {
     let (owed, unpaid): (i64, i64) = sqlx::query_as(
         "with ended as (update recovery_instalment set live = false where run_id = $1 and live returning case_id, order_id, amount),
+         -- Of the very claim that is paid again, or of another payment that the household owes.
          sums as (select e.case_id, sum(e.amount)::bigint as amount, bool_or(l.order_id is not null) as of_claim
-                    from ended e left join order_reissue l on l.order_id = e.order_id group by 1),
+                    from ended e join recovery_case k on k.id = e.case_id
+                    left join order_reissue l on l.order_id = e.order_id and k.order_id in (l.of_order, l.order_id) group by 1),
          -- What was granted to be refunded is not owed again: the household has it by the order that keeps nothing back.
          granted as (select s.*, least(s.amount, c.to_refund) as kept from sums s join recovery_case c on c.id = s.case_id),
          moved as (

@@ -170,7 +170,7 @@ pub async fn undue_of_order_in_tx(
     order: OrderId,
 ) -> Result<Centimes, StoreError> {
     let undue: i64 = sqlx::query_scalar(
-        "select coalesce(sum(amount - reduced - to_refund - refunded), 0)::bigint from recovery_case where order_id = $1",
+        "select coalesce(sum(amount - reduced - reversed - to_refund - refunded), 0)::bigint from recovery_case where order_id = $1",
     )
     .bind(order.get())
     .fetch_one(connection)

@@ -28,6 +28,8 @@ pub struct Cases {
     pub contradict: i64,
     /// Cases whose refunds are not those of live orders.
     pub refunds_differ: i64,
+    /// Cases of which later lists take back another sum than their runs say.
+    pub reversals_differ: i64,
     /// What orders of live runs keep back.
     #[sqlx(default)]
     pub ordered_offset: i64,
@@ -54,7 +56,9 @@ pub async fn cases(store: &Store) -> Result<Cases, StoreError> {
                          and k.origin = format('correction %s %s %s', c.run_id, c.household_id, c.period))) as without_case,
                 count(*) filter (where (outstanding = 0) <> (state in ('recovered', 'written_off', 'withdrawn'))) as contradict,
                 count(*) filter (where refunded <> coalesce((select sum(f.amount) from recovery_refund f
-                    where f.case_id = recovery_case.id and f.live), 0)) as refunds_differ
+                    where f.case_id = recovery_case.id and f.live), 0)) as refunds_differ,
+                count(*) filter (where reversed <> coalesce((select sum(v.owed + v.given_up) from recovery_reversal v
+                    where v.case_id = recovery_case.id and v.live), 0)) as reversals_differ
            from recovery_case",
     )
     .fetch_one(store.pool())

@@ -136,6 +136,225 @@ async fn dated_facts_reach_back_and_are_put_right_once() {
     months.bed.verify_all_holds().await;
 }
 
+/// Cases: household, state, amount, what is taken back, outstanding.
+async fn cases(months: &Months) -> Vec<String> {
+    months
+        .bed
+        .rows(
+            "select concat_ws(' ', household_id, state, amount, reversed, outstanding) from recovery_case order by id",
+        )
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_stays_found_when_lists_are_silent_or_out_of_reach() {
+    let Some(months) = Months::paid().await else { return };
+    let list = months.list(&december(), "december", "2026-12").await;
+    let run = months.correct(list).await;
+    months.bed.take_to(run, RunState::Settling).await;
+
+    // The rows that said it are gone, or rejected.
+    let mut silent = december();
+    silent.set_member(THREE_CHILDREN, 1, &[("birth_date", "2026-13-01")]);
+    silent.drop_further(TWO_CHILDREN);
+    silent.leave_out(LISTED_TWICE);
+    let january = months.list(&silent, "january", "2027-01").await;
+    months.nothing_to_correct(january).await;
+    months.nothing_to_correct(january).await;
+    // Six months later the birth is out of a list's reach: what was decided stays.
+    let mut months = months;
+    months.bed.change(|config| {
+        config.settings.corrections.months_back = 8;
+        config.settings.corrections.late_registration_months = 2;
+    });
+    let may = months.list(&december(), "may", "2027-05").await;
+    months.nothing_to_correct(may).await;
+    months.bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_that_changed_no_amount_is_remembered_all_the_same() {
+    let Some(months) = Months::paid().await else { return };
+    // Of two children one dies: 500 either way. Then its row goes, and a birth is told of.
+    let mut lists = november();
+    lists.add_member(KEEPS_CHILD, &idcs(20), "2021-05-01");
+    let mut died = november();
+    died.set_member(COMES_LATE, 1, &[("deceased_on", "2026-10-20")]);
+    died.set_member(UNCHANGED, 1, &[("deceased_on", "2026-10-20")]);
+    let december = months.list(&died, "december", "2026-12").await;
+    let run = months.correct(december).await;
+    assert_eq!(months.corrections(run).await, ["H000006 11 death 60000 50000"]);
+    months.bed.take_to(run, RunState::Settling).await;
+    let mut birth = died.clone();
+    birth.set_member(UNCHANGED, 1, &[("birth_date", "")]);
+    birth.add_member(UNCHANGED, &idcs(21), "2026-10-01");
+    birth.add_member(UNCHANGED, &idcs(22), "2026-10-01");
+    let january = months.list(&birth, "january", "2027-01").await;
+    let run = months.correct(january).await;
+    assert_eq!(months.corrections(run).await, ["H000003 11 registered_late 50000 60000"]);
+    months.bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_taken_back_takes_its_case_back_once() {
+    let Some(months) = Months::paid().await else { return };
+    let mut list = november();
+    list.set_member(THREE_CHILDREN, 1, &[("deceased_on", "2026-10-20")]);
+    let december = months.list(&list, "december", "2026-12").await;
+    let run = months.correct(december).await;
+    months.bed.take_to(run, RunState::Settling).await;
+    assert_eq!(cases(&months).await, ["H000001 opened 30000 0 30000"]);
+
+    let january = months.list(&november(), "january", "2027-01").await;
+    let run = months.correct(january).await;
+    assert_eq!(months.corrections(run).await, ["H000001 11 reversed 60000 90000"]);
+    assert!(months.orders(run).await.is_empty(), "nothing is paid: it was never got back");
+    assert_eq!(cases(&months).await, ["H000001 withdrawn 30000 30000 0"]);
+    months.bed.verify_all_holds().await;
+    // Cancelled, it is owed again; made again, it is taken back again.
+    fund::cancel(&months.bed.context, run, PREPARER).await.expect("cancelled");
+    assert_eq!(cases(&months).await, ["H000001 opened 30000 0 30000"]);
+    months.bed.verify_all_holds().await;
+    let run = months.correct(january).await;
+    months.bed.take_to(run, RunState::Settling).await;
+    assert_eq!(cases(&months).await, ["H000001 withdrawn 30000 30000 0"]);
+    // The row that spoke of the death, or of life, goes: nothing.
+    let mut silent = november();
+    silent.set_member(THREE_CHILDREN, 1, &[("birth_date", "2026-13-01")]);
+    let february = months.list(&silent, "february", "2027-02").await;
+    months.nothing_to_correct(february).await;
+    months.bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_moves_is_not_registered_late_elsewhere() {
+    for later in [false, true] {
+        let Some(mut months) = Months::paid().await else { return };
+        if later {
+            months.bed.change(|config| {
+                config.settings.corrections.moved = sarf::domain::correction::MovedRule::Later;
+            });
+        }
+        // A child of November's, small enough to pass for late, goes from one household to another.
+        let mut born = november();
+        born.add_member(TWO_CHILDREN, &idcs(30), "2026-10-05");
+        let december = months.list(&born, "december", "2026-12").await;
+        let run = months.correct(december).await;
+        assert_eq!(months.corrections(run).await, ["H000002 11 registered_late 60000 90000"]);
+        months.bed.take_to(run, RunState::Settling).await;
+        let mut moved = november();
+        moved.add_member(COMES_LATE, &idcs(30), "2026-10-05");
+        let january = months.list(&moved, "january", "2027-01").await;
+        if later {
+            let run = months.correct(january).await;
+            assert_eq!(
+                months.corrections(run).await,
+                ["H000002 11 moved 90000 60000", "H000006 11 moved 60000 90000"]
+            );
+            months.bed.take_to(run, RunState::Settling).await;
+        } else {
+            months.nothing_to_correct(january).await;
+        }
+        let again = months.list(&moved, "february", "2027-02").await;
+        months.nothing_to_correct(again).await;
+        // What is said of the child in its new household holds in the old one.
+        moved.drop_further(COMES_LATE);
+        moved.add_member(COMES_LATE, &idcs(6), "2021-04-01");
+        moved.add_member_with(
+            COMES_LATE,
+            &[("idcs", &idcs(30)), ("birth_date", "2026-10-05"), ("deceased_on", "2026-10-25")],
+        );
+        let dead = months.list(&moved, "dead", "2027-02").await;
+        let run = months.correct(dead).await;
+        let of = if later { "H000006" } else { "H000002" };
+        assert_eq!(months.corrections(run).await, [format!("{of} 11 death 90000 60000")]);
+        months.bed.verify_all_holds().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_sent_again_is_heard_again() {
+    use sarf::pipeline::order::OrderError;
+    let Some(months) = Months::paid().await else { return };
+    let list = months.list(&december(), "december", "2026-12").await;
+    let first = months.correct(list).await;
+    // A second list while the first run waits is refused, and so is the first once the second was heard.
+    let mut another = december();
+    another.add_member(UNCHANGED, &idcs(40), "2026-11-11");
+    another.add_member(TWO_CHILDREN, &idcs(41), "2026-11-12");
+    let second_list = months.list(&another, "december again", "2026-12").await;
+    let refused = correction::create(&months.bed.context, second_list, None, PREPARER).await;
+    assert!(matches!(refused, Err(OrderError::CorrectionWaits { run }) if run == first), "{refused:?}");
+    let further = correction::create(&months.bed.context, list, Some(5), PREPARER).await;
+    assert!(matches!(further, Err(OrderError::CorrectionWaits { .. })), "{further:?}");
+    months.bed.take_to(first, RunState::Settling).await;
+    let second = months.correct(second_list).await;
+    assert_ne!(first, second);
+    assert_eq!(
+        months.corrections(second).await,
+        ["H000002 11 registered_late 90000 93600", "H000003 11 registered_late 50000 60000"]
+    );
+    // Claims of their own: a household may have arrears of both runs.
+    assert_eq!(months.orders(first).await, ["H000002 arrears 12 30000"]);
+    assert_eq!(months.orders(second).await, ["H000002 arrears-2 12 3600", "H000003 arrears-2 12 10000"]);
+    months.bed.take_to(second, RunState::Settling).await;
+    months.bed.verify_all_holds().await;
+    let older = correction::create(&months.bed.context, list, Some(5), PREPARER).await;
+    assert!(matches!(older, Err(OrderError::OlderList { newer, .. }) if newer == second_list), "{older:?}");
+    // November's own list, sent again after all of this, is the last word about it.
+    let own = months.list(&another, "november again", "2026-11").await;
+    months.nothing_to_correct(own).await;
+    let mut corrected = another.clone();
+    corrected.set(KEEPS_CHILD, &[("excluded_by", "pension")]);
+    let own = months.list(&corrected, "november once more", "2026-11").await;
+    let third = months.correct(own).await;
+    assert_eq!(months.corrections(third).await, ["H000005 11 eligibility 60000 0"]);
+    months.bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_row_of_a_corrected_list_is_no_statement() {
+    let Some(months) = Months::paid().await else { return };
+    let mut corrected = november();
+    corrected.set(UNCHANGED, &[("rsu_score", "none")]);
+    corrected.set_member(THREE_CHILDREN, 1, &[("birth_date", "2026-13-01")]);
+    corrected.leave_out(COMES_LATE);
+    let list = months.list(&corrected, "corrected", "2026-11").await;
+    let run = months.correct(list).await;
+    assert_eq!(months.corrections(run).await, ["H000006 11 left_list 60000 0"]);
+    months.bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_change_there_and_back_are_found_both_times() {
+    let Some(mut months) = Months::paid().await else { return };
+    let list = months.list(&december(), "december", "2026-12").await;
+    let run = months.correct(list).await;
+    months.bed.take_to(run, RunState::Settling).await;
+    let other = super::correction_histories::rules(320);
+    let first = super::correction_histories::rules(300);
+    months.bed.change(|config| config.programmes = other.programmes);
+    let run = months.correct(list).await;
+    assert_eq!(
+        months.corrections(run).await,
+        [
+            "H000001 11 rules 60000 64000",
+            "H000002 11 rules 90000 96000",
+            "H000004 11 rules 60000 64000",
+            "H000005 11 rules 60000 64000",
+            "H000006 11 rules 60000 64000"
+        ]
+    );
+    // The first is owed 40 less; the others are paid.
+    assert_eq!(cases(&months).await[0], "H000001 opened 30000 4000 26000");
+    months.bed.take_to(run, RunState::Settling).await;
+    months.bed.change(|config| config.programmes = first.programmes);
+    let run = months.correct(list).await;
+    assert_eq!(months.corrections(run).await.len(), 5);
+    months.bed.take_to(run, RunState::Settling).await;
+    months.bed.verify_all_holds().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_correction_is_found_again() {
     let Some(months) = Months::paid().await else { return };

@@ -7,6 +7,7 @@ mod breaks;
 mod cli;
 mod configuration;
 mod correction;
+mod correction_histories;
 mod crash;
 mod dispatch_alone;
 mod events;

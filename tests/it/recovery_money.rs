@@ -212,6 +212,105 @@ async fn what_was_paid_is_owed_and_no_longer_when_it_comes_back() {
     bed.verify_all_holds().await;
 }
 
+/// November was paid wholly, and 300 of it found undue; then the later list takes that back, at whatever the case is by then.
+async fn taken_back(bed: &Bed, lists: &Registry) -> RunId {
+    let mut alive = lists.clone();
+    alive.set_member(0, 1, &[("deceased_on", "")]);
+    let january = list(bed, &alive, "2027-01").await;
+    corrected(bed, january).await.expect("a correction")
+}
+
+async fn arrears(bed: &Bed, run: RunId) -> Vec<String> {
+    bed.rows(&format!(
+        "select household_id || ' ' || entitled || ' ' || offset_amount || ' ' || amount from payment_order_{run} order by 1"
+    ))
+    .await
+}
+
+async fn reversed(bed: &Bed) -> Vec<String> {
+    bed.rows(
+        "select concat_ws(' ', state, amount, offset_amount, written_off, reversed, outstanding) from recovery_case order by id",
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_comes_off_what_is_owed_and_only_the_rest_is_paid() {
+    let Some((bed, lists, december)) = kept_back_in_december().await else { return };
+    bed.take_to(december, RunState::Settling).await;
+    let run = taken_back(&bed, &lists).await;
+    assert_eq!(reversed(&bed).await, ["recovered 30000 12000 0 18000 0"]);
+    assert_eq!(arrears(&bed, run).await, ["H000001 12000 0 12000"]);
+    account_of_the_first(&bed).await;
+    bed.verify_all_holds().await;
+    fund::cancel(&bed.context, run, PREPARER).await.expect("cancelled");
+    assert_eq!(reversed(&bed).await, ["receivable 30000 12000 0 0 18000"]);
+    bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_not_paid_when_it_is_taken_back() {
+    let Some((bed, lists, december)) = kept_back_in_december().await else { return };
+    bed.take_to(december, RunState::Settling).await;
+    write_off::propose(&bed.context, CaseId::new(1), "not to be had", ACCOUNTANT).await.expect("put forward");
+    write_off::confirm(&bed.context, CaseId::new(1), APPROVER).await.expect("given up");
+    assert_eq!(reversed(&bed).await, ["written_off 30000 12000 18000 0 0"]);
+    let run = taken_back(&bed, &lists).await;
+    assert_eq!(reversed(&bed).await, ["recovered 30000 12000 0 18000 0"]);
+    assert_eq!(arrears(&bed, run).await, ["H000001 12000 0 12000"]);
+    account_of_the_first(&bed).await;
+    bed.verify_all_holds().await;
+    fund::cancel(&bed.context, run, PREPARER).await.expect("cancelled");
+    assert_eq!(reversed(&bed).await, ["written_off 30000 12000 18000 0 0"]);
+    bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_owed_is_kept_back_from_arrears_and_reissues_where_configured() {
+    let Some(mut bed) = Bed::new().await else { return };
+    let mut lists = registry(3);
+    let november = paid_month(&bed, &lists, "2026-11").await;
+    open(&bed, 0, "2026-06", 400, "first").await;
+    open(&bed, 1, "2026-06", 100, "second").await;
+    bed.execute("update recovery_case set monthly_max = 6000 where origin = 'second'").await.expect("agreed");
+    // Two are born in November in each of two households: 72 and 400 more.
+    for child in 0..2 {
+        for household in 0..2 {
+            let id = Idcs::from_stem(300_000_100 + child * 10 + household).reveal().to_string();
+            lists.add_member(household as usize, &id, "2026-11-10");
+        }
+    }
+    let december = list(&bed, &lists, "2026-12").await;
+    let run = corrected(&bed, december).await.expect("a correction");
+    assert_eq!(arrears(&bed, run).await, ["H000001 7200 0 7200", "H000002 40000 0 40000"]);
+    fund::cancel(&bed.context, run, PREPARER).await.expect("cancelled");
+    bed.change(|config| {
+        config.settings.recovery.arrears_share = "0.50".parse().expect("a share");
+        config.settings.recovery.reissue_share = "0.10".parse().expect("a share");
+    });
+    let run = corrected(&bed, december).await.expect("a correction");
+    assert_eq!(arrears(&bed, run).await, ["H000001 7200 3600 3600", "H000002 40000 6000 34000"]);
+    assert_eq!(cases(&bed).await, ["receivable 40000 36400", "receivable 10000 4000"]);
+    bed.verify_all_holds().await;
+    bed.take_to(run, RunState::Settling).await;
+    // What was agreed for the month is kept back already.
+    let regular = bed.create(december).await;
+    assert_eq!(kept_back(&bed, regular).await, ["H000001 97200 19440 77760 19440"]);
+    fund::cancel(&bed.context, regular, PREPARER).await.expect("cancelled");
+
+    let order = bed
+        .number(&format!("select order_id from payment_order_{november} where household_id = 'H000001'"))
+        .await;
+    reject(&bed, OrderId::new(order)).await;
+    let again = reissue::create(&bed.context, "dss", None, PREPARER).await.expect("reissued").into_inner();
+    assert_eq!(kept_back(&bed, again.run).await, ["H000001 90000 9000 81000 9000"]);
+    assert_eq!(cases(&bed).await, ["receivable 40000 27400", "receivable 10000 4000"]);
+    bed.verify_all_holds().await;
+    fund::cancel(&bed.context, again.run, PREPARER).await.expect("cancelled");
+    assert_eq!(cases(&bed).await, ["receivable 40000 36400", "receivable 10000 4000"]);
+    bed.verify_all_holds().await;
+}
+
 async fn reject(bed: &Bed, order: OrderId) {
     let sent = sent_files(&bed.outbox());
     let (file, id) = sent

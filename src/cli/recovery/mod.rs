@@ -285,6 +285,7 @@ async fn show(app: &App, id: CaseId) -> anyhow::Result<Exit> {
         ("came back", c.came_back),
         ("found not owed", c.reduced),
         ("written off", c.written_off),
+        ("taken back by a later list", c.reversed),
         ("to be refunded", c.to_refund),
         ("refunded", c.refunded),
     ];

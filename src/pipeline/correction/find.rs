@@ -1,99 +1,215 @@
-//! What differs for one household, and the order that pays its arrears.
+//! What differs for one household: the months as they are known by now, the money, and what comes off cases.
+
+use std::collections::HashMap;
 
 use super::months::OfMonth;
-use crate::domain::correction::{Circumstances, CorrectionReason, lay_over, of_same_month};
+use super::persons::Elsewhere;
+use crate::domain::correction::amount::{Open, Reversal, Standing, reverse};
+use crate::domain::correction::{Asked, CorrectionReason, Facts, of_same_month, restate, same_month};
 use crate::domain::entitlement::{
     Assessment, Component, Outcome, RULE_ARREARS, RULE_REFUND, encode_components,
 };
-use crate::domain::household::Household;
-use crate::domain::ids::{HouseholdId, OrderId};
+use crate::domain::ids::HouseholdId;
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
-use crate::domain::reason::HoldReason;
-use crate::pipeline::order::merge::{ChangesSince, Shares};
-use crate::pipeline::order::{Inputs, Maker, shared_reason};
-use crate::store::corrections::{self, NewCorrection};
+use crate::pipeline::order::Inputs;
+use crate::store::corrections::{self, Candidate, NewCorrection};
 use crate::store::pgcopy::CopyBuffer;
-use crate::store::recovery_refunds::{Refund, Refunds};
-use crate::store::{StoreError, households};
+use crate::store::recovery_refunds::Refund;
+use crate::store::recovery_reversals::{self, OfMonth as OpenOfMonth, OpenCases};
+use crate::store::{StoreError, restated};
+
+/// What a pass writes.
+#[derive(Default)]
+pub(super) struct Rows {
+    /// Corrections.
+    pub corrections: CopyBuffer,
+    /// Months as they are known by now.
+    pub restated: CopyBuffer,
+    /// What comes off cases.
+    pub reversals: CopyBuffer,
+}
 
 /// What differs for a household.
+#[derive(Default)]
 pub(super) struct Differences {
-    /// Whether anything does.
+    /// Whether anything does in money.
     pub corrected: bool,
     /// Arrears by month.
     pub lines: Vec<Component>,
+    /// What came off cases.
+    pub reversals: Vec<Reversal>,
+    /// A person is to look at its arrears.
+    pub doubtful: bool,
 }
 
-/// Assesses a household's months again and appends those that differ to `rows`.
-pub(super) fn differences(inputs: &Inputs<'_>, of_months: &[OfMonth], rows: &mut CopyBuffer) -> Differences {
-    let mut found = Differences { corrected: false, lines: Vec::new() };
-    let (mut buffers, mut components) = (Assessment::default(), Vec::new());
-    for of in of_months {
-        let Some((due, reason)) = assess(inputs, of, &mut buffers) else { continue };
+/// A month as it is known by now.
+struct Known {
+    /// What is known; `None` where the household was not on the list of the month.
+    facts: Option<Facts>,
+    /// Whether that is something else than before.
+    changed: bool,
+    reason: CorrectionReason,
+    doubtful: bool,
+}
+
+/// Looks at households, one after the other.
+pub(super) struct Finder<'a> {
+    inputs: &'a Inputs<'a>,
+    review: i64,
+    elsewhere: &'a Elsewhere,
+    buffers: Assessment,
+    components: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Finder<'a> {
+    /// Nothing seen yet.
+    pub fn new(inputs: &'a Inputs<'a>, review: i64, elsewhere: &'a Elsewhere) -> Self {
+        let (components, scratch) = (Vec::new(), Vec::new());
+        Self { inputs, review, elsewhere, buffers: Assessment::default(), components, scratch }
+    }
+
+    /// Looks at a household's months again and appends what differs to `rows`; `cases` are its own.
+    pub fn differences(
+        &mut self,
+        of_months: &[OfMonth],
+        cases: &mut HashMap<Period, Vec<Open>>,
+        rows: &mut Rows,
+    ) -> Differences {
+        let mut found = Differences::default();
+        for of in of_months {
+            let (candidate, period) = (&of.candidate, of.month.period);
+            let Some(known) = self.known(of) else { continue };
+            if known.changed {
+                restated::push(
+                    &mut rows.restated,
+                    self.review,
+                    candidate.household,
+                    period,
+                    known.facts.as_ref(),
+                    &mut self.scratch,
+                );
+            }
+            found.doubtful |= known.doubtful;
+            self.in_money(of, known, cases.get_mut(&period), rows, &mut found);
+        }
+        found
+    }
+
+    /// What a month is known as by now; `None` where nothing can be said of it.
+    fn known(&self, of: &OfMonth) -> Option<Known> {
+        let candidate = &of.candidate;
+        if candidate.barred || candidate.rejected_now {
+            return None;
+        }
+        let before = match &candidate.restated {
+            Some(facts) => facts.clone(),
+            None => candidate.then.as_ref().map(Facts::of),
+        };
+        if of.month.same_month {
+            let facts = candidate.now.as_ref().map(|now| same_month(before.as_ref(), Facts::of(now)));
+            let reason = of_same_month(before.as_ref(), facts.as_ref());
+            return Some(Known { changed: facts != before, facts, reason, doubtful: false });
+        }
+        if candidate.facts_unknown && candidate.restated.is_none() {
+            return None;
+        }
+        let (before, now) = (before?, candidate.now.as_ref()?);
+        let asked = Asked {
+            month: of.month.period,
+            born_from: self.born_from()?,
+            elsewhere: self.elsewhere.of(candidate.household, of.month.period),
+        };
+        let found = restate(before, &Facts::of(now), &asked);
+        let reason = match found.reason {
+            Some(_) if is_taken_back(candidate, &found.facts) => CorrectionReason::Reversed,
+            Some(reason) => reason,
+            None => CorrectionReason::Rules,
+        };
+        let changed = found.reason.is_some();
+        Some(Known { facts: Some(found.facts), changed, reason, doubtful: found.doubtful })
+    }
+
+    /// A child born on this day or after counts as registered late.
+    fn born_from(&self) -> Option<time::Date> {
+        let window = i32::from(self.inputs.context.config.settings.corrections.late_registration_months);
+        Some(Period::from_index(self.inputs.period.index() - window).ok()?.first_day())
+    }
+
+    /// Assesses a month as it is known, and appends what differs from what had been found due.
+    fn in_money(
+        &mut self,
+        of: &OfMonth,
+        known: Known,
+        cases: Option<&mut Vec<Open>>,
+        rows: &mut Rows,
+        found: &mut Differences,
+    ) {
         let (candidate, period) = (&of.candidate, of.month.period);
+        let assessed = self.assess(of, known.facts);
         let was = candidate.entitled + candidate.moved;
-        // What the last correction found was put right, or an appeal decided otherwise.
-        if due == was || candidate.last_due == Some(due) {
-            continue;
+        let before = candidate.last_assessed.unwrap_or(candidate.entitled);
+        let due = Standing { found: was, assessed: before }.due(assessed);
+        if due == was {
+            return;
         }
         found.corrected = true;
-        components.clear();
-        encode_components(buffers.components(), &mut components);
+        let reversed = known.reason == CorrectionReason::Reversed;
+        let more = (due - was).max(Centimes::ZERO);
+        let none: &mut [Open] = &mut [];
+        let (reversals, arrears) = reverse(more, cases.map_or(none, Vec::as_mut_slice), reversed);
+        self.components.clear();
+        encode_components(self.buffers.components(), &mut self.components);
         let row = NewCorrection {
-            run: inputs.run,
+            run: self.inputs.run,
             household: candidate.household,
             period,
-            reason,
+            reason: known.reason,
             was,
             due,
+            assessed,
+            off_case: more - arrears,
             order: candidate.order,
-            components: &components,
+            components: &self.components,
         };
-        corrections::push(rows, &row);
-        if due > was {
-            found.lines.push(line(RULE_ARREARS, inputs.period, period, due - was));
+        corrections::push(&mut rows.corrections, &row);
+        for reversal in &reversals {
+            recovery_reversals::push(&mut rows.reversals, self.inputs.run, reversal);
+        }
+        found.reversals.extend(reversals);
+        if arrears > Centimes::ZERO {
+            found.lines.push(line(RULE_ARREARS, self.inputs.period, period, arrears));
         }
     }
-    found
+
+    /// What the facts give; the lines are then in the buffers.
+    fn assess(&mut self, of: &OfMonth, facts: Option<Facts>) -> Centimes {
+        let household = of.candidate.then.as_ref().or(of.candidate.now.as_ref());
+        if let (Some(facts), Some(household)) = (facts, household) {
+            let mut household = household.clone();
+            facts.lay_into(&mut household);
+            return match of.assessor.assess(&household, &mut self.buffers) {
+                Outcome::Due(amount) => amount,
+                Outcome::Excluded(_) => Centimes::ZERO,
+            };
+        }
+        self.buffers = Assessment::default();
+        Centimes::ZERO
+    }
+}
+
+/// Whether a month is again what its own list said.
+fn is_taken_back(candidate: &Candidate, facts: &Facts) -> bool {
+    let then = candidate.then.as_ref().filter(|_| candidate.restated.is_some());
+    then.is_some_and(|then| then.members == facts.members)
 }
 
 /// A line for an earlier month.
-fn line(rule: u8, of: Period, month: Period, amount: Centimes) -> Component {
-    // Claims lapse long before a month is further back than this can say.
-    let back = u8::try_from(of.index() - month.index()).unwrap_or(u8::MAX);
+pub(super) fn line(rule: u8, of: Period, month: Period, amount: Centimes) -> Component {
+    // Claims lapse before a month is further back than the codec of components can say.
+    let back = u8::try_from(of.index() - month.index()).unwrap_or(u8::MAX).min(63);
     Component { rule, month: back, member: None, rank: 0, age: 0, amount }
-}
-
-/// What complaints gave back, one case ahead.
-pub(super) struct Granted {
-    rows: Refunds,
-    ahead: Option<Refund>,
-}
-
-impl Granted {
-    /// Opens the pass over a programme's refunds.
-    pub async fn open(inputs: &Inputs<'_>) -> Result<Self, StoreError> {
-        let store = &inputs.context.store;
-        let mut rows = Refunds::open(store, inputs.programme_id, inputs.period, inputs.snapshot.id);
-        let ahead = rows.next().await?;
-        Ok(Self { rows, ahead })
-    }
-
-    /// The household that is next.
-    pub fn household(&self) -> Option<HouseholdId> {
-        self.ahead.as_ref().map(|refund| refund.household)
-    }
-
-    /// Refunds of a household; households come in order.
-    pub async fn take(&mut self, household: HouseholdId) -> Result<Vec<Refund>, StoreError> {
-        let mut found = Vec::new();
-        while let Some(refund) = self.ahead.take_if(|refund| refund.household == household) {
-            found.push(refund);
-            self.ahead = self.rows.next().await?;
-        }
-        Ok(found)
-    }
 }
 
 /// The lines of refunds.
@@ -101,84 +217,41 @@ pub(super) fn refunded(of: Period, refunds: &[Refund]) -> impl Iterator<Item = C
     refunds.iter().map(move |refund| line(RULE_REFUND, of, refund.period, refund.amount))
 }
 
-/// What the household is due for the month by now, and why that may differ; `None` where the list says nothing of it.
-fn assess(
-    inputs: &Inputs<'_>,
-    of: &OfMonth,
-    buffers: &mut Assessment,
-) -> Option<(Centimes, CorrectionReason)> {
-    let candidate = &of.candidate;
-    if candidate.barred {
-        return None;
-    }
-    let (truth, reason) = if of.month.same_month {
-        (candidate.now.clone(), of_same_month(candidate.then.as_ref(), candidate.now.as_ref()))
-    } else {
-        let (mut then, now) = (candidate.then.clone()?, candidate.now.as_ref()?);
-        let window = i32::from(inputs.context.config.settings.corrections.late_registration_months);
-        let known = Circumstances {
-            month: of.month.period,
-            born_from: Period::from_index(inputs.period.index() - window).ok()?.first_day(),
-            shared_then: candidate.shared_then,
-            shares_now: candidate.shares_now,
-        };
-        let reason = lay_over(&mut then, now, known);
-        let unsaid = match candidate.last_due {
-            Some(_) => CorrectionReason::Reversed,
-            None => CorrectionReason::Rules,
-        };
-        (Some(then), reason.unwrap_or(unsaid))
-    };
-    let due = match truth.map(|household| of.assessor.assess(&household, buffers)) {
-        Some(Outcome::Due(amount)) => amount,
-        Some(Outcome::Excluded(_)) => Centimes::ZERO,
-        None => {
-            *buffers = Assessment::default();
-            Centimes::ZERO
-        }
-    };
-    Some((due, reason))
+/// Open cases of corrections by household, one ahead.
+pub(super) struct Cases {
+    rows: OpenCases,
+    ahead: Option<OpenOfMonth>,
 }
 
-/// Makes orders for arrears, by what the latest list and changes since say of the payee.
-pub(super) struct Arrears<'a> {
-    inputs: &'a Inputs<'a>,
-    shares: Shares,
-    changes: ChangesSince,
-    assessment: Assessment,
-}
-
-impl<'a> Arrears<'a> {
-    /// Opens the cursors over what households share and what changed since the list.
-    pub async fn open(inputs: &'a Inputs<'a>) -> Result<Self, StoreError> {
-        let (store, list) = (&inputs.context.store, inputs.snapshot.id);
-        let shares = Shares::open(store, households::key(list, 0), households::key(list, u32::MAX)).await?;
-        let changes = ChangesSince::open(store, inputs.programme_id, list).await?;
-        Ok(Self { inputs, shares, changes, assessment: Assessment::default() })
+impl Cases {
+    /// Opens the pass over a programme's cases.
+    pub async fn open(inputs: &Inputs<'_>) -> Result<Self, StoreError> {
+        let mut rows = OpenCases::open(&inputs.context.store, inputs.programme_id);
+        let ahead = rows.next().await?;
+        Ok(Self { rows, ahead })
     }
 
-    /// Makes the order of a household's arrears.
-    pub async fn order(
-        &mut self,
-        maker: &mut Maker<'_>,
-        id: HouseholdId,
-        mut household: Household,
-        lines: &[Component],
-    ) -> Result<OrderId, StoreError> {
-        let mut reasons: Vec<HoldReason> = Vec::new();
-        let changes = self.changes.take(id).await?;
-        let replaced = changes.as_ref().map(|c| c.lay_over(&mut household)).unwrap_or_default();
-        if changes.is_some_and(|c| c.hold().is_some()) {
-            reasons.push(HoldReason::RegistryHold);
+    /// The cases of a household by month, the last found first; households come in order.
+    pub async fn take(&mut self, household: HouseholdId) -> Result<HashMap<Period, Vec<Open>>, StoreError> {
+        let mut found = HashMap::<Period, Vec<Open>>::new();
+        while let Some(of) = self.ahead.take_if(|of| of.household <= household) {
+            self.ahead = self.rows.next().await?;
+            if of.household == household {
+                found.entry(of.period).or_default().push(of.open);
+            }
         }
-        let limits = &self.inputs.context.config.settings.holds;
-        self.shares
-            .take(households::key(self.inputs.snapshot.id, household.row), |kind, n| {
-                reasons.extend(shared_reason(limits, kind, n).filter(|_| !replaced.outdates(kind)));
-            })
-            .await?;
-        let amount = lines.iter().map(|l| l.amount).sum();
-        self.assessment.set(lines);
-        Ok(maker.order(&household, amount, &[], &self.assessment, &mut reasons))
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_many_months_before_as_far_as_it_can() {
+        let month = |text: &str| text.parse::<Period>().expect("a month");
+        let back = |of: &str| line(RULE_REFUND, month("2026-11"), month(of), Centimes::new(100)).month;
+        assert_eq!([back("2026-11"), back("2026-09"), back("2021-08"), back("2021-07")], [0, 2, 63, 63]);
     }
 }

@@ -1,20 +1,23 @@
 //! The months that a list may say something of, and their candidates, merged by household in constant memory.
 
-use sqlx::PgConnection;
+use std::sync::Arc;
+
+use sqlx::{PgConnection, PgPool};
 
 use super::months_before;
 use crate::config::ConfiguredProgramme;
-use crate::domain::entitlement::{Assessor, NoRules};
-use crate::domain::ids::HouseholdId;
+use crate::domain::entitlement::Assessor;
+use crate::domain::ids::{HouseholdId, RunId};
+use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
 use crate::pipeline::Context;
 use crate::pipeline::order::{OrderError, barring_runs};
 use crate::store::corrections::{self, Candidate, Month};
 use crate::store::pgcopy::CopyAhead;
 use crate::store::snapshots::Snapshot;
-use crate::store::{Store, StoreError, runs};
+use crate::store::{Store, StoreError, restated, runs};
 
-/// Months whose regular run has left and whose list is another than the one at hand.
+/// Months whose regular run has left, and was made from an earlier list than the one at hand.
 pub(super) async fn to_look_at(
     context: &Context,
     tx: &mut PgConnection,
@@ -24,13 +27,14 @@ pub(super) async fn to_look_at(
 ) -> Result<Vec<Month>, StoreError> {
     let mut months = Vec::new();
     let codes = [snapshot.programme.clone()];
+    let unreadable = corrections::rejects_unreadable_in_tx(tx, snapshot.id).await?;
     for period in months_before(snapshot, back) {
-        let live = runs::live_of_period_in_tx(tx, &codes, period, crate::domain::ids::RunId::new(0)).await?;
+        let live = runs::live_of_period_in_tx(tx, &codes, period, RunId::new(0)).await?;
         let Some(regular) = live.into_iter().find(|r| r.kind == RunKind::Regular && has_left(r.state)) else {
             continue;
         };
-        let then = corrections::list_of_month_in_tx(tx, regular.id).await?;
-        if then == snapshot.id {
+        let then = regular.snapshot;
+        if then >= snapshot.id {
             continue;
         }
         let barring = barring_runs(&context.config, tx, programme, period, regular.id).await?;
@@ -41,8 +45,10 @@ pub(super) async fn to_look_at(
             run: regular.id,
             then,
             now: snapshot.id,
+            corrected: restated::corrected_lists_in_tx(tx, regular.programme_id, period, then).await?,
             barring: barring.iter().map(|b| b.run.id).collect(),
             same_month: period == snapshot.period,
+            unreadable,
             whole: regular.rules_sha256.as_slice() != programme.sha256.as_slice(),
         });
     }
@@ -58,67 +64,91 @@ const fn has_left(state: RunState) -> bool {
 /// A candidate, with the month and the rules that it is assessed by.
 pub(super) struct OfMonth {
     /// Which of the months.
-    pub month: Month,
+    pub month: Arc<Month>,
     /// Its rules.
-    pub assessor: std::sync::Arc<Assessor>,
+    pub assessor: Arc<Assessor>,
     /// The household.
     pub candidate: Candidate,
 }
 
-struct Cursor {
-    month: Month,
-    assessor: std::sync::Arc<Assessor>,
+/// Candidates whose rows differ, of one month.
+struct Differing {
+    month: Arc<Month>,
+    assessor: Arc<Assessor>,
     rows: CopyAhead,
     ahead: Option<Candidate>,
 }
 
+/// Candidates that were restated before, of all months.
+struct Restated {
+    rows: CopyAhead,
+    ahead: Option<(Period, Candidate)>,
+}
+
 /// Candidates of all months, one household after the other.
-pub(super) struct Merged(Vec<Cursor>);
+pub(super) struct Merged {
+    differing: Vec<Differing>,
+    restated: Option<Restated>,
+}
 
 impl Merged {
-    /// Opens a cursor for each month.
+    /// Opens a cursor for each month, on connections of their own, and one for what was restated.
     pub async fn open(
         store: &Store,
         programme: &ConfiguredProgramme,
         months: &[Month],
     ) -> Result<Self, OrderError> {
-        let mut cursors = Vec::with_capacity(months.len());
+        let mut merged = Self { differing: Vec::with_capacity(months.len()), restated: None };
+        if months.is_empty() {
+            return Ok(merged);
+        }
+        let pool: PgPool = store.beside(u32::try_from(months.len() + 1).unwrap_or(u32::MAX));
         for month in months {
-            let assessor: Result<Assessor, NoRules> = Assessor::new(&programme.rules, month.period);
-            let rows = CopyAhead::open(store.pool(), corrections::source(month));
-            cursors.push(Cursor {
-                month: month.clone(),
-                assessor: std::sync::Arc::new(assessor?),
-                rows,
+            let mut cursor = Differing {
+                month: Arc::new(month.clone()),
+                assessor: Arc::new(Assessor::new(&programme.rules, month.period)?),
+                rows: CopyAhead::open(&pool, corrections::source(month)),
                 ahead: None,
-            });
-        }
-        for cursor in &mut cursors {
+            };
             cursor.step().await?;
+            merged.differing.push(cursor);
         }
-        Ok(Self(cursors))
+        let rows = CopyAhead::open(&pool, corrections::restated_source(months));
+        let mut restated = Restated { rows, ahead: None };
+        restated.step().await?;
+        merged.restated = Some(restated);
+        Ok(merged)
     }
 
     /// The next household, with its candidates by month, the earliest month first.
     pub async fn next(&mut self) -> Result<Option<(HouseholdId, Vec<OfMonth>)>, StoreError> {
-        let Some(household) = self.0.iter().filter_map(|c| c.ahead.as_ref().map(|a| a.household)).min()
-        else {
-            return Ok(None);
-        };
+        let of_restated = self.restated.as_ref().and_then(|r| r.ahead.as_ref()).map(|(_, c)| c.household);
+        let ahead = self.differing.iter().filter_map(|c| c.ahead.as_ref()).map(|a| a.household);
+        let Some(household) = ahead.chain(of_restated).min() else { return Ok(None) };
         let mut found = Vec::new();
-        for cursor in &mut self.0 {
-            if cursor.ahead.as_ref().is_some_and(|a| a.household == household)
-                && let Some(candidate) = cursor.step().await?
-            {
-                let (month, assessor) = (cursor.month.clone(), cursor.assessor.clone());
-                found.push(OfMonth { month, assessor, candidate });
+        for cursor in &mut self.differing {
+            let differing = match cursor.ahead.as_ref().is_some_and(|a| a.household == household) {
+                true => cursor.step().await?,
+                false => None,
+            };
+            let restated = match &mut self.restated {
+                Some(restated) => restated.take(household, cursor.month.period).await?,
+                None => None,
+            };
+            // What a month is known as stands before what its own list said.
+            if let Some(candidate) = restated.or(differing) {
+                found.push(OfMonth {
+                    month: cursor.month.clone(),
+                    assessor: cursor.assessor.clone(),
+                    candidate,
+                });
             }
         }
         Ok(Some((household, found)))
     }
 }
 
-impl Cursor {
+impl Differing {
     /// Moves on by one, and gives what was ahead.
     async fn step(&mut self) -> Result<Option<Candidate>, StoreError> {
         let next = match self.rows.next().await? {
@@ -132,5 +162,28 @@ impl Cursor {
             return Err(StoreError::Corrupt("order of households"));
         }
         Ok(before)
+    }
+}
+
+impl Restated {
+    async fn take(&mut self, household: HouseholdId, month: Period) -> Result<Option<Candidate>, StoreError> {
+        match &self.ahead {
+            Some((of, candidate)) if candidate.household == household && *of == month => self.step().await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<Candidate>, StoreError> {
+        let next = match self.rows.next().await? {
+            Some(mut row) => Some(corrections::read_restated(&mut row)?),
+            None => None,
+        };
+        let before = std::mem::replace(&mut self.ahead, next);
+        if let (Some((month, before)), Some((next_month, next))) = (&before, &self.ahead)
+            && (before.household, *month) >= (next.household, *next_month)
+        {
+            return Err(StoreError::Corrupt("order of households"));
+        }
+        Ok(before.map(|(_, candidate)| candidate))
     }
 }

@@ -22,7 +22,7 @@ use crate::domain::provider::Router;
 use crate::domain::reason::HoldReason;
 use crate::domain::recovery::instalments::Instalment;
 use crate::pipeline::Context;
-use crate::pipeline::recovery::KeptBack;
+use crate::pipeline::recovery::{KeptBack, KeptFrom};
 use crate::store::orders::NewOrder;
 use crate::store::personal::{self, OrderPayee};
 use crate::store::pgcopy::{CopyAhead, CopyBuffer};
@@ -125,7 +125,8 @@ impl<'a> Computation<'a> {
             changes: ChangesSince::open(store, inputs.programme_id, inputs.snapshot.id).await?,
             previous: EarlierOrders::open(store, inputs.previous, false).await?,
             barring,
-            kept_back: KeptBack::open(inputs.context, inputs.programme_id, inputs.period).await?,
+            kept_back: KeptBack::open(inputs.context, inputs.programme_id, inputs.period, KeptFrom::Month)
+                .await?,
             maker: Maker::new(inputs),
             comparison: Comparison::new(&before, &snapshots::places(store, inputs.snapshot.id).await?, names),
         })
@@ -170,7 +171,8 @@ impl<'a> Computation<'a> {
                 (_, Outcome::Excluded(reason)) => Some(reason.as_str()),
                 (Some(cause), _) => Some(cause.as_str()),
                 (None, Outcome::Due(amount)) => {
-                    let kept_back = self.kept_back.take(household.id, amount).await?;
+                    self.kept_back.seek(household.id).await?;
+                    let kept_back = self.kept_back.take(amount);
                     self.maker.order(&household, amount, kept_back, &assessment, &mut reasons);
                     None
                 }

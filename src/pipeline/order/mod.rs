@@ -88,6 +88,20 @@ pub enum OrderError {
         /// From what.
         snapshot: SnapshotId,
     },
+    /// A correction run of the programme is neither released nor cancelled: what it found would be found again, or lost.
+    #[error("correction run `{run}` is not released yet")]
+    CorrectionWaits {
+        /// Which.
+        run: RunId,
+    },
+    /// A later list was heard on earlier months.
+    #[error("list `{list}` is older than list `{newer}`, by which earlier months were put right")]
+    OlderList {
+        /// Which.
+        list: SnapshotId,
+        /// The later one.
+        newer: SnapshotId,
+    },
     /// Arrears would pay a month that has its own run.
     #[error("arrears for `{0}` would pay a month that has its own run")]
     ArrearsPaid(Period),

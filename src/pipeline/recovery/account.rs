@@ -144,7 +144,7 @@ async fn was_returned(context: &Context, order: &OrderDetail) -> Result<bool, St
 fn figures(order: &OrderDetail, state: OrderState, was_returned: bool, cases: &[&Standing]) -> Figures {
     let sum =
         |pick: fn(&Standing) -> Centimes| cases.iter().map(|c| pick(c)).fold(Centimes::ZERO, |a, b| a + b);
-    let undue = sum(|c| c.case.amount - c.case.reduced);
+    let undue = sum(|c| c.case.amount - c.case.reduced - c.case.reversed);
     let (due, kept_back, amount) = (order.entitled, order.offset, order.amount);
     let nothing = Figures { due, kept_back, undue, ..Figures::default() };
     match state {
@@ -179,7 +179,10 @@ fn elsewhere(case: &Standing) -> Line {
         purpose: String::new(),
         order: None,
         state: None,
-        figures: Figures { undue: case.case.amount - case.case.reduced, ..Figures::default() },
+        figures: Figures {
+            undue: case.case.amount - case.case.reduced - case.case.reversed,
+            ..Figures::default()
+        },
     }
 }
 

@@ -3,7 +3,8 @@
 //! Input: corrections of a released run, payments made twice, what a person finds. Output: cases, and what later orders keep back.
 //! Guarantee: a case is opened once for what it was opened for; nothing is owed before the household had the money; an amount of a
 //! case and its posting move in one transaction, under the programme's lock, which is always taken last.
-//! Limit: instalments come from regular runs, and from a claim that is paid again.
+//! What a later list takes back is taken off its case before it is paid. Limit: instalments come from regular runs and, as
+//! configured, from arrears and from claims that are paid again.
 
 pub mod account;
 pub mod appeals;
@@ -22,7 +23,7 @@ use crate::store::{StoreError, day_runs};
 
 pub use error::CaseError;
 pub use follow::{follow, follow_in_tx};
-pub(super) use keep_back::{KeptBack, book_in_tx, give_back_in_tx};
+pub(super) use keep_back::{KeptBack, KeptFrom, book_in_tx, give_back_in_tx, reverse_in_tx};
 pub(super) use open::open_paid_twice_in_tx;
 pub use open::{NewCase, open_corrections_in_tx, open_in_tx};
 

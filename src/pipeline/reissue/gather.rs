@@ -20,6 +20,7 @@ use crate::pipeline::Context;
 use crate::pipeline::order::merge::ChangesSince;
 use crate::pipeline::order::shared_reason;
 use crate::pipeline::order::slices::Slicer;
+use crate::pipeline::recovery::{KeptBack, KeptFrom};
 use crate::store::orders::NewOrder;
 use crate::store::personal::{self, OrderPayee};
 use crate::store::pgcopy::CopyBuffer;
@@ -63,6 +64,8 @@ pub(super) struct Gatherer<'a> {
     rows: [CopyBuffer; 4],
     /// What was found undue of orders that ended unpaid.
     undue: HashMap<OrderId, Undue>,
+    /// What households owe of other payments.
+    owed: KeptBack,
     /// Households whose payee is in doubt.
     doubted: HashSet<HouseholdId>,
     /// Claims that may be paid, as open breaks say.
@@ -100,6 +103,8 @@ impl<'a> Gatherer<'a> {
             changed: (None, None),
             rows: Default::default(),
             undue: recovery_money::undue_unpaid_in_tx(tx, Some(head.programme_id)).await?,
+            owed: KeptBack::read_in_tx(tx, context, head.programme_id, head.period, KeptFrom::Reissue)
+                .await?,
             doubted: breaks::doubted_households_in_tx(tx).await?,
             questions: questions::of_programme_in_tx(tx, head.programme_id).await?,
             digest: Sha256::new(),
@@ -126,6 +131,7 @@ impl<'a> Gatherer<'a> {
         let mut payee = OrderPayee { name: String::new(), account: String::new(), phone: None };
         personal::decode_order_payee(&order.payee, &mut payee)?;
         let provider = self.provider_ids.iter().position(|id| *id == order.provider);
+        self.owed.seek(order.household).await?;
         if self.is_all_undue(&order) {
             self.leave((Waits::Undue, Decision::Never), &order);
             return Ok(());
@@ -157,13 +163,19 @@ impl<'a> Gatherer<'a> {
         self.undue.get(&order.order).is_some_and(|undue| undue.sum() >= order.amount)
     }
 
-    /// Keeps back of the new order what was found undue of the one before: how much.
+    /// Keeps back of the new order what was found undue of the one before, and of the rest what the household owes of other
+    /// payments, as configured: how much in all.
     fn keep_back(&mut self, before: &Unpaid, id: OrderId) -> Centimes {
-        let Some(undue) = self.undue.get(&before.order) else { return Centimes::ZERO };
-        for owed in &undue.cases {
+        let mut kept = Centimes::ZERO;
+        for owed in self.undue.get(&before.order).map_or(&[][..], |undue| &undue.cases) {
             recovery_money::push_instalment(&mut self.rows[3], id, owed.case, owed.outstanding);
+            kept += owed.outstanding;
         }
-        undue.cases.iter().map(|c| c.outstanding).sum()
+        for instalment in self.owed.take(before.amount - kept) {
+            recovery_money::push_instalment(&mut self.rows[3], id, instalment.case, instalment.amount);
+            kept += instalment.amount;
+        }
+        kept
     }
 
     /// Makes the household what it is by now: whether the registry asks to hold. Of a household that is on no list any

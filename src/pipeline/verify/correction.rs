@@ -14,10 +14,10 @@ pub(super) async fn of_all(store: &Store, found: &mut Vec<Proof>) -> Result<(), 
         "all",
         "arrears are ordered as corrections found them and complaints granted them, household by household",
         format!(
-            "{} corrections, {} are not the difference, {} households differ",
-            p.rows, p.not_the_difference, p.arrears_differ
+            "{} corrections, {} are not the difference, {} households differ, {} runs take another sum off cases",
+            p.rows, p.not_the_difference, p.arrears_differ, p.off_cases_differ
         ),
-        p.not_the_difference == 0 && p.arrears_differ == 0,
+        p.not_the_difference == 0 && p.arrears_differ == 0 && p.off_cases_differ == 0,
     ));
     Ok(())
 }

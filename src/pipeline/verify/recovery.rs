@@ -57,10 +57,10 @@ pub(super) async fn of_all(store: &Store, found: &mut Vec<Proof>) -> Result<(), 
         "all",
         "each undue payment of a released correction has one case, and no state contradicts its amounts",
         format!(
-            "{} undue, {} without their case, {} cases contradict themselves, {} are not refunded as ordered",
-            cases.undue, cases.without_case, cases.contradict, cases.refunds_differ
+            "{} undue, {} without their case, {} cases contradict themselves, {} are not refunded as ordered, {} not taken back as found",
+            cases.undue, cases.without_case, cases.contradict, cases.refunds_differ, cases.reversals_differ
         ),
-        cases.without_case == 0 && cases.contradict == 0 && cases.refunds_differ == 0,
+        [cases.without_case, cases.contradict, cases.refunds_differ, cases.reversals_differ] == [0; 4],
     ));
     Ok(())
 }

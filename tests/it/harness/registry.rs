@@ -104,6 +104,16 @@ impl Registry {
         self.further.push((household, row));
     }
 
+    /// Adds a member like the household's child, with these fields.
+    pub fn add_member_with(&mut self, household: usize, fields: &[(&'static str, &str)]) {
+        let mut row = self.members[household * 2 + 1].clone();
+        for (column, value) in fields {
+            assert!(MEMBER_COLUMNS.contains(column), "{column}");
+            row.insert(column, (*value).to_owned());
+        }
+        self.further.push((household, row));
+    }
+
     /// Takes further members of a household away.
     pub fn drop_further(&mut self, household: usize) {
         self.further.retain(|(of, _)| *of != household);
