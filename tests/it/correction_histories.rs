@@ -467,7 +467,7 @@ impl Books {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_found_is_what_the_last_word_grants(seed in any::<u64>(), later in any::<bool>()) {
@@ -595,7 +595,7 @@ async fn a_history(seed: u64, rule: MovedRule) {
         .rows(
             "with f as (select household_id, sum(greatest(difference, 0) - off_case) as arrears, sum(greatest(-difference, 0) - off_case) as undue
                           from correction group by 1),
-                  o as (select household_id, sum(entitled) as arrears from payment_order o join run r on r.id = o.order_id >> 32
+                  o as (select o.household_id, sum(o.entitled) as arrears from payment_order o join run r on r.id = o.order_id >> 32
                          where r.kind = 'correction' group by 1),
                   k as (select household_id, sum(amount - reversed) as undue from recovery_case group by 1)
              select concat_ws(' ', household_id, f.arrears, o.arrears, f.undue, k.undue)

@@ -123,7 +123,11 @@ impl<'a> Finder<'a> {
         };
         let found = restate(before, &Facts::of(now), &asked);
         let reason = match found.reason {
-            Some(_) if is_taken_back(candidate, &found.facts) => CorrectionReason::Reversed,
+            Some(CorrectionReason::Death | CorrectionReason::BirthDate)
+                if is_taken_back(candidate, &found.facts) =>
+            {
+                CorrectionReason::Reversed
+            }
             Some(reason) => reason,
             None => CorrectionReason::Rules,
         };

@@ -10,6 +10,7 @@
 //! Guarantee: one transaction. An order is in at most one live reissue run (a unique index proves it), and it is reissued
 //! exactly as long as that run is not cancelled; a claim whose order may be paid is not gathered. Repeating the command
 //! with nothing left to gather finds the run made before.
+//! What was found undue of the order before is kept back, and what the household owes of other payments as configured.
 //! Limit: a new order pays the amount of the one before; it is not assessed again.
 
 mod forward;
