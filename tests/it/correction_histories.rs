@@ -4,6 +4,7 @@
 //! The model here says once more, from the list of lists alone, what each month is known as and what it grants; it shares no
 //! code with the engine. Thousands of histories run over the engine's pure judgement, a few over the whole engine.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -578,10 +579,10 @@ async fn a_history(seed: u64, rule: MovedRule) {
         if let Found::Run(run) = correct(&bed, id).await.into_inner() {
             bed.take_to(run, RunState::Settling).await;
         }
-        if !runs.contains_key(&list.month) {
+        if let Entry::Vacant(unpaid) = runs.entry(list.month) {
             let run = bed.create(id).await;
             bed.take_to(run, RunState::Settling).await;
-            runs.insert(list.month, run);
+            unpaid.insert(run);
         }
         assert_eq!(found(&bed, &runs).await, model.granted, "seed {seed}, list {number}");
         let again = correct(&bed, id).await;

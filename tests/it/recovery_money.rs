@@ -445,7 +445,7 @@ async fn what_a_later_list_put_right_is_not_granted_as_well() {
         matches!(refused, Err(CaseError::PutRight { amount }) if amount == Centimes::from_mad(300)),
         "{refused:?}"
     );
-    assert_eq!(refunds(&bed).await, ["receivable 0 0 0"]);
+    assert_eq!(refunds(&bed).await, ["recovered 0 0 0"]);
     account_of_the_first(&bed).await;
     bed.verify_all_holds().await;
 }
