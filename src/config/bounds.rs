@@ -100,6 +100,11 @@ pub(super) const SETTINGS: &[Bound] = &[
         Whole(1, 1_000),
         "1 holds everybody who is listed twice; 0 would hold all",
     ),
+    Bound(
+        "holds.payee_households_max",
+        Whole(1, 1_000),
+        "1 holds everybody who is paid for two households; 0 would hold all",
+    ),
     Bound("checks.joined_share_max", Share, SHARES),
     Bound("checks.left_share_max", Share, SHARES),
     Bound("checks.amount_changed_share_max", Share, SHARES),
@@ -131,6 +136,7 @@ pub(super) const SETTINGS: &[Bound] = &[
     Bound("reissue.prescription_years", Whole(1, 30), "State debts lapse after four years"),
     Bound("corrections.months_back", Whole(0, 24), "at most 24 months; 3 is delivered"),
     Bound("corrections.late_registration_months", Whole(0, 60), "6 is delivered"),
+    Bound("corrections.moved", Typed, "earlier or later"),
     Bound("breaks.second_person_above", Money(0, 1_000_000_000 * MAD), "an amount such as \"10000.00\""),
     Bound(
         "recovery.share",
@@ -141,6 +147,16 @@ pub(super) const SETTINGS: &[Bound] = &[
         "recovery.floor_left",
         Money(0, 100_000 * MAD),
         "an amount for a household and month, such as \"400.00\"",
+    ),
+    Bound(
+        "recovery.arrears_share",
+        Share,
+        "the most that is kept back of arrears: \"0.20\" is 20 %, \"0\" nothing",
+    ),
+    Bound(
+        "recovery.reissue_share",
+        Share,
+        "the most that is kept back of a claim that is paid again: \"0.20\" is 20 %, \"0\" nothing",
     ),
     Bound("recovery.complaint_reply_days", Whole(1, 366), "days, 30 is delivered"),
     Bound("recovery.appeal_days", Whole(1, 366), "days, 15 is delivered"),
