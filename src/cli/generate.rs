@@ -57,11 +57,13 @@ impl Generate {
             output.json(&manifest)?;
         } else {
             let rows = |kind| format::count(manifest.rows(kind));
-            use crate::snapshot::Kind::{Households, Members};
+            use crate::snapshot::Kind::{Claims, Deposits, Households, Members};
             output.line(&format!(
-                "{} households and {} members in {}",
+                "{} households, {} members, {} claims of birth grants and {} children in institutions in {}",
                 rows(Households),
                 rows(Members),
+                rows(Claims),
+                rows(Deposits),
                 self.out.display()
             ));
         }

@@ -8,6 +8,7 @@ use crate::files::PathFault;
 use crate::http::HttpError;
 use crate::pipeline::approve::ApproveError;
 use crate::pipeline::breaks::BreakError;
+use crate::pipeline::children::statement::DepositError;
 use crate::pipeline::dispatch::DispatchError;
 use crate::pipeline::fund::FundError;
 use crate::pipeline::hold::HoldError;
@@ -293,6 +294,9 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             LaneError::Connect { .. } => Some("look at its [provider.stream] in config/providers".into()),
         };
     }
+    if let Some(e) = error.downcast_ref::<DepositError>() {
+        return Some(e.hint().into());
+    }
     if let Some(e) = error.downcast_ref::<ReportError>() {
         return match e {
             ReportError::Refused(e) => of_refusal(e),
@@ -370,6 +374,16 @@ fn of_order(error: &OrderError) -> Option<String> {
         OrderError::OlderList { newer, .. } => Some(format!(
             "ask the latest list, or one that is sent again: `sarf run create --kind correction --snapshot {newer}`"
         )),
+        OrderError::KindExists { run, .. } => Some(format!(
+            "cancel it with `sarf run cancel {run}`, as long as nothing has left; rows that came later are taken from the next \
+             month's list"
+        )),
+        OrderError::KindUnderWay { run, .. } => {
+            Some(format!("let it leave, or cancel it: sarf run release {run}, sarf run cancel {run}"))
+        }
+        OrderError::NothingListed { snapshot, .. } => {
+            Some(format!("see what it has, and what was set aside: sarf snapshot show {snapshot}"))
+        }
         OrderError::ArrearsPaid(_) => Some("take the month out of `arrears` in the programme's file".into()),
         OrderError::Store(e) => of_store(e),
     }

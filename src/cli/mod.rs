@@ -7,6 +7,7 @@ mod config;
 mod corrections;
 mod decision;
 pub mod demo;
+mod deposits;
 mod dispatch;
 mod feedback;
 mod generate;
@@ -115,6 +116,9 @@ enum Command {
     /// Undue payments: cases, instalments, complaints, repayments, statements of account
     #[command(subcommand)]
     Recovery(recovery::Recovery),
+    /// Deposits for children in institutions: the statement of one, and those that a run releases
+    #[command(subcommand)]
+    Deposits(deposits::Deposits),
     /// Write the reports of a run (xlsx, csv, parquet), or the list of unclaimed money
     Report(report::Report),
     /// What another rule set would cost for the month of a snapshot, by region
@@ -213,6 +217,7 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<Exit> {
         Command::Breaks(command) => command.run(app).await,
         Command::Order(command) => command.run(app).await,
         Command::Recovery(command) => command.run(app).await,
+        Command::Deposits(command) => command.run(app).await,
         Command::Report(command) => command.run(app).await,
         Command::Simulate(command) => command.run(app).await,
         Command::Verify(command) => command.run(app).await,

@@ -6,7 +6,7 @@ use super::app::App;
 use super::recall::{Recall, Recalls};
 use super::run::Actor;
 use super::ui::{Align, Exit, format};
-use crate::domain::entitlement::{decode_components, explain};
+use crate::domain::entitlement::{decode_components, explain, explain_exclusion};
 use crate::domain::ids::OrderId;
 use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
@@ -110,6 +110,25 @@ pub fn order_of(key: &str) -> Option<OrderId> {
     number.or_else(|| EndToEndRef::parse(key).map(|r| r.order))
 }
 
+/// Prints for what the household gets nothing, and why. As JSON a document of its own, unless its orders have one.
+fn print_refused(app: &App, refused: &[orders::Exclusion], alone: bool) -> anyhow::Result<()> {
+    if app.output.is_json() {
+        if alone {
+            let explained = |e: &orders::Exclusion| serde_json::json!({ "exclusion": e, "explanation": explain_exclusion(&e.reason) });
+            app.output.json(&refused.iter().map(explained).collect::<Vec<_>>())?;
+        }
+        return Ok(());
+    }
+    for e in refused {
+        let why = explain_exclusion(&e.reason).map_or_else(String::new, |why| format!(": {why}"));
+        app.output.line(&format!(
+            "run {} · {} {} {} · row {} of the list is paid nothing · {}{why}",
+            e.run, e.programme, e.period, e.kind, e.row, e.reason
+        ));
+    }
+    Ok(())
+}
+
 async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
     let store = &app.context.store;
     let mut found = orders::find(store, Some(key), None).await?;
@@ -118,9 +137,11 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
     {
         found = orders::find(store, None, Some(order)).await?;
     }
-    if found.is_empty() {
+    let refused = orders::exclusions_of(store, key).await?;
+    if found.is_empty() && refused.is_empty() {
         anyhow::bail!("no order of `{key}`");
     }
+    print_refused(app, &refused, found.is_empty())?;
     for order in &found {
         let held = holds::of_order(store, OrderId::new(order.order_id)).await?;
         let lines = lines(app, order)?;

@@ -9,7 +9,7 @@ use super::ui::{Align, Exit, format};
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
-use crate::pipeline::{approve, fund, order, reconcile, reissue};
+use crate::pipeline::{approve, children, fund, order, reconcile, reissue};
 use crate::store::{self, batches, holds, reissues, runs};
 
 /// Who acts.
@@ -29,7 +29,7 @@ pub enum Run {
         /// Number of the snapshot
         #[arg(long, required_unless_present = "programme")]
         snapshot: Option<SnapshotId>,
-        /// regular, off-cycle, reissue or correction
+        /// regular, off-cycle, reissue, correction, birth-grant or deposit
         #[arg(long, default_value = "regular", value_parser = parse_kind, requires_if("reissue", "programme"))]
         kind: RunKind,
         /// Programme whose unpaid orders a reissue gathers
@@ -117,7 +117,7 @@ pub struct Reconcile {
 fn parse_kind(text: &str) -> Result<RunKind, String> {
     match RunKind::parse(text) {
         Some(kind) => Ok(kind),
-        None => Err("one of regular, off-cycle, reissue, correction".into()),
+        None => Err("one of regular, off-cycle, reissue, correction, birth-grant, deposit".into()),
     }
 }
 
@@ -196,7 +196,10 @@ async fn decided(app: &App, run: RunId, what: &'static str, now: bool) -> anyhow
 }
 
 async fn create(app: &App, snapshot: SnapshotId, kind: RunKind, by: &str) -> anyhow::Result<Exit> {
-    let applied = order::create(&app.context, snapshot, kind, by).await?;
+    let applied = match kind.is_of_children() {
+        true => children::create(&app.context, snapshot, kind, by).await?,
+        false => order::create(&app.context, snapshot, kind, by).await?,
+    };
     let now = applied.is_now();
     let id = applied.into_inner();
     if app.output.is_json() {

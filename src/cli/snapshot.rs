@@ -87,7 +87,24 @@ async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
         format::count(c.household_rows - c.households),
         format::count(c.member_rows - c.members)
     ));
+    let snapshot = snapshots::find(&app.context.store, imported.id).await?;
+    if let Some(s) = snapshot.filter(|s| s.claims + s.deposits + s.rejected_claims + s.rejected_deposits > 0)
+    {
+        app.output.line(&children(&s));
+    }
     Ok(Exit::Done)
+}
+
+/// The rows about children.
+fn children(snapshot: &snapshots::Snapshot) -> String {
+    let count = |n: i64| format::count(n as u64);
+    format!(
+        "{} claims of birth grants and {} children in institutions; {} claim and {} deposit rows set aside",
+        count(snapshot.claims),
+        count(snapshot.deposits),
+        count(snapshot.rejected_claims),
+        count(snapshot.rejected_deposits)
+    )
 }
 
 async fn list(app: &App) -> anyhow::Result<Exit> {
@@ -151,6 +168,9 @@ async fn show(app: &App, id: SnapshotId) -> anyhow::Result<Exit> {
     ));
     for code in &unlisted {
         app.output.note(&format!("warning: {code}"));
+    }
+    if snapshot.claims + snapshot.deposits + snapshot.rejected_claims + snapshot.rejected_deposits > 0 {
+        app.output.line(&children(&snapshot));
     }
     let columns =
         [("part", Align::Left), ("field", Align::Left), ("reason", Align::Left), ("rows", Align::Right)];

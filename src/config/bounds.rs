@@ -77,6 +77,11 @@ pub(super) const SETTINGS: &[Bound] = &[
         Sepa(70),
         "banks take Latin letters without accents, digits and / - ? : ( ) . , ' + only, at most 70",
     ),
+    Bound(
+        "programmes.priority",
+        Items,
+        "codes of programmes, none twice; leave it out where none goes first",
+    ),
     Bound("debtor.id", Sepa(35), "the organisation id that the banks know you by, at most 35 characters"),
     Bound("registry.idcs_check_digit", Typed, TYPED),
     Bound(
@@ -137,7 +142,9 @@ pub(super) const SETTINGS: &[Bound] = &[
     Bound("corrections.months_back", Whole(0, 24), "at most 24 months; 3 is delivered"),
     Bound("corrections.late_registration_months", Whole(0, 60), "6 is delivered"),
     Bound("corrections.moved", Typed, "earlier or later"),
+    Bound("corrections.late_registration_reach", Typed, TYPED),
     Bound("breaks.second_person_above", Money(0, 1_000_000_000 * MAD), "an amount such as \"10000.00\""),
+    Bound("recovery.case_order", Typed, TYPED),
     Bound(
         "recovery.share",
         ShareAboveZero,
@@ -219,6 +226,7 @@ pub(super) const PROVIDERS: &[Bound] = &[
     ),
     Bound("provider.default_level", Whole(0, 9), "the level of an account whose level is not known"),
     Bound("provider.fees", Typed, TYPED),
+    Bound("provider.fee_above", Typed, TYPED),
     Bound(
         "provider.fees.up_to",
         Money(1, MONTH_MAX),
@@ -288,6 +296,29 @@ pub(super) const PROGRAMMES: &[Bound] = &[
     Bound("eligibility.resident_required", Typed, TYPED),
     Bound("eligibility.excluded_by", Typed, TYPED),
     Bound("versions.from", Typed, TYPED),
+    Bound("versions.verified", Typed, TYPED),
+    Bound("versions.birth_grant.amounts", Typed, TYPED),
+    Bound(
+        "versions.birth_grant.claim_months",
+        Whole(1, 60),
+        "months after the birth; 6 is the programme's own",
+    ),
+    Bound("versions.birth_grant.claim_until", Typed, TYPED),
+    Bound("versions.birth_grant.rank_check", Typed, TYPED),
+    Bound(
+        "versions.deposit.amount",
+        Money(1, MONTH_MAX),
+        "an amount for a child and month, such as \"500.00\"",
+    ),
+    Bound("versions.deposit.holder", Typed, TYPED),
+    Bound(
+        "versions.deposit.minimum",
+        Money(0, MONTH_MAX),
+        "the least that is released, such as \"10000.00\"",
+    ),
+    Bound("versions.deposit.minimum_for", Typed, TYPED),
+    Bound("versions.deposit.majority_age", Whole(1, 60), AGE),
+    Bound("versions.deposit.months_back", Whole(0, 24), "months before the list's own, up to 24"),
     Bound("versions.floor", Money(0, MONTH_MAX), "an amount for a household and month, such as \"500.00\""),
     Bound("versions.cap", Money(1, MONTH_MAX), "an amount for a household and month, such as \"1050.00\""),
     Bound(

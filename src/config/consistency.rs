@@ -226,6 +226,32 @@ pub(super) fn programmes(all: &BTreeMap<Code, (&Programme, &Document<'_>)>) -> V
             let hint = "name programmes that have a file of their own, as they write their code";
             faults.push(document.fault_at("not_with", None, problem, hint));
         }
+        let code = programme.code();
+        let one_sided = |other: &&Code| all.get(*other).is_some_and(|(of, _)| !of.not_with().contains(code));
+        for other in programme.not_with().iter().filter(one_sided) {
+            let problem = format!("`{other}` does not name `{code}`: whichever ran second would be paid too");
+            let hint =
+                format!("add `{code}` to `not_with` in the file of `{other}`, or take `{other}` out here");
+            faults.push(document.fault_at("not_with", None, problem, &hint));
+        }
+    }
+    faults
+}
+
+/// Deposits whose holder is not there or keeps no accounts, each with the file of its programme.
+pub(super) fn deposit_holders(config: &Config, documents: &[Document<'_>]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for document in documents {
+        let code = document.find("code").first().and_then(|found| found.value.as_str()).map(str::to_owned);
+        let Some(programme) = code.and_then(|code| config.programme(&code)) else { continue };
+        for terms in programme.rules.versions().iter().filter_map(|v| v.deposit.as_ref()) {
+            let holder = config.router.by_code(terms.holder.as_str());
+            if !holder.is_some_and(|(_, p)| p.means.contains(&Means::BankAccount)) {
+                let problem = format!("no provider `{}` that pays to bank accounts", terms.holder);
+                let hint = "add it to config/providers with means = [\"bank_account\"], or name another";
+                faults.push(document.fault_at("versions.deposit.holder", None, problem, hint));
+            }
+        }
     }
     faults
 }
@@ -243,6 +269,11 @@ pub(super) fn together(config: &Config, settings: &Document<'_>) -> Vec<Fault> {
             problem,
             "name one whose `means` list \"cash\"",
         ));
+    }
+    for code in config.settings.programmes.priority.iter().filter(|c| !config.programmes.contains_key(c)) {
+        let problem = format!("programme `{code}` is not configured");
+        let hint = "name programmes that have a file of their own, as they write their code";
+        faults.push(settings.fault_at("programmes.priority", None, problem, hint));
     }
     faults
 }

@@ -26,8 +26,8 @@ use document::Document;
 pub use fault::{Fault, Faults};
 
 pub use settings::{
-    Breaks, Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Recovery, Registry,
-    Reissue, Service, Settings, Stream,
+    Breaks, CaseOrder, Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Recovery,
+    Registry, Reissue, Service, Settings, Stream,
 };
 
 /// Everything that is configured.
@@ -223,8 +223,18 @@ impl Config {
         let providers = read_providers(&provider_texts, &provider_files, &mut faults)?;
         Faults(std::mem::take(&mut faults)).none()?;
         let config = Self { settings, programmes, router: Router::new(providers)?, reasons, calendar };
-        Faults(consistency::together(&config, &settings_file[0])).none()?;
+        faults.extend(consistency::together(&config, &settings_file[0]));
+        faults.extend(consistency::deposit_holders(&config, &programme_files));
+        Faults(faults).none()?;
         Ok(config)
+    }
+
+    /// Whether a programme goes before another where the two may not be drawn together. Neither does where one of them has no
+    /// place in the order of programmes.
+    pub fn outranks(&self, first: &str, second: &str) -> bool {
+        let priority = &self.settings.programmes.priority;
+        let place = |code: &str| priority.iter().position(|c| c.as_str().eq_ignore_ascii_case(code));
+        place(first).zip(place(second)).is_some_and(|(first, second)| first < second)
     }
 
     /// How a provider's orders leave.

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 
-use crate::domain::correction::MovedRule;
+use crate::domain::correction::{MovedRule, Reach};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 
@@ -38,6 +38,9 @@ pub struct Settings {
     pub corrections: Corrections,
     /// How undue payments are recovered.
     pub recovery: Recovery,
+    /// Which programmes go first.
+    #[serde(default)]
+    pub programmes: Programmes,
     /// How the stream lane works.
     pub stream: Stream,
     /// How the HTTP service takes calls.
@@ -162,6 +165,9 @@ pub struct Corrections {
     pub months_back: u8,
     /// A child up to this age in months that was not listed before counts as registered late.
     pub late_registration_months: u8,
+    /// Whether those months are whole ones.
+    #[serde(default)]
+    pub late_registration_reach: Reach,
     /// Whose months before its move are, when a person stands in another household by now.
     #[serde(default = "of_the_earlier")]
     pub moved: MovedRule,
@@ -199,12 +205,26 @@ pub struct Recovery {
     /// Most of a claim that is paid again that is kept back, down to what is left of a month at least; 0: nothing.
     #[serde(default, deserialize_with = "read_share_or_none")]
     pub reissue_share: Decimal,
+    /// Which case takes first where a household has several.
+    #[serde(default)]
+    pub case_order: CaseOrder,
     /// Days for the programme to reply to a complaint.
     pub complaint_reply_days: u16,
     /// Days for the household to appeal against the reply.
     pub appeal_days: u16,
     /// Days for the programme to answer an appeal.
     pub appeal_answer_days: u16,
+}
+
+/// Which case takes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseOrder {
+    /// The one that was opened first.
+    #[default]
+    Opening,
+    /// That of the earliest month.
+    Month,
 }
 
 fn read_share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
@@ -221,6 +241,15 @@ fn read_share_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Deci
         return Ok(share);
     }
     Err(serde::de::Error::custom("a share is 0 (nothing is kept back) or above, and at most 1"))
+}
+
+/// Which programme goes first where two may not be drawn together.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Programmes {
+    /// Codes, the first goes first. Of two of which one is not named, the one whose run was made first goes first.
+    #[serde(default)]
+    pub priority: Vec<Code>,
 }
 
 /// How the stream lane works.

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod breaks;
 pub mod calendar;
+pub mod child;
 pub mod correction;
 pub mod entitlement;
 pub mod event;

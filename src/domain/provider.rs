@@ -64,6 +64,9 @@ pub struct Provider {
     /// What the payee pays to draw the money, tax included, by amount; empty where nothing.
     #[serde(default)]
     pub fees: Vec<FeeBand>,
+    /// What the payee pays for an amount above the last band.
+    #[serde(default)]
+    pub fee_above: FeeAbove,
     /// How it is spoken to over HTTP; without, it gets bank files.
     pub stream: Option<StreamTerms>,
 }
@@ -80,6 +83,34 @@ pub struct FeeBand {
     pub up_to: Centimes,
     /// The fee.
     pub fee: Centimes,
+}
+
+/// The fee for an amount above the last band.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeeAbove {
+    /// That of the last band.
+    #[default]
+    Last,
+    /// Nothing.
+    None,
+    /// This much.
+    Fee(Centimes),
+}
+
+impl<'de> Deserialize<'de> for FeeAbove {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "last" => Ok(Self::Last),
+            "none" => Ok(Self::None),
+            amount => match amount.parse() {
+                Ok(fee) if fee >= Centimes::ZERO => Ok(Self::Fee(fee)),
+                _ => Err(serde::de::Error::custom(format!(
+                    "fee_above `{text}` is neither \"last\", \"none\" nor an amount that is not negative"
+                ))),
+            },
+        }
+    }
 }
 
 /// Which API a provider of the stream lane has.
@@ -153,8 +184,12 @@ impl Provider {
 
     /// What the payee pays to draw `amount`.
     pub fn fee(&self, amount: Centimes) -> Centimes {
-        let band = self.fees.iter().find(|b| amount <= b.up_to).or(self.fees.last());
-        band.map_or(Centimes::ZERO, |b| b.fee)
+        let band = self.fees.iter().find(|b| amount <= b.up_to);
+        match (band, self.fees.last(), self.fee_above) {
+            (Some(band), ..) | (None, Some(band), FeeAbove::Last) => band.fee,
+            (None, _, FeeAbove::Fee(fee)) => fee,
+            (None, None, FeeAbove::Last) | (None, _, FeeAbove::None) => Centimes::ZERO,
+        }
     }
 
     /// The clearing member id that names it where it has no BIC.
@@ -407,6 +442,35 @@ mod tests {
             let household = household(means, &account, chosen, level, phone);
             let route = router.route(&household, Centimes::from_mad(500));
             assert_eq!(route, Route { provider, hold }, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_fee_above_the_last_band_is_a_setting() {
+        let bands = "[{ up_to = \"500.00\", fee = \"8.00\" }, { up_to = \"2000.00\", fee = \"24.00\" }]";
+        for (bands, above, amount, fee) in [
+            (bands, "last", 500, 8),
+            (bands, "last", 501, 24),
+            (bands, "last", 3_000, 24),
+            (bands, "none", 2_000, 24),
+            (bands, "none", 2_001, 0),
+            (bands, "32.00", 2_001, 32),
+            ("[]", "last", 3_000, 0),
+            ("[]", "5.00", 1, 5),
+        ] {
+            let mut provider = provider("p", "007", "\"cash\"", "");
+            #[derive(Deserialize)]
+            struct Terms {
+                fees: Vec<FeeBand>,
+                fee_above: FeeAbove,
+            }
+            let terms: Terms = toml::from_str(&format!("fees = {bands}\nfee_above = \"{above}\"")).unwrap();
+            (provider.fees, provider.fee_above) = (terms.fees, terms.fee_above);
+            assert_eq!(provider.fee(Centimes::from_mad(amount)), Centimes::from_mad(fee), "{above} {amount}");
+        }
+        for wrong in ["highest", "-1.00", ""] {
+            let read: Result<FeeAbove, _> = toml::Value::String(wrong.into()).try_into();
+            assert!(read.is_err(), "{wrong}");
         }
     }
 

@@ -42,6 +42,10 @@ listed! {
         EarlierOrderPaid = "earlier_order_paid",
         /// An open break may mean that its claim is paid: a person decides first.
         ClaimInQuestion = "claim_in_question",
+        /// The account of a deposit is not at the deposit holder.
+        NotAtDepositHolder = "not_at_deposit_holder",
+        /// A programme that goes first pays the household for the same month.
+        OtherProgrammeFirst = "other_programme_first",
         /// A person held it.
         Manual = "manual",
     }

@@ -40,6 +40,17 @@ listed! {
         Correction = "correction",
         /// Pays again what was rejected or returned.
         Reissue = "reissue",
+        /// Pays the birth grants that a list claims: one for each programme and period.
+        BirthGrant = "birth-grant",
+        /// Pays in the deposits of a month for children in institutions: one for each programme and period.
+        Deposit = "deposit",
+    }
+}
+
+impl RunKind {
+    /// Whether its orders pay for children one by one, under a purpose of the kind's own.
+    pub const fn is_of_children(self) -> bool {
+        matches!(self, Self::BirthGrant | Self::Deposit)
     }
 }
 

@@ -9,11 +9,12 @@ use sqlx::PgConnection;
 
 use super::{Applied, Context, Refusal, hex, locked_run, next_state, person};
 use crate::domain::ids::RunId;
+use crate::domain::money::Centimes;
 use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run};
-use crate::store::{StoreError, corrections, holds, recovery_money, reissues, snapshots};
+use crate::store::{StoreError, children, corrections, holds, recovery_money, reissues, snapshots};
 
 /// Why a submission or an approval is refused.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,20 @@ pub async fn content_in_tx(
             format!("reissued from run {}, {}", part.of_run, part.decision),
             json!(format!("{} orders, {} MAD", part.orders, part.amount)),
         );
+    }
+    if run.kind.is_of_children() {
+        let children = children::content_in_tx(connection, run.id).await?;
+        let released = Centimes::new(children.released);
+        content.insert(
+            "paid for children".to_owned(),
+            json!(format!("{} payments, sha256 {}", children.payments, children.sha256)),
+        );
+        if children.releases > 0 {
+            content.insert(
+                "deposits released".to_owned(),
+                json!(format!("{} deposits, {released} MAD", children.releases)),
+            );
+        }
     }
     let (kept_back, amount) = recovery_money::kept_back_in_tx(connection, run.id).await?;
     if kept_back > 0 {

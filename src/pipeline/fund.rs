@@ -17,7 +17,7 @@ use crate::domain::run::{RunEvent, RunKind, RunState};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run, TotalMove};
-use crate::store::{StoreError, batches, reference};
+use crate::store::{StoreError, batches, children, reference};
 
 /// Why funding is refused.
 #[derive(Debug, thiserror::Error)]
@@ -159,9 +159,11 @@ pub async fn release(
     let stream = stream_providers(context, &mut tx).await?;
     doubt::hold_planned_in_tx(&mut tx, &run, context.clock.now()).await?;
     let released = batches::release_in_tx(&mut tx, id, wave, &stream).await?;
-    // A correction run may have nothing to pay: its release is then what makes undue payments owed.
+    // A correction run may have nothing to pay: its release is then what makes undue payments owed. A deposit run may have
+    // deposits to release only.
     let begins = run.state == RunState::Funded;
-    if released == 0 && !(begins && run.kind == RunKind::Correction) {
+    let may_be_empty = matches!(run.kind, RunKind::Correction | RunKind::Deposit);
+    if released == 0 && !(begins && may_be_empty) {
         return Ok(Applied::Already(0));
     }
     runs::set_state_in_tx(&mut tx, id, state).await?;
@@ -294,6 +296,9 @@ pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()
     )
     .await?;
     recovery::give_back_in_tx(&mut tx, run.programme_id, id, now).await?;
+    if run.kind.is_of_children() {
+        children::undo_in_tx(&mut tx, id).await?;
+    }
     runs::set_state_in_tx(&mut tx, id, state).await?;
     record(&mut tx, &operator.name, "run.cancel", id, "", now).await?;
     tx.commit().await?;

@@ -4,6 +4,7 @@
 pub mod approve;
 pub mod breaks;
 pub mod check;
+pub mod children;
 pub mod correction;
 pub mod dispatch;
 mod doubt;

@@ -31,6 +31,10 @@ pub enum Kind {
     Households,
     /// A row for each member of a household.
     Members,
+    /// A row for each claim of a birth grant.
+    Claims,
+    /// A row for each child in the care of an institution for whom deposits are paid in.
+    Deposits,
 }
 
 impl Kind {
@@ -39,6 +43,8 @@ impl Kind {
         match self {
             Self::Households => "households",
             Self::Members => "members",
+            Self::Claims => "claims",
+            Self::Deposits => "deposits",
         }
     }
 }
@@ -109,6 +115,12 @@ pub struct ControlTotals {
     /// Member rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<u64>,
+    /// Claim rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<u64>,
+    /// Deposit rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deposits: Option<u64>,
     /// Household rows whose `payee_deceased` is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deceased_payees: Option<u64>,
@@ -120,7 +132,7 @@ pub struct ControlTotals {
     pub by_means: Option<BTreeMap<Means, u64>>,
 }
 
-/// The manifest, checked: its format is this one, its file names are safe, each kind has a part.
+/// The manifest, checked: its format is this one, its file names are safe, households and members have one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Always [`FORMAT`].
@@ -203,8 +215,9 @@ impl Manifest {
                 return Err(Fault::RepeatedFile.of_part(&part.file, None));
             }
         }
-        for kind in [Kind::Households, Kind::Members] {
-            if !self.parts.iter().any(|p| p.kind == kind) {
+        for kind in [Kind::Households, Kind::Members, Kind::Claims, Kind::Deposits] {
+            let needed = matches!(kind, Kind::Households | Kind::Members);
+            if needed && !self.parts.iter().any(|p| p.kind == kind) {
                 return Err(Fault::NoPart(kind).whole());
             }
             if self.rows(kind) > u64::from(u32::MAX) {

@@ -12,6 +12,7 @@ pub mod generate;
 pub mod manifest;
 pub mod rejection;
 
+mod children;
 mod csv_part;
 mod intake;
 mod parquet_part;
@@ -21,9 +22,10 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+pub use children::{ChildSink, ChildTotals, read_children};
 pub use error::{Fault, SnapshotError};
 pub use manifest::{ControlTotals, FORMAT, Kind, MANIFEST_FILE, Manifest, Part, Sha256Hex};
-pub use part::{HOUSEHOLD_COLUMNS, Limits, MEMBER_COLUMNS};
+pub use part::{CLAIM_COLUMNS, DEPOSIT_COLUMNS, HOUSEHOLD_COLUMNS, Limits, MEMBER_COLUMNS};
 pub use reader::{CHUNK_HOUSEHOLDS, Chunk, KindTotals, ReadOptions, SnapshotReader, Totals};
 pub use rejection::{RejectReason, Rejection, mask};
 pub use row::{Sighting, Thing};

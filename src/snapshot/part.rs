@@ -55,6 +55,27 @@ pub const MEMBER_COLUMNS: [&str; 11] = [
     "deceased_on",
 ];
 
+/// Columns of `claims`.
+pub const CLAIM_COLUMNS: [&str; 4] = ["household_id", "child_idcs", "rank", "claimed_on"];
+
+/// Columns of `deposits`.
+pub const DEPOSIT_COLUMNS: [&str; 14] = [
+    "deposit_id",
+    "region",
+    "province",
+    "commune",
+    "institution",
+    "child_idcs",
+    "child_name",
+    "child_name_ar",
+    "birth_date",
+    "ground",
+    "since",
+    "until",
+    "deceased_on",
+    "account",
+];
+
 /// Most columns of a kind.
 pub(super) const COLUMNS_MAX: usize = HOUSEHOLD_COLUMNS.len();
 
@@ -64,6 +85,8 @@ impl Kind {
         match self {
             Self::Households => &HOUSEHOLD_COLUMNS,
             Self::Members => &MEMBER_COLUMNS,
+            Self::Claims => &CLAIM_COLUMNS,
+            Self::Deposits => &DEPOSIT_COLUMNS,
         }
     }
 
@@ -72,6 +95,8 @@ impl Kind {
         match self {
             Self::Households => HOUSEHOLD_COLUMNS.len() - 1,
             Self::Members => MEMBER_COLUMNS.len(),
+            Self::Claims => CLAIM_COLUMNS.len(),
+            Self::Deposits => DEPOSIT_COLUMNS.len(),
         }
     }
 }

@@ -235,7 +235,8 @@ impl Totals {
     fn of(&mut self, kind: Kind) -> &mut KindTotals {
         match kind {
             Kind::Households => &mut self.households,
-            Kind::Members => &mut self.members,
+            // Of the other kinds no row passes through this reader.
+            Kind::Members | Kind::Claims | Kind::Deposits => &mut self.members,
         }
     }
 
@@ -332,6 +333,8 @@ fn control_totals(households: &KindOutcome, members: &KindOutcome) -> ControlTot
     ControlTotals {
         households: Some(households.rows),
         members: Some(members.rows),
+        claims: None,
+        deposits: None,
         deceased_payees: Some(sums.deceased_payees),
         rsu_score_sum: Some(Decimal::from_i128_with_scale(sums.rsu_score, 6)),
         by_means: Some(by_means),

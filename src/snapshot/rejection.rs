@@ -27,6 +27,14 @@ listed! {
         OrphanMember = "orphan_member",
         /// More members than a household may have.
         TooMany = "too_many",
+        /// No household row of that id was taken.
+        OrphanClaim = "orphan_claim",
+        /// The list names the child twice in the same part.
+        DuplicateChild = "duplicate_child",
+        /// The deposit was there before.
+        DuplicateDeposit = "duplicate_deposit",
+        /// The id of the deposit is that of a household.
+        TakenByHousehold = "taken_by_household",
     }
 }
 

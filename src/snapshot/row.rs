@@ -2,10 +2,11 @@
 
 use time::{Date, Month};
 
-use super::part::{HOUSEHOLD_COLUMNS, MEMBER_COLUMNS};
+use super::part::{CLAIM_COLUMNS, DEPOSIT_COLUMNS, HOUSEHOLD_COLUMNS, MEMBER_COLUMNS};
 use super::rejection::RejectReason;
+use crate::domain::child::{BirthClaim, CareGround, ChildInCare};
 use crate::domain::household::{
-    Household, Means, Member, Payee, PlaceId, Relation, SchoolCycle, SchoolSector, Score, Sex,
+    Household, Means, Member, Payee, Place, PlaceId, Relation, SchoolCycle, SchoolSector, Score, Sex,
 };
 use crate::domain::ids::{Cin, Code, HouseholdId, Idcs, Phone, is_separator};
 use crate::domain::rib::Rib;
@@ -77,7 +78,81 @@ fn field<'a, T>(name: &'static str, value: &'a str, parsed: Parsed<T>) -> Refuse
 
 /// Reads the household id of a row of either kind.
 pub(super) fn household_id(text: &str) -> Refused<'_, HouseholdId> {
-    field("household_id", text, HouseholdId::parse(text.as_bytes()).map_err(RejectReason::from))
+    row_id("household_id", text)
+}
+
+/// Reads the id that a row is sorted by.
+pub(super) fn row_id<'a>(column: &'static str, text: &'a str) -> Refused<'a, HouseholdId> {
+    field(column, text, HouseholdId::parse(text.as_bytes()).map_err(RejectReason::from))
+}
+
+/// Reads a claim of a birth grant.
+pub(super) fn claim<'a>(
+    fields: &[&'a str],
+    row: u32,
+    household: HouseholdId,
+    rules: &RowRules,
+) -> Refused<'a, BirthClaim> {
+    let &[_, child, rank, claimed_on] =
+        <&[&str; CLAIM_COLUMNS.len()]>::try_from(fields).expect("a claim row has its columns");
+    Ok(BirthClaim {
+        row,
+        household,
+        child: field("child_idcs", child, idcs_of(child, rules))?,
+        rank: field("rank", rank, present(rank).and_then(self::rank))?,
+        claimed_on: field("claimed_on", claimed_on, present(claimed_on).and_then(|t| birth_date(t, rules)))?,
+    })
+}
+
+/// Reads a child in care, and the place of its institution.
+pub(super) fn in_care<'a>(
+    fields: &[&'a str],
+    row: u32,
+    id: HouseholdId,
+    rules: &RowRules,
+) -> Refused<'a, (ChildInCare, Place)> {
+    let &[_, region, province, commune, institution, ref rest @ ..] =
+        <&[&str; DEPOSIT_COLUMNS.len()]>::try_from(fields).expect("a deposit row has its columns");
+    let [child, name, name_ar, born, ground, since, until, died, account] = *rest;
+    for (column, value) in [("region", region), ("province", province), ("commune", commune)] {
+        field(column, value, label(value, PLACE_CHARS_MAX))?;
+    }
+    let place = Place {
+        region: region.trim().to_owned(),
+        province: province.trim().to_owned(),
+        commune: commune.trim().to_owned(),
+    };
+    let institution = field("institution", institution, label(institution, NAME_CHARS_MAX))?.to_owned();
+    let child = field("child_idcs", child, idcs_of(child, rules))?;
+    let (name, name_ar) = names(("child_name", name), ("child_name_ar", name_ar))?;
+    let birth_date = field("birth_date", born, present(born).and_then(|t| birth_date(t, rules)))?;
+    let since = field("since", since, present(since).and_then(|t| not_before(t, birth_date)))?;
+    let child = ChildInCare {
+        row,
+        id,
+        place: PlaceId::default(),
+        institution,
+        child,
+        name,
+        name_ar,
+        birth_date,
+        ground: field("ground", ground, listed(ground, CareGround::parse))?,
+        since,
+        until: field("until", until, optional(until, |t| not_before(t, since)))?,
+        deceased_on: field("deceased_on", died, optional(died, |t| not_before(t, birth_date)))?,
+        account: field("account", account, self::account(account))?,
+    };
+    Ok((child, place))
+}
+
+/// The rank of a child, from 1.
+fn rank(text: &str) -> Parsed<u8> {
+    match text.parse::<u8>() {
+        Ok(0) => Err(RejectReason::OutOfRange),
+        Ok(rank) => Ok(rank),
+        Err(_) if text.bytes().all(|b| b.is_ascii_digit()) => Err(RejectReason::OutOfRange),
+        Err(_) => Err(RejectReason::Malformed),
+    }
 }
 
 /// Reads a household row; its place is left to the caller, who numbers places.
@@ -98,7 +173,7 @@ pub(super) fn household<'a>(
     let head_resident = field("head_resident", resident, boolean(resident))?;
     let excluded_by = field("excluded_by", excluded, optional(excluded, code))?;
     let payee_idcs = field("payee_idcs", payee_idcs, idcs_of(payee_idcs, rules))?;
-    let name = names(name, name_ar)?;
+    let name = names(("payee_name", name), ("payee_name_ar", name_ar))?;
     let cin = field("payee_cin", cin, optional(cin, |t| Ok(Cin::parse(t)?)))?;
     let relation = field("payee_relation", relation, listed(relation, Relation::parse))?;
     let deceased = field("payee_deceased", deceased, boolean(deceased))?;
@@ -142,7 +217,7 @@ pub(super) fn member<'a>(fields: &[&'a str], rules: &RowRules) -> Refused<'a, Me
         father_orphan: field("father_orphan", orphan, boolean(orphan))?,
         severe_disability: field("severe_disability", disability, boolean(disability))?,
         in_institution: field("in_institution", institution, boolean(institution))?,
-        deceased_on: field("deceased_on", died, optional(died, |t| death_date(t, birth_date)))?,
+        deceased_on: field("deceased_on", died, optional(died, |t| not_before(t, birth_date)))?,
     })
 }
 
@@ -220,16 +295,19 @@ fn label(text: &str, chars_max: usize) -> Parsed<&str> {
     present(text)
 }
 
-/// The payee's names: one of the two scripts is enough.
-fn names<'a>(latin: &'a str, arabic: &'a str) -> Refused<'a, (String, String)> {
+/// A person's names, each with its column: one of the two scripts is enough.
+fn names<'a>(
+    (latin_column, latin): (&'static str, &'a str),
+    (arabic_column, arabic): (&'static str, &'a str),
+) -> Refused<'a, (String, String)> {
     let read = |text: &'a str| match label(text, NAME_CHARS_MAX) {
         Err(RejectReason::Missing) => Ok(""),
         other => other,
     };
-    let name = field("payee_name", latin, read(latin))?;
-    let name_ar = field("payee_name_ar", arabic, read(arabic))?;
+    let name = field(latin_column, latin, read(latin))?;
+    let name_ar = field(arabic_column, arabic, read(arabic))?;
     if name.is_empty() && name_ar.is_empty() {
-        return field("payee_name", latin, Err(RejectReason::Missing));
+        return field(latin_column, latin, Err(RejectReason::Missing));
     }
     Ok((name.to_owned(), name_ar.to_owned()))
 }
@@ -275,7 +353,7 @@ fn birth_date(text: &str, rules: &RowRules) -> Parsed<Date> {
     Ok(born)
 }
 
-fn death_date(text: &str, born: Date) -> Parsed<Date> {
-    let died = date(text)?;
-    if died < born { Err(RejectReason::OutOfRange) } else { Ok(died) }
+fn not_before(text: &str, first: Date) -> Parsed<Date> {
+    let day = date(text)?;
+    if day < first { Err(RejectReason::OutOfRange) } else { Ok(day) }
 }

@@ -8,6 +8,7 @@ pub mod break_steps;
 pub mod breaks;
 pub mod change_cursor;
 pub mod changes;
+pub mod children;
 pub mod cluster;
 pub mod commits;
 pub mod corrections;

@@ -201,6 +201,44 @@ pub struct OrderDetail {
     pub components: Vec<u8>,
 }
 
+/// A household, claim or deposit of a list for which a run pays nothing.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Exclusion {
+    /// Run.
+    pub run: i64,
+    /// Kind of the run.
+    pub kind: String,
+    /// Programme.
+    pub programme: String,
+    /// Month.
+    pub period: Period,
+    /// Row of the list, of the part that the run is made from.
+    pub row: i32,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a household was refused, the newest first, in runs that are not cancelled.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn exclusions_of(store: &Store, household: &str) -> Result<Vec<Exclusion>, StoreError> {
+    let rows: Vec<(i64, String, String, i32, i32, String)> = sqlx::query_as(
+        "select e.run_id, r.kind, p.code, r.period, e.household_row, e.reason
+           from exclusion e join run r on r.id = e.run_id join programme p on p.id = r.programme_id
+          where e.household_id = $1 and r.state <> 'cancelled' order by e.run_id desc, e.household_row",
+    )
+    .bind(household)
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|(run, kind, programme, period, row, reason)| {
+            let period = Period::from_index(period).map_err(|_| StoreError::Corrupt("period"))?;
+            Ok(Exclusion { run, kind, programme, period, row, reason })
+        })
+        .collect()
+}
+
 /// The state of an order `o`, worked out from its run `r`, batch `b`, open hold `h` and outcomes `x`.
 /// Mirrors `OrderState`; the ranks are those of `outcome.step`.
 pub const STATE_SQL: &str = "case

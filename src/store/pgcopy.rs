@@ -98,6 +98,11 @@ impl CopyBuffer {
         self
     }
 
+    /// A `date`.
+    pub fn date(&mut self, day: time::Date) -> &mut Self {
+        self.i32(day.to_julian_day() - EPOCH_JULIAN_DAY)
+    }
+
     /// A `timestamptz`.
     pub fn timestamp(&mut self, at: time::OffsetDateTime) -> &mut Self {
         // PostgreSQL counts microseconds from 2000-01-01 UTC.
@@ -130,6 +135,9 @@ impl CopyBuffer {
         Ok(rows)
     }
 }
+
+/// PostgreSQL counts days from 2000-01-01.
+const EPOCH_JULIAN_DAY: i32 = 2_451_545;
 
 /// Rows on their way out of a query, one at a time, in constant memory.
 pub struct CopyOut<'c> {
@@ -304,6 +312,25 @@ impl CopyRow {
     /// When the column is null or another type.
     pub fn i16(&mut self) -> Result<i16, StoreError> {
         self.fixed().map(i16::from_be_bytes)
+    }
+
+    /// A `date`.
+    ///
+    /// # Errors
+    /// When the column is null or another type.
+    pub fn date(&mut self) -> Result<time::Date, StoreError> {
+        self.date_or_null()?.ok_or(StoreError::Corrupt("COPY column"))
+    }
+
+    /// A `date` or null.
+    ///
+    /// # Errors
+    /// When the column is another type.
+    pub fn date_or_null(&mut self) -> Result<Option<time::Date>, StoreError> {
+        let Some(bytes) = self.value()? else { return Ok(None) };
+        let days = i32::from_be_bytes(bytes.try_into().map_err(|_| StoreError::Corrupt("COPY column"))?);
+        let day = days.checked_add(EPOCH_JULIAN_DAY).and_then(|day| time::Date::from_julian_day(day).ok());
+        day.map(Some).ok_or(StoreError::Corrupt("COPY date"))
     }
 
     /// A `text` or `bytea`.

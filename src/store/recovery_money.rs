@@ -230,9 +230,11 @@ async fn follow_successors_in_tx(connection: &mut PgConnection, programme: i16) 
     Ok(())
 }
 
-/// Cases of a programme that take instalments from a month's orders, by household and age: not those under complaint, nor
-/// of this month or a later one. What was agreed for a month is less by what other runs of the month keep back.
-pub fn owed_source(programme: i16, period: Period, today: Date) -> String {
+/// Cases of a programme that take instalments from a month's orders, by household and age (the age of the case, or with
+/// `by_month` the month of the overpayment): not those under complaint, nor of this month or a later one. What was agreed for
+/// a month is less by what other runs of the month keep back.
+pub fn owed_source(programme: i16, period: Period, today: Date, by_month: bool) -> String {
+    let month = if by_month { "c.period, " } else { "" };
     format!(
         "(select household_id, id, outstanding, coalesce(monthly_max - taken, 0) from recovery_case c
             cross join lateral (select coalesce(sum(i.amount), 0)::bigint as taken from recovery_instalment i join run r on r.id = i.run_id
@@ -241,7 +243,7 @@ pub fn owed_source(programme: i16, period: Period, today: Date) -> String {
              and (monthly_max is null or monthly_max > taken)
              and not (coalesce(appeal_stage, '') in ('complaint', 'appeal')
                       or coalesce(appeal_stage, '') = 'replied' and appeal_due >= date '{today}')
-           order by household_id, opened_at, id)",
+           order by household_id, {month}opened_at, id)",
         period = period.index()
     )
 }
@@ -266,8 +268,9 @@ pub async fn owed_in_tx(
     programme: i16,
     period: Period,
     today: Date,
+    by_month: bool,
 ) -> Result<Vec<(HouseholdId, Owed)>, StoreError> {
-    let mut rows = CopyOut::begin(connection, &owed_source(programme, period, today)).await?;
+    let mut rows = CopyOut::begin(connection, &owed_source(programme, period, today, by_month)).await?;
     let mut found = Vec::new();
     while let Some(mut row) = rows.next().await? {
         found.push(read_owed(&mut row)?);

@@ -34,6 +34,14 @@ pub struct Snapshot {
     pub rejected_households: i64,
     /// Member rows rejected.
     pub rejected_members: i64,
+    /// Claims of birth grants kept.
+    pub claims: i64,
+    /// Claim rows rejected.
+    pub rejected_claims: i64,
+    /// Children in institutions kept.
+    pub deposits: i64,
+    /// Deposit rows rejected.
+    pub rejected_deposits: i64,
 }
 
 /// What the head row holds before the rows are read.
@@ -68,11 +76,15 @@ pub struct SnapshotCounts {
 
 const COLUMNS: &str =
     "id, encode(content_sha256, 'hex'), programme, period, source, imported_at, households, members,
-                       rejected_households, rejected_members";
-type Row = (i64, String, String, i32, String, OffsetDateTime, i64, i64, i64, i64);
+                       rejected_households, rejected_members, claims, rejected_claims, deposits, rejected_deposits";
+type Row = (i64, String, String, i32, String, OffsetDateTime, i64, i64, i64, i64, i64, i64, i64, i64);
 
 fn read(row: Row) -> Result<Snapshot, StoreError> {
     Ok(Snapshot {
+        claims: row.10,
+        rejected_claims: row.11,
+        deposits: row.12,
+        rejected_deposits: row.13,
         id: SnapshotId::new(row.0),
         sha256: row.1,
         programme: row.2,
@@ -229,7 +241,7 @@ pub async fn places(store: &Store, id: SnapshotId) -> Result<Vec<Place>, StoreEr
 /// A rejected row.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Rejected {
-    /// `households` or `members`.
+    /// `households`, `members`, `claims` or `deposits`.
     pub part: String,
     /// Data row, from 1.
     pub row: i64,

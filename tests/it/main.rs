@@ -4,6 +4,7 @@
 
 mod architecture;
 mod breaks;
+mod children;
 mod cli;
 mod configuration;
 mod correction;
@@ -24,6 +25,7 @@ mod ledger;
 mod month;
 mod nats;
 mod outbox;
+mod programmes;
 mod recall;
 mod recovery_money;
 mod recovery_people;

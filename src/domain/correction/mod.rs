@@ -28,11 +28,13 @@
 
 pub mod amount;
 pub mod persons;
+mod reach;
 mod restate;
 
 use super::household::{Household, Member, Score, listed};
 use super::ids::Code;
 
+pub use reach::Reach;
 pub use restate::{Asked, Restated, of_same_month, restate, same_month};
 
 listed! {

@@ -9,7 +9,7 @@ use super::{Assessment, Assessor, Component, ExclusionReason, Outcome, RULE_CAP,
 use crate::domain::household::{Household, Member};
 use crate::domain::ids::{Code, Idcs};
 use crate::domain::money::Centimes;
-use crate::domain::programme::RankOrder;
+use crate::domain::programme::{Eligibility, RankOrder};
 
 /// A member that counts as a child in the month at hand.
 #[derive(Clone, Copy, Debug)]
@@ -41,19 +41,19 @@ impl Assessor {
     }
 
     fn exclusion(&self, household: &Household) -> Option<ExclusionReason> {
-        let eligibility = &self.eligibility;
-        if eligibility.score_max.is_some_and(|max| household.rsu_score > max) {
-            return Some(ExclusionReason::ScoreAboveThreshold);
-        }
-        if eligibility.resident_required && !household.head_resident {
-            return Some(ExclusionReason::HeadNotResident);
-        }
-        household
-            .excluded_by
-            .as_ref()
-            .filter(|code| eligibility.code_rule(code).excludes())
-            .map(registry_reason)
+        exclusion(&self.eligibility, household)
     }
+}
+
+/// Why a household may not draw a programme at all.
+pub(super) fn exclusion(eligibility: &Eligibility, household: &Household) -> Option<ExclusionReason> {
+    if eligibility.score_max.is_some_and(|max| household.rsu_score > max) {
+        return Some(ExclusionReason::ScoreAboveThreshold);
+    }
+    if eligibility.resident_required && !household.head_resident {
+        return Some(ExclusionReason::HeadNotResident);
+    }
+    household.excluded_by.as_ref().filter(|code| eligibility.code_rule(code).excludes()).map(registry_reason)
 }
 
 fn registry_reason(code: &Code) -> ExclusionReason {
@@ -70,7 +70,7 @@ impl MonthRules {
     /// Appends the components of one month, and returns what it comes to.
     fn assess(&self, month: u8, members: &[Member], buffers: &mut Assessment) -> Centimes {
         self.rank_children(members, &mut buffers.children);
-        let Assessment { components, children, quotas_used } = buffers;
+        let Assessment { components, children, quotas_used, chosen } = buffers;
         let household = |rule, amount| Component { rule, month, member: None, rank: 0, age: 0, amount };
         let (mut sum, mut in_floor) = (Centimes::ZERO, Centimes::ZERO);
         if let Some(amount) = self.flat_rate.filter(|_| children.is_empty()) {
@@ -79,10 +79,17 @@ impl MonthRules {
         }
         quotas_used.clear();
         quotas_used.resize(self.quotas, 0);
+        if self.dearest_first {
+            self.choose_dearest(children, chosen);
+        }
         for (place, child) in children.iter().enumerate() {
             let rank = u8::try_from(place + 1).unwrap_or(u8::MAX);
             let mut pay = |matcher: &Matcher| {
-                let paid = matcher.meets(child.age, rank, child.traits) && take_quota(matcher, quotas_used);
+                let paid = matcher.meets(child.age, rank, child.traits)
+                    && match self.dearest_first {
+                        true => matcher.quota.is_none() || chosen.contains(&(place, matcher.rule)),
+                        false => take_quota(matcher, quotas_used),
+                    };
                 if paid {
                     let (member, age) = (Some(child.member), child.age);
                     components.push(Component {
@@ -113,6 +120,27 @@ impl MonthRules {
             sum = cap;
         }
         sum
+    }
+
+    /// Who is paid where places go to the highest amounts: place of the child and rule. A child stands for one place with its
+    /// first base rule, and for one with each supplement.
+    fn choose_dearest(&self, children: &[Child], chosen: &mut Vec<(usize, u8)>) {
+        chosen.clear();
+        let mut asking: Vec<(u8, u8, Reverse<Centimes>, usize, u8)> = Vec::new();
+        for (place, child) in children.iter().enumerate() {
+            let rank = u8::try_from(place + 1).unwrap_or(u8::MAX);
+            let meets = |matcher: &&Matcher| matcher.meets(child.age, rank, child.traits);
+            let base = self.base.iter().find(meets);
+            for matcher in base.into_iter().chain(self.supplements.iter().filter(meets)) {
+                if let Some((slot, max)) = matcher.quota {
+                    asking.push((slot, max, Reverse(matcher.amount), place, matcher.rule));
+                }
+            }
+        }
+        asking.sort_unstable();
+        for of_slot in asking.chunk_by(|a, b| a.0 == b.0) {
+            chosen.extend(of_slot.iter().take(of_slot[0].1.into()).map(|(.., place, rule)| (*place, *rule)));
+        }
     }
 
     /// The members that count, in rank order. Numbers are unique among persons, so the order of the file plays no part.

@@ -6,7 +6,10 @@ use crate::domain::household::{Member, SchoolCycle, SchoolSector};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
-use crate::domain::programme::{AgeBasis, DeathRule, Institution, RankOrder, Rule, RuleKind, Version};
+use crate::domain::programme::{
+    AgeBasis, BirthdayRule, ChildSettings, DeathRule, Institution, LeapBirthday, QuotaOrder, RankOrder, Rule,
+    RuleKind, Version,
+};
 
 /// A version for one month. Rules that are not paid in the month are left out.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub(super) struct MonthRules {
     pub base: Vec<Matcher>,
     pub supplements: Vec<Matcher>,
     pub quotas: usize,
+    /// Places of a quota go to the highest amounts, not to the lowest ranks.
+    pub dearest_first: bool,
     pub floor: Centimes,
     pub cap: Option<Centimes>,
     pub flat_rate: Option<Centimes>,
@@ -22,6 +27,8 @@ pub(super) struct MonthRules {
     /// Whoever died before this day does not count.
     alive_on: Date,
     basis_year: i32,
+    /// Whoever is born after this day does not count.
+    born_until: Date,
     /// At place `a`, the latest date of birth of a person aged `a` or more on the day age is taken.
     born_by: Vec<Date>,
 }
@@ -80,7 +87,7 @@ impl Traits {
 }
 
 impl Matcher {
-    fn new(index: usize, rule: &Rule, quota: Option<(u8, u8)>) -> Self {
+    fn new(index: usize, rule: &Rule, in_floor: bool, quota: Option<(u8, u8)>) -> Self {
         let (mut asked, mut wanted) = (0, 0);
         for (flag, condition) in [
             (IN_SCHOOL, rule.in_school),
@@ -99,7 +106,7 @@ impl Matcher {
         Self {
             rule: u8::try_from(index).expect("validation bounds the number of rules"),
             amount: rule.amount,
-            in_floor: rule.in_floor,
+            in_floor,
             quota,
             age: (rule.age_min.unwrap_or(0), rule.age_max.unwrap_or(u8::MAX)),
             rank: (rule.rank_min.unwrap_or(1), rule.rank_max.unwrap_or(u8::MAX)),
@@ -126,7 +133,7 @@ impl MonthRules {
             if !rule.months.is_empty() && !rule.months.contains(&month.month()) {
                 continue;
             }
-            let matcher = Matcher::new(index, rule, quota_slot(rule, &mut quotas));
+            let matcher = Matcher::new(index, rule, version.in_floor(rule), quota_slot(rule, &mut quotas));
             match rule.kind {
                 RuleKind::Base => base.push(matcher),
                 RuleKind::Supplement => supplements.push(matcher),
@@ -139,12 +146,14 @@ impl MonthRules {
         };
         let alive_on = match child.death {
             DeathRule::BeforePeriod => month.first_day(),
+            DeathRule::ThroughFirstDay => month.first_day().next_day().expect("periods end in 2199"),
             DeathRule::ThroughPeriod => month.last_day().next_day().expect("periods end in 2199"),
         };
         Self {
             base,
             supplements,
             quotas: quotas.len(),
+            dearest_first: version.quota_order == QuotaOrder::Amount && !quotas.is_empty(),
             floor: version.floor,
             cap: version.cap,
             flat_rate: version.flat_rate,
@@ -152,7 +161,8 @@ impl MonthRules {
             count_institution: child.institution == Institution::Counted,
             alive_on,
             basis_year: basis.year(),
-            born_by: (0..=child.age_max + 1).map(|age| years_before(basis, age)).collect(),
+            born_until: basis,
+            born_by: (0..=child.age_max + 1).map(|age| latest_birth(basis, age, child)).collect(),
         }
     }
 
@@ -160,7 +170,7 @@ impl MonthRules {
     pub(super) fn child_age(&self, member: &Member) -> Option<u8> {
         let born = member.birth_date;
         // Most members are adults: one comparison sends them away.
-        if born <= *self.born_by.last()? || born > self.born_by[0] {
+        if born <= *self.born_by.last()? || born > self.born_until {
             return None;
         }
         if member.deceased_on.is_some_and(|died| died < self.alive_on)
@@ -170,7 +180,8 @@ impl MonthRules {
         }
         let years = usize::try_from(self.basis_year - born.year()).ok()?;
         let birthday_to_come = self.born_by.get(years).is_none_or(|latest| born > *latest);
-        u8::try_from(years - usize::from(birthday_to_come)).ok()
+        // Who is born on the very day age is taken is of age 0 by either rule for birthdays.
+        u8::try_from(years.saturating_sub(usize::from(birthday_to_come))).ok()
     }
 }
 
@@ -184,6 +195,26 @@ fn quota_slot<'a>(rule: &'a Rule, slots: &mut Vec<Option<&'a Code>>) -> Option<(
         slots.len() - 1
     });
     Some((u8::try_from(slot).expect("there are no more quotas than rules"), max))
+}
+
+/// The latest date of birth of a person aged `age` or more on the day age is taken.
+fn latest_birth(basis: Date, age: u8, child: &ChildSettings) -> Date {
+    let day = match child.birthday {
+        BirthdayRule::Older => basis,
+        BirthdayRule::Younger => basis.previous_day().expect("periods begin in 2000"),
+    };
+    let latest = years_before(day, age);
+    let early =
+        child.leap_birthday == LeapBirthday::February28 && (day.month(), day.day()) == (Month::February, 28);
+    match latest.next_day() {
+        // A year without a 29 February has the birthday a day earlier.
+        Some(next)
+            if early && next.month() == Month::February && time::util::days_in_year(day.year()) == 365 =>
+        {
+            next
+        }
+        _ => latest,
+    }
 }
 
 /// The day `age` years before; from 29 February, in a year without one, 28 February.

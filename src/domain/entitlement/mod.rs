@@ -9,7 +9,9 @@
 mod assess;
 mod codec;
 mod compile;
+mod deposit;
 mod explain;
+mod grant;
 
 use std::fmt;
 
@@ -19,7 +21,9 @@ use super::period::Period;
 use super::programme::Programme;
 
 pub use codec::{CodecError, decode_components, encode_components};
-pub use explain::{ExplainError, Line, explain};
+pub use deposit::{Deposit, DepositRefusal, PaidIn, Release, judge_deposit};
+pub use explain::{ExplainError, Line, explain, explain_exclusion};
+pub use grant::{ClaimRefusal, GrantAssessor, GrantRefused, PaidBefore, last_day_to_claim};
 
 /// The rule of a component that is the flat rate of a household without children.
 pub const RULE_FLAT: u8 = 255;
@@ -32,6 +36,12 @@ pub const RULE_ARREARS: u8 = 252;
 /// The rule of a component that refunds what was kept back or repaid for a month and was not undue; its `month` is how many
 /// months before.
 pub const RULE_REFUND: u8 = 251;
+/// The rule of a component that pays a birth grant.
+pub const RULE_BIRTH_GRANT: u8 = 250;
+/// The rule of a component that pays in a deposit of a month; its `month` is how many months before.
+pub const RULE_DEPOSIT: u8 = 249;
+/// The rule of a component that makes a deposit up to the minimum when it is released.
+pub const RULE_DEPOSIT_TOP_UP: u8 = 248;
 
 listed! {
     /// Why a household is paid nothing for a month.
@@ -54,6 +64,9 @@ listed! {
         OtherProgramme = "other_programme",
     }
 }
+
+/// The reason of an exclusion for a claim that another run of the month orders.
+pub const ALREADY_ORDERED: &str = "already_ordered";
 
 /// One line of an entitlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +101,8 @@ pub struct Assessment {
     components: Vec<Component>,
     children: Vec<assess::Child>,
     quotas_used: Vec<u8>,
+    /// Places of quotas where they go to the highest amounts: place of the child, rule.
+    chosen: Vec<(usize, u8)>,
 }
 
 impl Assessment {
@@ -141,5 +156,7 @@ impl fmt::Display for Outcome {
     }
 }
 
+#[cfg(test)]
+mod child_tests;
 #[cfg(test)]
 mod tests;

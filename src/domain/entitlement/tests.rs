@@ -13,7 +13,7 @@ const DSS: &str = include_str!("../../../config/programmes/dss.toml");
 const TAYSSIR: &str = include_str!("../../../config/programmes/tayssir.toml");
 const WIDOWS: &str = include_str!("../../../config/programmes/widows.toml");
 
-fn date(text: &str) -> Date {
+pub(super) fn date(text: &str) -> Date {
     Date::parse(text, time::macros::format_description!("[year]-[month]-[day]")).unwrap()
 }
 
@@ -80,7 +80,7 @@ fn household(members: Vec<Member>) -> Household {
     }
 }
 
-fn family(members: &[&str]) -> Household {
+pub(super) fn family(members: &[&str]) -> Household {
     let parents = ["1985-04-02", "1988-09-30"];
     household(parents.iter().chain(members).enumerate().map(|(i, words)| member(i, words)).collect())
 }
@@ -293,6 +293,150 @@ fn what_is_kept_out_of_the_floor_comes_on_top_of_it() {
     let pupil = ["2015-01-01 primary"];
     check(DSS, "2026-09", &pupil, "500 = child_in_school 300 + back_to_school 200");
     check(&on_top, "2026-09", &pupil, "700 = child_in_school 300 + back_to_school 200 + floor_top_up 200");
+}
+
+/// The shipped rules with one setting changed.
+fn with_setting(rules: &str, replace: &str, by: &str) -> String {
+    assert!(rules.contains(replace), "`{replace}` stands in the file");
+    rules.replace(replace, by)
+}
+
+#[test]
+fn what_the_sources_leave_open_is_a_setting() {
+    let child = "child = { age_basis = \"end_of_period\",";
+    let set = |key: &str| with_setting(DSS, child, &format!("{child} {key},"));
+    let death = |rule: &str| with_setting(DSS, "death = \"before_period\"", &format!("death = \"{rule}\""));
+    let floor = with_setting(DSS, "floor = \"500.00\"", "floor_counts = \"base\"\nfloor = \"500.00\"");
+    let twenty = "500 = child_in_school 300 + floor_top_up 200";
+    let gone = "500 = flat_rate 500";
+    // Each row: rules, month, members, what is due. The first of each group is the default.
+    let rows: [(&str, &str, &[&str], &str); 24] = [
+        // Turning 21 on the last day of the month.
+        (DSS, "2026-03", &["2005-03-31 higher"], gone),
+        (DSS, "2026-03", &["2005-04-01 higher"], twenty),
+        (&set("birthday = \"younger\""), "2026-03", &["2005-03-31 higher"], twenty),
+        (&set("birthday = \"younger\""), "2026-03", &["2005-03-30 higher"], gone),
+        (
+            &set("birthday = \"younger\""),
+            "2026-03",
+            &["2026-03-31"],
+            "500 = child_0_5 300 + floor_top_up 200",
+        ),
+        (&set("birthday = \"younger\""), "2026-03", &["2026-04-01"], gone),
+        // Turning 6 on the last day.
+        (DSS, "2026-03", &["2020-03-31"], "500 = child_not_in_school 200 + floor_top_up 300"),
+        (
+            &set("birthday = \"younger\""),
+            "2026-03",
+            &["2020-03-31"],
+            "500 = child_0_5 300 + floor_top_up 200",
+        ),
+        // Born on 29 February: 6 on 1 March or on 28 February; 2028 has a day of its own.
+        (DSS, "2026-02", &["2020-02-29"], "500 = child_0_5 300 + floor_top_up 200"),
+        (
+            &set("leap_birthday = \"february_28\""),
+            "2026-02",
+            &["2020-02-29"],
+            "500 = child_not_in_school 200 + floor_top_up 300",
+        ),
+        (
+            &set("leap_birthday = \"february_28\""),
+            "2026-02",
+            &["2020-03-01"],
+            "500 = child_0_5 300 + floor_top_up 200",
+        ),
+        (DSS, "2026-03", &["2020-02-29"], "500 = child_not_in_school 200 + floor_top_up 300"),
+        (&set("leap_birthday = \"february_28\""), "2028-02", &["2008-02-29 higher"], twenty),
+        (DSS, "2025-02", &["2004-02-29 higher"], "500 = child_in_school 200 + floor_top_up 300"),
+        (&set("leap_birthday = \"february_28\""), "2025-02", &["2004-02-29 higher"], gone),
+        // Death on the first of the month.
+        (DSS, "2026-03", &["2022-01-01 †2026-02-28"], gone),
+        (DSS, "2026-03", &["2022-01-01 †2026-03-01"], "500 = child_0_5 300 + floor_top_up 200"),
+        (&death("through_first_day"), "2026-03", &["2022-01-01 †2026-03-01"], gone),
+        (
+            &death("through_first_day"),
+            "2026-03",
+            &["2022-01-01 †2026-03-02"],
+            "500 = child_0_5 300 + floor_top_up 200",
+        ),
+        (&death("through_period"), "2026-03", &["2022-01-01 †2026-03-31"], gone),
+        // Supplements inside the floor or above it.
+        (DSS, "2026-03", &["2022-01-01 disabled"], "500 = child_0_5 300 + disability 100 + floor_top_up 100"),
+        (
+            &floor,
+            "2026-03",
+            &["2022-01-01 disabled"],
+            "600 = child_0_5 300 + disability 100 + floor_top_up 200",
+        ),
+        (
+            &floor,
+            "2026-09",
+            &["2015-01-01 primary"],
+            "700 = child_in_school 300 + back_to_school 200 + floor_top_up 200",
+        ),
+        (&floor, "2026-03", &[], gone),
+    ];
+    for (rules, month, members, expected) in rows {
+        check(rules, month, members, expected);
+    }
+}
+
+#[test]
+fn disability_is_bounded_by_rank_where_a_setting_says_so() {
+    let rule = "{ code = \"disability\", kind = \"supplement\",";
+    let seven: Vec<String> = (0..7).map(|i| format!("{}-01-01 primary disabled", 2012 + i)).collect();
+    let seven: Vec<&str> = seven.iter().map(String::as_str).collect();
+    for (bound, children) in [("", 7), (" rank_max = 6,", 6), (" rank_max = 3,", 3)] {
+        let rules = with_setting(DSS, rule, &format!("{rule}{bound}"));
+        let due = assessed(&rules, "2026-03", &family(&seven));
+        assert_eq!(due.matches("disability 100").count(), children, "{bound}");
+        assert!(due.starts_with(&format!("{} = ", 900 + 108 + 100 * children)), "{bound}: {due}");
+    }
+}
+
+#[test]
+fn a_quota_takes_the_eldest_or_the_dearest() {
+    let dearest = DSS.replace("floor = \"500.00\"", "quota_order = \"amount\"\nfloor = \"500.00\"");
+    // The youngest is the only one at a lycée.
+    let mut pupils: Vec<String> = (0..6).map(|i| format!("{}-01-01 primary", 2014 + i)).collect();
+    pupils.push("2020-06-01 lycee".to_owned());
+    let pupils: Vec<&str> = pupils.iter().map(String::as_str).collect();
+    let premium = |rules: &str| {
+        let due = assessed(rules, "2026-09", &family(&pupils));
+        (due.matches("back_to_school 200").count(), due.matches("back_to_school_lycee 300").count(), due)
+    };
+    let (primary, lycee, by_rank) = premium(DSS);
+    assert_eq!((primary, lycee), (6, 0), "{by_rank}");
+    let (primary, lycee, by_amount) = premium(&dearest);
+    assert_eq!((primary, lycee), (5, 1), "{by_amount}");
+    // Of equal amounts the lower ranks; nothing else moves.
+    check(&dearest, "2026-03", &["2022-01-01"], "500 = child_0_5 300 + floor_top_up 200");
+    // Base rules with a quota too: the dearest three of four pupils.
+    let tayssir = TAYSSIR.replace("rules = [", "quota_order = \"amount\"\nrules = [");
+    let four = ["2014-01-01 primary", "2015-01-01 primary", "2016-01-01 primary", "2016-06-01 college"];
+    check(TAYSSIR, "2026-03", &four, "240 = primary 80 + primary 80 + primary 80");
+    check(&tayssir, "2026-03", &four, "300 = primary 80 + primary 80 + college 140");
+}
+
+#[test]
+fn legacy_programmes_that_are_folded_in() {
+    let disability = include_str!("../../../config/programmes/disability.toml");
+    let bags = include_str!("../../../config/programmes/school_bags.toml");
+    let fund = include_str!("../../../config/programmes/family_fund.toml");
+    check(disability, "2026-03", &["2015-01-01 disabled", "2016-01-01"], "500 = disabled_child 500");
+    check(disability, "2026-03", &["2016-01-01"], "nothing_due");
+    let pupils = ["2012-01-01 college", "2014-01-01 primary", "2015-01-01 primary private", "2019-01-01"];
+    check(bags, "2026-09", &pupils, "350 = bag_college 200 + bag_primary 150");
+    let bags = Programme::from_toml(bags).unwrap();
+    assert!(bags.pays_in("2026-09".parse().unwrap()) && !bags.pays_in("2026-10".parse().unwrap()));
+    check(fund, "2026-03", &["2015-01-01", "2016-01-01"], "700 = maintenance 350 + maintenance 350");
+    let four = ["2012-01-01", "2014-01-01", "2015-01-01", "2019-01-01"];
+    check(
+        fund,
+        "2026-03",
+        &four,
+        "1050 = maintenance 350 + maintenance 350 + maintenance 350 + maintenance 350 + cap -350",
+    );
 }
 
 #[test]

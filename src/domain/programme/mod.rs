@@ -3,8 +3,8 @@
 //! - **Input**: the text of one `config/programmes/*.toml` file; reading the file is the caller's.
 //! - **Output**: a [`Programme`] that has passed [`validate`], or an error that names the rule and the key.
 //! - **Guarantee**: unknown keys are refused; at most one version is in force in a month; each rule can be paid.
-//! - **Limit**: [`RULES_MAX`] rules in a version. A grant that hangs on a dated claim (the birth grant) is not
-//!   expressed here: the rules see the household of the snapshot, not claims.
+//! - **Limit**: [`RULES_MAX`] rules in a version. Grants that hang on a dated claim and deposits have terms of their own
+//!   beside the rules, which see the household of the snapshot only.
 
 mod model;
 mod validate;
@@ -14,8 +14,9 @@ use super::money::Centimes;
 use super::period::Period;
 
 pub use model::{
-    AgeBasis, Arrears, ChildSettings, CodeRule, DeathRule, Eligibility, ExcludedBy, Institution, IsoCode,
-    Label, Names, RankOrder, Rule, RuleKind, TieRule, Version,
+    AgeBasis, Arrears, BirthGrant, BirthdayRule, ChildSettings, ClaimUntil, CodeRule, DeathRule,
+    DepositTerms, Eligibility, ExcludedBy, FloorCounts, Institution, IsoCode, Label, LeapBirthday,
+    MinimumFor, Names, QuotaOrder, RankCheck, RankOrder, Rule, RuleKind, TieRule, Version,
 };
 pub use validate::RULES_MAX;
 

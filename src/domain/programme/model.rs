@@ -196,6 +196,9 @@ impl<'de> Deserialize<'de> for ExcludedBy {
 pub struct Version {
     /// The first month it holds for.
     pub from: Period,
+    /// Whether its month and amounts are those of a text in force; if not, they are illustrative or assumed.
+    #[serde(default = "yes")]
+    pub verified: bool,
     /// The least that a household which is due anything receives for a month.
     #[serde(default, deserialize_with = "amount")]
     pub floor: Centimes,
@@ -205,11 +208,116 @@ pub struct Version {
     /// What a household without a counted child receives for a month; absent: nothing.
     #[serde(default, deserialize_with = "some_amount")]
     pub flat_rate: Option<Centimes>,
+    /// Which rules count towards the floor, where a rule does not say so itself.
+    #[serde(default)]
+    pub floor_counts: FloorCounts,
+    /// Who takes the places of a quota first.
+    #[serde(default)]
+    pub quota_order: QuotaOrder,
     /// Who counts as a child, and in which rank.
     #[serde(default)]
     pub child: ChildSettings,
+    /// What is paid once for a child that was born; absent: nothing.
+    #[serde(default)]
+    pub birth_grant: Option<BirthGrant>,
+    /// What is paid in for a child in the care of an institution; absent: nothing.
+    #[serde(default)]
+    pub deposit: Option<DepositTerms>,
     /// The rules, in the order in which they are tried.
     pub rules: Vec<Rule>,
+}
+
+/// Which rules count towards the floor of a household and month.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FloorCounts {
+    /// Base rules and supplements: the floor is a least for all of them together.
+    #[default]
+    All,
+    /// Base rules only: supplements come on top of the floor.
+    Base,
+}
+
+/// Who takes the places of a quota first, where more children meet its rules than it has places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotaOrder {
+    /// The children in the order of their ranks.
+    #[default]
+    Rank,
+    /// The highest amounts; of equal ones the lowest rank.
+    Amount,
+}
+
+/// A grant that is paid once for a child, when it is claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BirthGrant {
+    /// By the child's rank, from the first; a child of a later rank gets none.
+    #[serde(deserialize_with = "amounts")]
+    pub amounts: Vec<Centimes>,
+    /// For how many months after the birth it may be claimed.
+    pub claim_months: u8,
+    /// Which day of the last month is the last one.
+    #[serde(default)]
+    pub claim_until: ClaimUntil,
+    /// Whether the rank that is claimed must agree with the children that the list has.
+    #[serde(default)]
+    pub rank_check: RankCheck,
+}
+
+/// The last day on which a claim is in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimUntil {
+    /// The day of the birth, so many months later (the last of the month where it has no such day).
+    #[default]
+    Day,
+    /// The last day of that month.
+    MonthEnd,
+}
+
+/// What the rank of a claim is checked against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RankCheck {
+    /// A rank lower than the number of elder children on the list allows is refused.
+    #[default]
+    List,
+    /// The claim's word is taken.
+    Claim,
+}
+
+/// Deposits for a child in the care of an institution, paid to an account in its name until it comes of age.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DepositTerms {
+    /// For one child and month.
+    #[serde(deserialize_with = "amount")]
+    pub amount: Centimes,
+    /// Code of the provider that keeps the accounts.
+    pub holder: Code,
+    /// The least that is released when the child comes of age.
+    #[serde(deserialize_with = "amount")]
+    pub minimum: Centimes,
+    /// For whom less than the minimum is made up.
+    #[serde(default)]
+    pub minimum_for: MinimumFor,
+    /// Age at which the deposit is released, in completed years.
+    pub majority_age: u8,
+    /// How many months before its own a list may still bring, where they were not paid in.
+    pub months_back: u8,
+}
+
+/// For whom a deposit below the minimum is made up when it is released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MinimumFor {
+    /// For who is in care when coming of age.
+    #[default]
+    InCare,
+    /// For everybody for whom anything was paid in.
+    All,
 }
 
 /// Who counts as a child, and in which rank.
@@ -218,6 +326,10 @@ pub struct Version {
 pub struct ChildSettings {
     /// The day on which age is taken.
     pub age_basis: AgeBasis,
+    /// The age of whoever has a birthday on that very day.
+    pub birthday: BirthdayRule,
+    /// The birthday of whoever was born on 29 February, in a year without one.
+    pub leap_birthday: LeapBirthday,
     /// The highest age that counts, in completed years.
     pub age_max: u8,
     /// The order of ranks.
@@ -234,6 +346,8 @@ impl Default for ChildSettings {
     fn default() -> Self {
         Self {
             age_basis: AgeBasis::default(),
+            birthday: BirthdayRule::default(),
+            leap_birthday: LeapBirthday::default(),
             age_max: 20,
             rank_order: RankOrder::default(),
             ties: TieRule::default(),
@@ -252,6 +366,29 @@ pub enum AgeBasis {
     EndOfPeriod,
     /// The first day of the month.
     StartOfPeriod,
+}
+
+/// The age of whoever has a birthday on the day age is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BirthdayRule {
+    /// The new age: whoever turns 21 on the last day of the month counts no more for it.
+    #[default]
+    Older,
+    /// The age of the day before: the birthday counts from the next day on.
+    Younger,
+}
+
+/// The birthday of whoever was born on 29 February, in a year without one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum LeapBirthday {
+    /// 1 March.
+    #[default]
+    #[serde(rename = "march_1")]
+    March1,
+    /// 28 February.
+    #[serde(rename = "february_28")]
+    February28,
 }
 
 /// The order of ranks, by date of birth.
@@ -281,6 +418,8 @@ pub enum DeathRule {
     /// A death before the month ends the count; one during the month still counts for it.
     #[default]
     BeforePeriod,
+    /// A death on the first day of the month ends the count too; one after it still counts for the month.
+    ThroughFirstDay,
     /// A death up to the last day of the month ends the count.
     ThroughPeriod,
 }
@@ -345,9 +484,19 @@ pub struct Rule {
     pub max_children: Option<u8>,
     /// Rules of the same quota share one `max_children`.
     pub quota: Option<Code>,
-    /// Whether it counts towards the floor; if not, it comes on top of it.
-    #[serde(default = "yes")]
-    pub in_floor: bool,
+    /// Whether it counts towards the floor; if not, it comes on top of it. Absent: as the version says.
+    pub in_floor: Option<bool>,
+}
+
+impl Version {
+    /// Whether a rule of this version counts towards the floor.
+    pub fn in_floor(&self, rule: &Rule) -> bool {
+        let by_version = match self.floor_counts {
+            FloorCounts::All => true,
+            FloorCounts::Base => rule.kind == RuleKind::Base,
+        };
+        rule.in_floor.unwrap_or(by_version)
+    }
 }
 
 fn all_months() -> Vec<u8> {
@@ -366,6 +515,12 @@ fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Centimes, D::Err
 
 fn some_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Centimes>, D::Error> {
     amount(deserializer).map(Some)
+}
+
+fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Centimes>, D::Error> {
+    #[derive(Deserialize)]
+    struct One(#[serde(deserialize_with = "amount")] Centimes);
+    Ok(Vec::<One>::deserialize(deserializer)?.into_iter().map(|One(amount)| amount).collect())
 }
 
 fn score<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Score>, D::Error> {

@@ -2,10 +2,13 @@
 
 use super::*;
 
-const SHIPPED: [&str; 3] = [
+const SHIPPED: [&str; 6] = [
     include_str!("../../../config/programmes/dss.toml"),
     include_str!("../../../config/programmes/tayssir.toml"),
     include_str!("../../../config/programmes/widows.toml"),
+    include_str!("../../../config/programmes/disability.toml"),
+    include_str!("../../../config/programmes/family_fund.toml"),
+    include_str!("../../../config/programmes/school_bags.toml"),
 ];
 
 fn period(text: &str) -> Period {
@@ -14,7 +17,9 @@ fn period(text: &str) -> Period {
 
 #[test]
 fn shipped_programmes_read() {
-    for (text, code) in SHIPPED.iter().zip(["dss", "tayssir", "widows"]) {
+    for (text, code) in
+        SHIPPED.iter().zip(["dss", "tayssir", "widows", "disability", "family_fund", "school_bags"])
+    {
         let programme = Programme::from_toml(text).unwrap_or_else(|e| panic!("{code}: {e:?}"));
         assert_eq!(programme.code().as_str(), code);
         assert_eq!(programme.fingerprint_input(), *text);
@@ -23,6 +28,37 @@ fn shipped_programmes_read() {
             assert!(SHIPPED.iter().any(|t| t.contains(&format!("code = \"{other}\""))), "{code}: {other}");
         }
     }
+}
+
+#[test]
+fn what_no_source_gives_is_marked_so() {
+    for text in SHIPPED {
+        let programme = Programme::from_toml(text).unwrap();
+        let unverified: Vec<String> =
+            programme.versions().iter().filter(|v| !v.verified).map(|v| v.from.to_string()).collect();
+        // Of direct social support only the month in which the amounts of 2026 start is not public.
+        match programme.code().as_str() {
+            "dss" => assert_eq!(unverified, ["2026-01"]),
+            code => assert_eq!(unverified.len(), programme.versions().len(), "{code}"),
+        }
+    }
+}
+
+#[test]
+fn grants_and_deposits_have_terms_of_their_own() {
+    let dss = Programme::from_toml(SHIPPED[0]).unwrap();
+    let mad = |amounts: &[i64]| amounts.iter().map(|a| Centimes::from_mad(*a)).collect::<Vec<_>>();
+    for (at, deposit) in [("2023-12", None), ("2025-12", None), ("2026-01", Some(500))] {
+        let version = dss.version_at(period(at)).unwrap();
+        let grant = version.birth_grant.as_ref().unwrap();
+        assert_eq!((grant.amounts.clone(), grant.claim_months), (mad(&[2_000, 1_000]), 6), "{at}");
+        assert_eq!(version.deposit.as_ref().map(|d| d.amount), deposit.map(Centimes::from_mad), "{at}");
+    }
+    let terms = dss.version_at(period("2026-01")).unwrap().deposit.clone().unwrap();
+    assert_eq!(
+        (terms.holder.as_str(), terms.minimum, terms.majority_age),
+        ("cdg", Centimes::from_mad(10_000), 18)
+    );
 }
 
 #[test]
@@ -131,6 +167,46 @@ fn unsound_programmes_are_refused_by_rule_and_key() {
         ("purpose_code = \"SSBE\"", "purpose_code = \"ssbe\"", &["four capitals"]),
         ("score_max = \"9.5\"", "score_max = \"high\"", &["not a score"]),
         ("[\"pension\"]", "\"all\"", &["neither \"any\" nor a list"]),
+        ("cap = \"90.00\"", "floor_counts = \"most\"", &["unknown variant", "floor_counts"]),
+        ("cap = \"90.00\"", "quota_order = \"eldest\"", &["unknown variant", "quota_order"]),
+        ("cap = \"90.00\"", "child = { birthday = \"never\" }", &["unknown variant", "`never`"]),
+        ("cap = \"90.00\"", "child = { leap_birthday = \"march_2\" }", &["unknown variant", "march_1"]),
+        ("cap = \"90.00\"", "child = { death = \"on_the_day\" }", &["unknown variant", "through_first_day"]),
+        (
+            "cap = \"90.00\"",
+            "birth_grant = { amounts = [], claim_months = 6 }",
+            &["2025-01", "`birth_grant.amounts`"],
+        ),
+        (
+            "cap = \"90.00\"",
+            "birth_grant = { amounts = [\"1\", \"0\"], claim_months = 6 }",
+            &["`birth_grant.amounts`", "above zero"],
+        ),
+        (
+            "cap = \"90.00\"",
+            "birth_grant = { amounts = [\"1\"], claim_months = 0 }",
+            &["`birth_grant.claim_months`"],
+        ),
+        (
+            "cap = \"90.00\"",
+            "deposit = { amount = \"0\", holder = \"h\", minimum = \"1\", majority_age = 18, months_back = 1 }",
+            &["2025-01", "`deposit.amount`"],
+        ),
+        (
+            "cap = \"90.00\"",
+            "deposit = { amount = \"5\", holder = \"h\", minimum = \"-1\", majority_age = 18, months_back = 1 }",
+            &["`deposit.minimum`"],
+        ),
+        (
+            "cap = \"90.00\"",
+            "deposit = { amount = \"5\", holder = \"h\", minimum = \"1\", majority_age = 0, months_back = 1 }",
+            &["`deposit.majority_age`"],
+        ),
+        (
+            "cap = \"90.00\"",
+            "deposit = { amount = \"5\", holder = \"h\", minimum = \"1\", majority_age = 18, months_back = 25 }",
+            &["`deposit.months_back`"],
+        ),
     ] {
         check_refused(replace, by, message);
     }

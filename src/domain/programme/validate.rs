@@ -7,8 +7,15 @@ use super::model::{Eligibility, ExcludedBy, ProgrammeFile, Rule, Version};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 
-/// The most rules in a version: a rule is one byte in a stored entitlement, and five codes are kept for the engine.
-pub const RULES_MAX: usize = 250;
+/// The most rules in a version: a rule is one byte in a stored entitlement, and the codes from 240 on are kept for the engine.
+pub const RULES_MAX: usize = 240;
+
+/// The most ranks that have a birth grant.
+const GRANT_RANKS_MAX: usize = 20;
+/// The most months for which a birth grant may be claimed.
+const CLAIM_MONTHS_MAX: u8 = 60;
+/// The most months that a deposit reaches back.
+const DEPOSIT_MONTHS_BACK_MAX: u8 = 24;
 
 /// The most months paid together: a covered month is six bits of a byte in a stored entitlement.
 const MONTHS_DUE_MAX: usize = 24;
@@ -99,7 +106,7 @@ fn arrears(file: &ProgrammeFile) -> Result<(), ProgrammeError> {
 fn version(file: &ProgrammeFile, version: &Version) -> Result<(), ProgrammeError> {
     let refuse = |key, problem| Err(ProgrammeError::Version { from: version.from, key, problem });
     if version.rules.len() > RULES_MAX {
-        return refuse("rules", "more than 250 rules");
+        return refuse("rules", "more than 240 rules");
     }
     if version.rules.is_empty() && version.flat_rate.is_none() {
         return refuse("rules", "no rule and no flat rate: nothing could ever be due");
@@ -115,6 +122,9 @@ fn version(file: &ProgrammeFile, version: &Version) -> Result<(), ProgrammeError
     }
     if version.child.age_max > CHILD_AGE_MAX {
         return refuse("child.age_max", "must not exceed 60");
+    }
+    if let Some((key, problem)) = birth_grant(version).or_else(|| deposit(version)) {
+        return refuse(key, problem);
     }
     let mut codes = BTreeSet::new();
     let mut quotas: BTreeMap<&Code, Option<u8>> = BTreeMap::new();
@@ -135,6 +145,42 @@ fn version(file: &ProgrammeFile, version: &Version) -> Result<(), ProgrammeError
         }
     }
     Ok(())
+}
+
+/// The key of the birth grant at fault and the problem.
+fn birth_grant(version: &Version) -> Option<(&'static str, &'static str)> {
+    let grant = version.birth_grant.as_ref()?;
+    let checks = [
+        (grant.amounts.is_empty(), "birth_grant.amounts", "needs an amount for the first child"),
+        (grant.amounts.len() > GRANT_RANKS_MAX, "birth_grant.amounts", "must not exceed 20 ranks"),
+        (grant.amounts.iter().any(|a| *a <= Centimes::ZERO), "birth_grant.amounts", "must be above zero"),
+        (
+            !(1..=CLAIM_MONTHS_MAX).contains(&grant.claim_months),
+            "birth_grant.claim_months",
+            "must be from 1 to 60",
+        ),
+    ];
+    first_wrong(&checks)
+}
+
+/// The key of the deposit at fault and the problem.
+fn deposit(version: &Version) -> Option<(&'static str, &'static str)> {
+    let deposit = version.deposit.as_ref()?;
+    let checks = [
+        (deposit.amount <= Centimes::ZERO, "deposit.amount", "must be above zero"),
+        (deposit.minimum < Centimes::ZERO, "deposit.minimum", "must not be negative"),
+        (
+            !(1..=CHILD_AGE_MAX).contains(&deposit.majority_age),
+            "deposit.majority_age",
+            "must be from 1 to 60",
+        ),
+        (deposit.months_back > DEPOSIT_MONTHS_BACK_MAX, "deposit.months_back", "must not exceed 24"),
+    ];
+    first_wrong(&checks)
+}
+
+fn first_wrong(checks: &[(bool, &'static str, &'static str)]) -> Option<(&'static str, &'static str)> {
+    checks.iter().find(|(wrong, ..)| *wrong).map(|(_, key, problem)| (*key, *problem))
 }
 
 /// The key at fault and the problem.
@@ -163,7 +209,7 @@ fn rule(file: &ProgrammeFile, version: &Version, rule: &Rule) -> Option<(&'stati
         (rule.max_children == Some(0), "max_children", "must be at least 1"),
         (rule.quota.is_some() && rule.max_children.is_none(), "max_children", "is needed with a quota"),
     ];
-    checks.into_iter().find(|(wrong, ..)| *wrong).map(|(_, key, problem)| (key, problem))
+    first_wrong(&checks)
 }
 
 fn valid_months(months: &[u8]) -> bool {

@@ -44,7 +44,7 @@ impl Granted {
 }
 
 /// Makes orders for arrears.
-pub(super) struct Arrears<'a> {
+pub(in crate::pipeline) struct Arrears<'a> {
     inputs: &'a Inputs<'a>,
     shares: Shares,
     changes: ChangesSince,

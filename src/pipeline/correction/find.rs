@@ -32,7 +32,7 @@ pub(super) struct Rows {
 
 /// What differs for a household.
 #[derive(Default)]
-pub(super) struct Differences {
+pub(in crate::pipeline) struct Differences {
     /// Whether anything does in money.
     pub corrected: bool,
     /// Arrears by month.
@@ -137,8 +137,8 @@ impl<'a> Finder<'a> {
 
     /// A child born on this day or after counts as registered late.
     fn born_from(&self) -> Option<time::Date> {
-        let window = i32::from(self.inputs.context.config.settings.corrections.late_registration_months);
-        Some(Period::from_index(self.inputs.period.index() - window).ok()?.first_day())
+        let settings = &self.inputs.context.config.settings.corrections;
+        settings.late_registration_reach.born_from(self.inputs.period, settings.late_registration_months)
     }
 
     /// Assesses a month as it is known, and appends what differs from what had been found due.

@@ -27,6 +27,9 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
+pub(super) use arrears::Arrears;
+pub(super) use find::Differences;
+
 use super::order::{
     Computed, Inputs, KEEP_BACK_LOCK, Maker, OrderError, Parcel, RUN_LOCK, book, hold_changed, last_change,
     new_comparison,
@@ -228,7 +231,7 @@ async fn pass(
     let mut candidates = months::Merged::open(&inputs.context.store, programme, months).await?;
     let mut granted = arrears::Granted::open(inputs).await?;
     let mut cases = find::Cases::open(inputs).await?;
-    let mut arrears = arrears::Arrears::open(inputs).await?;
+    let mut arrears = Arrears::open(inputs).await?;
     let mut maker = Maker::new(inputs);
     let mut out = Writing::default();
     let (mut seen, mut corrected) = (0u64, 0i64);

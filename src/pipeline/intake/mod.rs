@@ -13,19 +13,24 @@
 
 mod sharing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use tokio::sync::mpsc;
 
 use super::{Applied, Context, hex};
-use crate::domain::household::{Household, Means, Place};
+use crate::domain::child::{BirthClaim, ChildInCare};
+use crate::domain::household::{Household, Means, Place, PlaceId};
 use crate::domain::ids::{Code, SnapshotId};
 use crate::domain::programme::{CodeRule, Eligibility};
 use crate::domain::rib::Rib;
-use crate::snapshot::{Chunk, ReadOptions, Rejection, SnapshotError, SnapshotReader, Thing};
+use crate::snapshot::{
+    ChildSink, Chunk, Fault, Manifest, ReadOptions, Rejection, SnapshotError, SnapshotReader, Thing,
+    read_children,
+};
 use crate::store::StoreError;
 use crate::store::audit::{self, Decision};
+use crate::store::children;
 use crate::store::households::{self, Scratch};
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::snapshots::{self, NewSnapshot, SnapshotCounts};
@@ -58,6 +63,7 @@ struct Parcel {
 
 enum Sent {
     Parcel(Parcel),
+    Children(Box<ChildRows>),
     Read(Box<Finished>),
     Shares(CopyBuffer),
 }
@@ -133,9 +139,16 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     );
     let (sender, mut parcels) = mpsc::channel(4);
     let telemetry = context.telemetry.clone();
+    let source = (folder.to_owned(), options);
     let worker = std::thread::spawn(move || {
-        let encoder =
-            Encoder { snapshot: id, sharing, telemetry, scratch: Scratch::default(), codes: BTreeMap::new() };
+        let encoder = Encoder {
+            snapshot: id,
+            source,
+            sharing,
+            telemetry,
+            scratch: Scratch::default(),
+            codes: BTreeMap::new(),
+        };
         let told = encoder.run(reader, &sender, stage);
         told.map_err(|e| e.at(&scratch))
     });
@@ -148,6 +161,9 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
 
     snapshots::finish_in_tx(&mut tx, id, finished.counts, &finished.places).await?;
     snapshots::insert_codes_in_tx(&mut tx, id, &finished.codes).await?;
+    for (part, reason, rows) in children::settle_in_tx(&mut tx, id).await? {
+        context.telemetry.metrics.add_rejections(&part, &reason, rows as u64);
+    }
     let detail = format!(
         "sha256 {} households {} members {}",
         hex(&sha256),
@@ -206,6 +222,11 @@ async fn receive(
         "snapshot_rejection (snapshot_id, part, row_number, household_id, field, value_masked, reason)";
     while let Some(sent) = parcels.recv().await {
         match sent {
+            Sent::Children(mut rows) => {
+                rows.claims.send_in_tx(tx, children::CLAIMS, "").await?;
+                rows.in_care.send_in_tx(tx, children::IN_CARE, "").await?;
+                rows.rejections.send_in_tx(tx, rejection, "").await?;
+            }
             Sent::Parcel(mut parcel) => {
                 parcel.households.send_in_tx(tx, &leaf, ", FREEZE").await?;
                 parcel.rejections.send_in_tx(tx, rejection, "").await?;
@@ -238,6 +259,8 @@ impl EncodeError {
 
 struct Encoder {
     snapshot: SnapshotId,
+    /// The folder, and how it is read.
+    source: (std::path::PathBuf, ReadOptions),
     sharing: Sharing,
     telemetry: crate::telemetry::Telemetry,
     scratch: Scratch,
@@ -256,6 +279,7 @@ impl Encoder {
         sender: &mpsc::Sender<Sent>,
         stage: crate::telemetry::StageGuard,
     ) -> Result<(), EncodeError> {
+        let manifest = reader.manifest().clone();
         let (mut chunk, mut places) = (Chunk::default(), Vec::new());
         let mut parcel = new_parcel();
         while reader.next_chunk(&mut chunk).map_err(EncodeError::Snapshot)? {
@@ -283,7 +307,10 @@ impl Encoder {
                 }
             }
         }
-        let totals = reader.finish().map_err(EncodeError::Snapshot)?;
+        let mut totals = reader.finish().map_err(EncodeError::Snapshot)?;
+        let Some(places) = self.children(&manifest, places, &mut totals.warnings, sender)? else {
+            return Ok(());
+        };
         let counts = SnapshotCounts {
             household_rows: totals.households.rows,
             member_rows: totals.members.rows,
@@ -318,6 +345,35 @@ impl Encoder {
         } else if self.codes.len() < CODES_MAX {
             self.codes.insert(code.clone(), 1);
         }
+    }
+
+    /// Reads the parts about children; `None` when the receiver has given up.
+    fn children(
+        &self,
+        manifest: &Manifest,
+        places: Vec<Place>,
+        warnings: &mut Vec<String>,
+        sender: &mpsc::Sender<Sent>,
+    ) -> Result<Option<Vec<Place>>, EncodeError> {
+        let (folder, options) = &self.source;
+        let limit = options.limits.places_max;
+        let mut sink = ChildRowSink {
+            encoder: self,
+            sender,
+            rows: ChildRows::default(),
+            places,
+            numbers: HashMap::new(),
+            limit,
+            gone: false,
+        };
+        let read = read_children(folder, manifest, options, &mut sink);
+        if sink.gone {
+            return Ok(None);
+        }
+        warnings.extend(read.map_err(EncodeError::Snapshot)?.warnings);
+        let ChildRowSink { rows, places, .. } = sink;
+        let sent = sender.blocking_send(Sent::Children(Box::new(rows)));
+        Ok(sent.is_ok().then_some(places))
     }
 
     fn note(&mut self, household: &Household) -> std::io::Result<()> {
@@ -357,6 +413,67 @@ impl Encoder {
             .text(rejection.field)
             .text(&rejection.value_masked)
             .text(reason);
+    }
+}
+
+/// Rows about children on their way to the database.
+#[derive(Default)]
+struct ChildRows {
+    claims: CopyBuffer,
+    in_care: CopyBuffer,
+    rejections: CopyBuffer,
+}
+
+struct ChildRowSink<'e> {
+    encoder: &'e Encoder,
+    sender: &'e mpsc::Sender<Sent>,
+    rows: ChildRows,
+    places: Vec<Place>,
+    /// Their numbers, once there is a row with a place.
+    numbers: HashMap<Place, usize>,
+    limit: usize,
+    /// The receiver has given up.
+    gone: bool,
+}
+
+impl ChildRowSink<'_> {
+    fn send_when_full(&mut self) -> Result<(), Fault> {
+        let rows = &self.rows;
+        let bytes = [&rows.claims, &rows.in_care, &rows.rejections].map(|b| b.row_bytes().len());
+        if bytes.iter().sum::<usize>() > COPY_BYTES {
+            let full = Box::new(std::mem::take(&mut self.rows));
+            self.gone = self.sender.blocking_send(Sent::Children(full)).is_err();
+        }
+        if self.gone { Err(Fault::Stopped) } else { Ok(()) }
+    }
+}
+
+impl ChildSink for ChildRowSink<'_> {
+    fn claim(&mut self, claim: BirthClaim) -> Result<(), Fault> {
+        children::push_claim(&mut self.rows.claims, self.encoder.snapshot, &claim);
+        self.send_when_full()
+    }
+
+    fn in_care(&mut self, mut child: ChildInCare, place: Place) -> Result<(), Fault> {
+        if self.numbers.is_empty() {
+            self.numbers.extend(self.places.iter().cloned().zip(0..));
+        }
+        let places = &mut self.places;
+        let number = *self.numbers.entry(place).or_insert_with_key(|place| {
+            places.push(place.clone());
+            places.len() - 1
+        });
+        if number >= self.limit {
+            return Err(Fault::TooManyPlaces { limit: self.limit });
+        }
+        child.place = PlaceId(u16::try_from(number).map_err(|_| Fault::TooManyPlaces { limit: self.limit })?);
+        children::push_in_care(&mut self.rows.in_care, self.encoder.snapshot, &child);
+        self.send_when_full()
+    }
+
+    fn rejected(&mut self, rejection: Rejection) -> Result<(), Fault> {
+        self.encoder.push_rejection(&mut self.rows.rejections, &rejection);
+        self.send_when_full()
     }
 }
 

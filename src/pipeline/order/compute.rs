@@ -13,7 +13,9 @@ use super::slices::Slicer;
 use super::{Barring, OrderError, Parcel, Totals};
 use crate::config::ConfiguredProgramme;
 use crate::domain::batch::Slice;
-use crate::domain::entitlement::{Assessment, Assessor, ExclusionReason, Outcome, encode_components};
+use crate::domain::entitlement::{
+    ALREADY_ORDERED, Assessment, Assessor, ExclusionReason, Outcome, encode_components,
+};
 use crate::domain::household::{Household, Member};
 use crate::domain::ids::{HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
@@ -92,7 +94,7 @@ enum ExclusionCause {
 impl ExclusionCause {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::SameClaim => "already_ordered",
+            Self::SameClaim => ALREADY_ORDERED,
             Self::OtherProgramme => ExclusionReason::OtherProgramme.as_str(),
         }
     }
@@ -337,14 +339,14 @@ impl<'a> Maker<'a> {
     }
 
     fn exclude(&mut self, household: &Household, reason: &str) {
+        self.refuse(household.row, household.id, reason);
+    }
+
+    /// Excludes a row of the list, with the reason why nothing is paid for it.
+    pub fn refuse(&mut self, row: u32, household: HouseholdId, reason: &str) {
         self.exclusions += 1;
         let buffer: &mut CopyBuffer = &mut self.parcel.exclusions;
-        buffer
-            .row(4)
-            .i64(self.inputs.run.get())
-            .i32(household.row as i32)
-            .text(household.id.as_str())
-            .text(reason);
+        buffer.row(4).i64(self.inputs.run.get()).i32(row as i32).text(household.as_str()).text(reason);
     }
 
     /// Whether the rows so far should be sent.

@@ -102,6 +102,34 @@ pub enum OrderError {
         /// The later one.
         newer: SnapshotId,
     },
+    /// The period has its run of a kind already, made from another snapshot.
+    #[error("`{period}` has its {kind} run already: run `{run}`, made from snapshot `{snapshot}`")]
+    KindExists {
+        /// Which kind.
+        kind: RunKind,
+        /// When.
+        period: Period,
+        /// Which.
+        run: RunId,
+        /// From what.
+        snapshot: SnapshotId,
+    },
+    /// An earlier run of a kind has not left, and what it pays counts as paid.
+    #[error("{kind} run `{run}` has not left yet: what it pays would count as paid here")]
+    KindUnderWay {
+        /// Which kind.
+        kind: RunKind,
+        /// Which.
+        run: RunId,
+    },
+    /// The list has no rows that a run of a kind is made from.
+    #[error("snapshot `{snapshot}` has no rows for a {kind} run")]
+    NothingListed {
+        /// Which kind.
+        kind: RunKind,
+        /// Which list.
+        snapshot: SnapshotId,
+    },
     /// Arrears would pay a month that has its own run.
     #[error("arrears for `{0}` would pay a month that has its own run")]
     ArrearsPaid(Period),
@@ -301,7 +329,8 @@ pub(super) async fn barring_by_others(
     Ok(of_own_purpose(config, tx, live).await?.into_iter().map(|barring| barring.run.id).collect())
 }
 
-/// Leaves out runs of another purpose than their programme's own: urgent aid and arrears are no claim on the month's.
+/// Leaves out runs of another purpose than their programme's own: urgent aid, arrears, grants and deposits are no claim on
+/// the month's.
 async fn of_own_purpose(
     config: &Config,
     tx: &mut PgConnection,
@@ -314,7 +343,7 @@ async fn of_own_purpose(
     };
     Ok(runs
         .into_iter()
-        .filter(|run| run.kind != RunKind::Correction)
+        .filter(|run| matches!(run.kind, RunKind::Regular | RunKind::OffCycle))
         .filter(|run| gathering.get(&run.id).is_none_or(|purpose| own(run, purpose)))
         .map(|run| Barring { by_arrival: gathering.contains_key(&run.id), run })
         .collect())

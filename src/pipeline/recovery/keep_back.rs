@@ -6,7 +6,7 @@
 use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
-use crate::config::Recovery;
+use crate::config::{CaseOrder, Recovery};
 use crate::domain::ids::{CaseId, HouseholdId, RunId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
@@ -68,7 +68,7 @@ impl KeptBack {
     ) -> Result<Self, StoreError> {
         let mut kept = Self::new(context, from);
         if !kept.terms.share.is_zero() {
-            let source = recovery_money::owed_source(programme, period, today(context));
+            let source = recovery_money::owed_source(programme, period, today(context), by_month(context));
             kept.rows = Cases::Ahead(CopyAhead::open(context.store.pool(), source));
             kept.ahead = kept.read().await?;
         }
@@ -85,7 +85,8 @@ impl KeptBack {
     ) -> Result<Self, StoreError> {
         let mut kept = Self::new(context, from);
         if !kept.terms.share.is_zero() {
-            let cases = recovery_money::owed_in_tx(tx, programme, period, today(context)).await?;
+            let cases =
+                recovery_money::owed_in_tx(tx, programme, period, today(context), by_month(context)).await?;
             kept.rows = Cases::Read(cases.into_iter());
             kept.ahead = kept.read().await?;
         }
@@ -157,6 +158,11 @@ impl KeptBack {
 
 fn today(context: &Context) -> Date {
     context.clock.now().to_offset(context.config.settings.calendar.utc_offset).date()
+}
+
+/// Whether the case of the earliest month takes first.
+fn by_month(context: &Context) -> bool {
+    context.config.settings.recovery.case_order == CaseOrder::Month
 }
 
 fn offset(programme: i16, run: RunId, kind: AccountKind) -> AccountKey {

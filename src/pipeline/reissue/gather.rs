@@ -10,13 +10,14 @@ use super::ways::{Way, decide};
 use super::{Head, Left};
 use crate::domain::batch::Slice;
 use crate::domain::event::Changes;
-use crate::domain::household::Place;
+use crate::domain::household::{Household, Place};
 use crate::domain::ids::{HouseholdId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::name::NOT_PROVIDED;
 use crate::domain::policy::{Decision, Waits};
 use crate::domain::reason::HoldReason;
 use crate::pipeline::Context;
+use crate::pipeline::children::{DEPOSIT, account_holder};
 use crate::pipeline::order::merge::ChangesSince;
 use crate::pipeline::order::shared_reason;
 use crate::pipeline::order::slices::Slicer;
@@ -29,7 +30,8 @@ use crate::store::recovery_money::Undue;
 use crate::store::reissues::NewLink;
 use crate::store::unpaid::Unpaid;
 use crate::store::{
-    StoreError, breaks, holds, orders, questions, recovery_money, reference, reissues, runs, snapshots,
+    StoreError, breaks, children, holds, orders, questions, recovery_money, reference, reissues, runs,
+    snapshots,
 };
 
 const COPY_BYTES: usize = 1 << 20;
@@ -66,6 +68,10 @@ pub(super) struct Gatherer<'a> {
     undue: HashMap<OrderId, Undue>,
     /// What households owe of other payments.
     owed: KeptBack,
+    /// The list, its programme, and the purpose of deposits, whose accounts stand in a part of their own.
+    list: SnapshotId,
+    programme: String,
+    deposit: i16,
     /// Households whose payee is in doubt.
     doubted: HashSet<HouseholdId>,
     /// Claims that may be paid, as open breaks say.
@@ -105,6 +111,9 @@ impl<'a> Gatherer<'a> {
             undue: recovery_money::undue_unpaid_in_tx(tx, Some(head.programme_id)).await?,
             owed: KeptBack::read_in_tx(tx, context, head.programme_id, head.period, KeptFrom::Reissue)
                 .await?,
+            list: snapshot,
+            programme: head.configured.rules.code().to_string(),
+            deposit: reference::purpose_id_in_tx(tx, DEPOSIT).await?,
             doubted: breaks::doubted_households_in_tx(tx).await?,
             questions: questions::of_programme_in_tx(tx, head.programme_id).await?,
             digest: Sha256::new(),
@@ -127,6 +136,9 @@ impl<'a> Gatherer<'a> {
 
     /// Takes the next unpaid order, in the order of households.
     pub(super) async fn take(&mut self, mut order: Unpaid) -> Result<(), StoreError> {
+        if order.purpose == self.deposit {
+            order.listed = self.account_of_deposit(order.household).await?;
+        }
         let registry_holds = self.lay_over(&mut order).await?;
         let mut payee = OrderPayee { name: String::new(), account: String::new(), phone: None };
         personal::decode_order_payee(&order.payee, &mut payee)?;
@@ -149,6 +161,13 @@ impl<'a> Gatherer<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// The account of a deposit in the latest list. Deposits that ended unpaid are few: they are looked up one by one.
+    async fn account_of_deposit(&self, deposit: HouseholdId) -> Result<Option<Household>, StoreError> {
+        let store = &self.context.store;
+        let found = children::latest_in_care(store, &self.programme, deposit.as_str()).await?;
+        Ok(found.filter(|(list, _)| *list == self.list).map(|(_, child)| account_holder(&child)))
     }
 
     fn leave(&mut self, (waits, decision): (Waits, Decision), order: &Unpaid) {

@@ -2,6 +2,7 @@
 //! are worked out again and compared.
 
 mod breaks;
+mod children;
 mod correction;
 mod recovery;
 mod reissue;
@@ -62,6 +63,7 @@ pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>
     breaks::of_all(&context.store, &mut proofs).await?;
     stream::of_all(&context.store, &mut proofs).await?;
     reissue::of_all(&context.store, &mut proofs).await?;
+    children::of_all(&context.store, &mut proofs).await?;
     correction::of_all(&context.store, &mut proofs).await?;
     recovery::of_all(&context.store, &mut proofs).await?;
     repaid::of_all(&context.store, &mut proofs).await?;
@@ -97,6 +99,7 @@ async fn verify_run(
     money(&scope, run, &counted, &totals, &balances, &providers, proofs);
     rows(context, &scope, run, &counted, proofs).await?;
     stream::of_run(&context.store, &scope, run.id, proofs).await?;
+    children::of_run(&context.store, &scope, run, proofs).await?;
     let (files, hashed) = hashing.await.expect("hashing does not panic");
     proofs.push(files_proof(&scope, files, hashed));
     Ok(())

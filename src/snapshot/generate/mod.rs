@@ -4,8 +4,9 @@
 //! Guarantee: the same options give the same bytes; snapshots of one seed for neighbouring periods differ by churn
 //! only, and by what a later one tells of the past; no two people, phones or accounts are the same unless a fraud was asked
 //! for. Limit: 10,000,000 households, so
-//! that ten-digit numbers suffice.
+//! that ten-digit numbers suffice; children in care have those of the last households.
 
+mod children;
 mod draw;
 mod person;
 mod sink;
@@ -169,6 +170,8 @@ pub fn generate(options: &GenerateOptions, mut progress: impl FnMut(u64)) -> Res
     std::fs::create_dir_all(&options.dir).map_err(|e| Fault::Io(e).whole())?;
     let mut households = PartWriter::create(options, Kind::Households)?;
     let mut members = PartWriter::create(options, Kind::Members)?;
+    let mut claims = PartWriter::create(options, Kind::Claims)?;
+    let mut deposits = PartWriter::create(options, Kind::Deposits)?;
     let mut totals = Tally::default();
     let count = options.households.min(HOUSEHOLDS_MAX);
     for slot in 0..count {
@@ -177,11 +180,13 @@ pub fn generate(options: &GenerateOptions, mut progress: impl FnMut(u64)) -> Res
         totals.add(&dwelling, &faults);
         households.row(|text| write_household(text, &dwelling, &faults))?;
         write_members(&mut members, &dwelling, &faults)?;
+        children::write_claims(&mut claims, &dwelling, options)?;
         if (slot + 1) % 10_000 == 0 {
             progress(10_000);
         }
     }
-    let parts = vec![households.finish()?, members.finish()?];
+    children::write_children_in_care(&mut deposits, options)?;
+    let parts = vec![households.finish()?, members.finish()?, claims.finish()?, deposits.finish()?];
     progress(count % 10_000);
     let manifest = Manifest {
         format: FORMAT.to_owned(),
@@ -190,7 +195,7 @@ pub fn generate(options: &GenerateOptions, mut progress: impl FnMut(u64)) -> Res
         source: format!("synthetic registry, seed {}", options.seed),
         // No clock: the same options give the same manifest.
         created_at: options.period.first_day().midnight().assume_utc(),
-        control_totals: Some(totals.finish(parts[0].rows, parts[1].rows)),
+        control_totals: Some(totals.finish([parts[0].rows, parts[1].rows, parts[2].rows, parts[3].rows])),
         parts,
     };
     manifest.store(&options.dir)?;
@@ -236,10 +241,12 @@ impl Tally {
         }
     }
 
-    fn finish(self, households: u64, members: u64) -> ControlTotals {
+    fn finish(self, [households, members, claims, deposits]: [u64; 4]) -> ControlTotals {
         ControlTotals {
             households: Some(households),
             members: Some(members),
+            claims: Some(claims),
+            deposits: Some(deposits),
             deceased_payees: Some(self.deceased),
             rsu_score_sum: Some(Decimal::from_i128_with_scale(self.score, 6)),
             by_means: Some(self.by_means),

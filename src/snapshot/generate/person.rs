@@ -19,7 +19,7 @@ use crate::domain::rib::Rib;
 /// December 2023, when the programme began: the month before the first change of hands.
 const FIRST_MONTH: i32 = 23 * 12 + 11;
 /// Households that a slot can name apart; at 2.5 % a month more than sixty years pass before it needs as many.
-const GENERATIONS: u64 = 10;
+pub(super) const GENERATIONS: u64 = 10;
 const PERSONS: u64 = 8;
 /// Households with children; the others are of older people.
 const FAMILIES_PPM: u32 = 560_000;
@@ -240,7 +240,7 @@ fn group_leader(slot: u64, seed: u64, which: u64, ppm: u32, min: u64, max: u64) 
     (offset % step == 0 && offset / step < size).then_some(index * stretch + first)
 }
 
-fn place(draw: &mut Draw) -> [&'static str; 3] {
+pub(super) fn place(draw: &mut Draw) -> [&'static str; 3] {
     let mut at = draw.below(1000) as u16;
     let region = REGIONS.iter().find(|r| {
         let found = at < r.weight;
@@ -262,7 +262,7 @@ fn name_parts(female: bool, names: [u64; 2]) -> [&'static Name; 2] {
     [first, &FAMILIES[names[1] as usize]]
 }
 
-fn latin(female: bool, names: [u64; 2], bits: u64) -> String {
+pub(super) fn latin(female: bool, names: [u64; 2], bits: u64) -> String {
     spelled(name_parts(female, names), |n| n.latin, bits)
 }
 
@@ -271,7 +271,7 @@ fn arabic(female: bool, names: [u64; 2], bits: u64) -> String {
 }
 
 /// A person's number: a different stem for each household number and person.
-fn idcs(seed: u64, number: u64, person: u64) -> Idcs {
+pub(super) fn idcs(seed: u64, number: u64, person: u64) -> Idcs {
     const STEMS: u64 = 800_000_000;
     const { assert!(HOUSEHOLDS_MAX * GENERATIONS * PERSONS <= STEMS) };
     Idcs::from_stem(200_000_000 + scatter(seed, number * PERSONS + person, STEMS) as u32)
@@ -357,7 +357,7 @@ fn members(
 }
 
 /// A month's number, as [`Period::index`] counts.
-fn month_of(day: Date) -> i32 {
+pub(super) fn month_of(day: Date) -> i32 {
     Period::new(day.year(), day.month().into()).map_or(0, Period::index)
 }
 

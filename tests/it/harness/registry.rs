@@ -8,7 +8,8 @@ use sarf::domain::ids::{Code, Idcs};
 use sarf::domain::period::Period;
 use sarf::domain::rib::Rib;
 use sarf::snapshot::{
-    FORMAT, HOUSEHOLD_COLUMNS, Kind, MANIFEST_FILE, MEMBER_COLUMNS, Manifest, Part, Sha256Hex,
+    CLAIM_COLUMNS, DEPOSIT_COLUMNS, FORMAT, HOUSEHOLD_COLUMNS, Kind, MANIFEST_FILE, MEMBER_COLUMNS, Manifest,
+    Part, Sha256Hex,
 };
 use sha2::{Digest as _, Sha256};
 use time::macros::datetime;
@@ -31,6 +32,10 @@ pub struct Registry {
     further: Vec<(usize, Row)>,
     /// Households that are left out.
     gone: Vec<usize>,
+    /// Claims of birth grants; the part is written where there is one.
+    claims: Vec<Row>,
+    /// Children in care; the part is written where there is one.
+    deposits: Vec<Row>,
 }
 
 impl Registry {
@@ -124,6 +129,53 @@ impl Registry {
         self.gone.push(household);
     }
 
+    /// Adds a claim of a birth grant.
+    pub fn claim(&mut self, household: &str, child: &str, rank: &str, claimed_on: &str) -> &mut Self {
+        let fields = [
+            ("household_id", household.to_owned()),
+            ("child_idcs", child.to_owned()),
+            ("rank", rank.to_owned()),
+            ("claimed_on", claimed_on.to_owned()),
+        ];
+        self.claims.push(fields.into());
+        self
+    }
+
+    /// Adds a child in care, an orphan whose account is at the deposit holder.
+    pub fn deposit(&mut self, id: &str, child: u32, born: &str, since: &str) -> &mut Self {
+        let fields = [
+            ("deposit_id", id.to_owned()),
+            ("region", "Souss-Massa".into()),
+            ("province", "Tiznit".into()),
+            ("commune", "Tiznit".into()),
+            ("institution", "Foyer".into()),
+            ("child_idcs", Idcs::from_stem(child).reveal().to_string()),
+            ("child_name", "Child".into()),
+            ("birth_date", born.to_owned()),
+            ("ground", "orphan".into()),
+            ("since", since.to_owned()),
+            ("account", rib("995", child % 10_000)),
+        ];
+        self.deposits.push(fields.into());
+        self
+    }
+
+    /// Changes fields of the last child in care.
+    pub fn set_deposit(&mut self, fields: &[(&'static str, &str)]) -> &mut Self {
+        let row = self.deposits.last_mut().expect("a child in care");
+        for (column, value) in fields {
+            assert!(DEPOSIT_COLUMNS.contains(column), "{column}");
+            row.insert(column, (*value).to_owned());
+        }
+        self
+    }
+
+    /// Takes all claims and children in care away.
+    pub fn drop_children(&mut self) {
+        self.claims.clear();
+        self.deposits.clear();
+    }
+
     pub fn member(&self, household: usize, member: usize, column: &str) -> String {
         self.members[household * 2 + member].get(column).cloned().unwrap_or_default()
     }
@@ -144,10 +196,18 @@ impl Registry {
             members.extend_from_slice(&self.members[n * 2..n * 2 + 2]);
             members.extend(self.further.iter().filter(|(of, _)| *of == n).map(|(_, row)| row.clone()));
         }
-        let parts = vec![
+        let mut parts = vec![
             part(folder, Kind::Households, &HOUSEHOLD_COLUMNS, &households),
             part(folder, Kind::Members, &MEMBER_COLUMNS, &members),
         ];
+        for (kind, columns, rows) in [
+            (Kind::Claims, &CLAIM_COLUMNS[..], &self.claims),
+            (Kind::Deposits, &DEPOSIT_COLUMNS[..], &self.deposits),
+        ] {
+            if !rows.is_empty() {
+                parts.push(part(folder, kind, columns, rows));
+            }
+        }
         let manifest = Manifest {
             format: FORMAT.to_owned(),
             programme: Code::parse("dss").expect("a code"),
