@@ -237,12 +237,22 @@ async fn show(app: &App, id: BreakId) -> anyhow::Result<Exit> {
 
 fn print_one(app: &App, listed: &Listed, steps: Vec<Step>) {
     let b = &listed.found;
+    let source = b.source.clone().unwrap_or_default();
     let about = [
         ("provider", text(b.provider.as_ref())),
         ("run", text(b.run)),
         ("order", text(b.order.map(|o| o.get()))),
         ("message", text(b.message)),
+        ("file", text(b.file.as_ref())),
+        ("account", source.account),
+        ("statement", source.statement),
         ("entry", text(b.entry)),
+        ("bank's reference", source.bank_reference),
+        ("entry's reference", source.entry_reference),
+        ("references given", source.references),
+        ("text", source.text),
+        ("booked on", text(source.booked_on)),
+        ("value date", text(source.value_on)),
         ("amount", b.amount.map_or_else(String::new, format::amount)),
     ];
     app.output.line(&format!(

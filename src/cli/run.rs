@@ -485,4 +485,10 @@ pub fn print_reconciliation(app: &App, found: &reconcile::Reconciliation) {
         "{}: {} open breaks, {} orders under way, {} not released, {} held",
         found.state, found.open_breaks, found.under_way, found.unreleased, found.held
     ));
+    for (provider, difference) in &found.unproven {
+        app.output.line(&format!(
+            "{provider} paid out {} more than its settled orders come to: no decision on a break closes the run over that",
+            format::amount(*difference)
+        ));
+    }
 }

@@ -17,6 +17,35 @@ pub struct Queue {
     pub money: bool,
 }
 
+/// What a person needs to ask the bank about an entry, as the bank calls it. Texts are empty where nothing was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BreakSource {
+    /// The account.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account: String,
+    /// The statement's reference.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub statement: String,
+    /// The bank's own reference of the entry.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bank_reference: String,
+    /// The entry's reference on the statement.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub entry_reference: String,
+    /// The references given for what it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub references: String,
+    /// What it says in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// The day it was booked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booked_on: Option<String>,
+    /// Its value date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_on: Option<String>,
+}
+
 impl BreakKind {
     /// The queue of a kind.
     pub const fn queue(self) -> Queue {
@@ -44,6 +73,11 @@ impl BreakKind {
             K::BookedTwice => {
                 ("settled twice", true, "claim the second booking back from the bank: --post bank-claim")
             }
+            K::BankCharges => (
+                "bank charges",
+                true,
+                "compare them with the contract; --post written-off where they are due, bank-claim where not",
+            ),
             K::FaultyEntry => ("cannot be read", true, "ask for the entry, or the message, once more"),
             K::TotalsDiffer => (
                 "totals do not agree",
@@ -115,6 +149,8 @@ impl BreakKind {
             | K::StatementOverlap
             | K::StatementRepeated
             | K::FeeDiffers => false,
+            // What the bank took for itself.
+            K::BankCharges => false,
             // Money has not gone, or has come back.
             K::MissingAtBank | K::LateReturn => false,
             // Who is to be paid is in doubt, not whether anybody was.

@@ -20,6 +20,7 @@ pub mod provider;
 pub mod reason;
 pub mod recall;
 pub mod recovery;
+pub mod references;
 pub mod rib;
 pub mod run;
 pub mod shown;

@@ -66,6 +66,8 @@ listed! {
         NeverSent = "never_sent",
         /// Money booked a second time for one order.
         BookedTwice = "booked_twice",
+        /// The bank took more than the payment, or gave less back.
+        BankCharges = "bank_charges",
         /// The entry lacks what is needed to read it.
         FaultyEntry = "faulty_entry",
         /// Totals in the message are not those of its entries.

@@ -1,4 +1,4 @@
-//! Reader of camt.053 (statement) and camt.054 (notification), versions .02 to .08.
+//! Reader of camt.053 (statement), camt.054 (notification) and camt.052 (report of the day so far), versions .02 to .08.
 //!
 //! Input: XML through the hardened base. Output: statements, balances, entries and their transactions, one at a
 //! time, in one loop. Guarantee: constant memory, an entry of a million transactions included; an entry that cannot
@@ -33,6 +33,8 @@ enum Found {
     Summary,
     Entry,
     FaultyEntry(EntryFault, u64),
+    Batch,
+    EntryInfo,
     Detail,
     FaultyDetail(EntryFault),
     EntryEnd(EntryEnd),
@@ -56,11 +58,14 @@ impl Seen {
     }
 }
 
-/// How good the detail's amount is: a better one replaces it.
+/// How good the detail's amount is: a better one replaces it. One in another currency than the entry's is never better than
+/// one in its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum AmountRank {
     None,
+    Foreign,
     Instructed,
+    Counter,
     Transaction,
     Own,
 }
@@ -83,6 +88,11 @@ pub struct CamtReader<R> {
     entry_fault: Option<EntryFault>,
     entries: u64,
     entry_end: EntryEnd,
+    entry_info: String,
+    /// A batch beside the entry's first.
+    batch: Batch,
+    /// It is the one being read.
+    batch_beside: bool,
     detail: Detail,
     detail_rank: AmountRank,
     detail_problem: Option<(&'static str, Problem)>,
@@ -110,6 +120,9 @@ impl<R: BufRead> CamtReader<R> {
             entry_fault: None,
             entries: 0,
             entry_end: EntryEnd::default(),
+            entry_info: String::new(),
+            batch: Batch::default(),
+            batch_beside: false,
             detail: Detail::default(),
             detail_rank: AmountRank::None,
             detail_problem: None,
@@ -142,6 +155,8 @@ impl<R: BufRead> CamtReader<R> {
             Found::FaultyEntry(fault, details) => {
                 CamtItem::FaultyEntry { fault, partial: &self.entry, details }
             }
+            Found::Batch => CamtItem::Batch(&self.batch),
+            Found::EntryInfo => CamtItem::EntryInfo(&self.entry_info),
             Found::Detail => CamtItem::Detail(&self.detail),
             Found::FaultyDetail(fault) => CamtItem::FaultyDetail { fault, partial: &self.detail },
             Found::EntryEnd(end) => CamtItem::EntryEnd(end),
@@ -153,7 +168,8 @@ impl<R: BufRead> CamtReader<R> {
     /// The version of the namespace (`8` of `…camt.053.001.08`), if it is that of a statement or notification.
     pub fn version(&self) -> Option<u8> {
         let namespace = self.xml.namespace();
-        version_of(namespace, "camt.053.001.").or_else(|| version_of(namespace, "camt.054.001."))
+        let version = |prefix| version_of(namespace, prefix);
+        version("camt.053.001.").or_else(|| version("camt.054.001.")).or_else(|| version("camt.052.001."))
     }
 
     /// Oddities met so far, each once, in a bounded list.
@@ -169,8 +185,11 @@ impl<R: BufRead> CamtReader<R> {
     fn open(&mut self, field: F) {
         match field {
             F::Message(kind) => {
-                let notification = kind == MessageKind::Camt054;
-                self.kind = if notification { CamtKind::Notification } else { CamtKind::Statement };
+                self.kind = match kind {
+                    MessageKind::Camt054 => CamtKind::Notification,
+                    MessageKind::Camt052 => CamtKind::Report,
+                    _ => CamtKind::Statement,
+                };
                 if self.version().is_none() {
                     let namespace = self.xml.namespace().chars().take(64).collect();
                     self.xml.warn(Warning::Namespace(namespace));
@@ -200,7 +219,15 @@ impl<R: BufRead> CamtReader<R> {
                 self.entry_fault = None;
                 self.entry_end = EntryEnd::default();
             }
-            F::Batch if self.entry_due => self.entry.batch = Some(Batch::default()),
+            F::Batch if self.entry_due && self.entry.batch.is_none() => {
+                self.entry.batch = Some(Batch::default());
+                self.batch_beside = false;
+            }
+            F::Batch => {
+                self.begin_entry();
+                self.batch = Batch::default();
+                self.batch_beside = true;
+            }
             F::Detail => {
                 self.begin_entry();
                 self.details += 1;
@@ -221,6 +248,7 @@ impl<R: BufRead> CamtReader<R> {
                 self.ready.push_back(Found::Summary);
             }
             F::Entry => self.end_entry(),
+            F::Batch if self.batch_beside && self.entry_fault.is_none() => self.ready.push_back(Found::Batch),
             F::Detail => self.end_detail(),
             F::Statement => {
                 self.begin_statement();
@@ -321,6 +349,13 @@ impl<R: BufRead> CamtReader<R> {
             | F::Family
             | F::SubFamily
             | F::Proprietary => self.entry_leaf(field),
+            F::EntryInfo => {
+                self.begin_entry();
+                if self.entry_fault.is_none() {
+                    self.xml.copy_text("AddtlNtryInf", 500, &mut self.entry_info);
+                    self.ready.push_back(Found::EntryInfo);
+                }
+            }
             _ => self.detail_leaf(field),
         }
     }
@@ -398,15 +433,20 @@ impl<R: BufRead> CamtReader<R> {
     }
 
     fn batch_leaf(&mut self, field: F) {
+        let currency = &self.entry.currency;
         let xml = &mut self.xml;
-        let Some(batch) = self.entry.batch.as_mut().filter(|_| self.entry_due) else {
-            return;
+        let batch = match self.entry.batch.as_mut() {
+            Some(first) if !self.batch_beside => first,
+            _ => &mut self.batch,
         };
         match field {
             F::BatchMsgId => xml.copy_text("MsgId", 35, &mut batch.msg_id),
             F::BatchPaymentId => xml.copy_text("PmtInfId", 35, &mut batch.pmt_inf_id),
             F::BatchCount => batch.orders = xml.parse_text("NbOfTxs", |t| t.parse().ok()),
-            F::BatchAmount => batch.sum = xml.parse_text("TtlAmt", |t| parse_amount(t).ok()),
+            F::BatchAmount => {
+                let foreign = !xml.currency().is_empty() && xml.currency() != currency;
+                batch.sum = xml.parse_text("TtlAmt", |t| parse_amount(t).ok()).filter(|_| !foreign);
+            }
             _ => batch.credit = xml.parse_text("CdtDbtInd", parse_side),
         }
     }
@@ -423,6 +463,7 @@ impl<R: BufRead> CamtReader<R> {
             F::RefTxId => xml.copy_text("TxId", 35, &mut detail.tx_id),
             F::DetailAmount => self.detail_amount(AmountRank::Own),
             F::TransactionAmount => self.detail_amount(AmountRank::Transaction),
+            F::CounterAmount => self.detail_amount(AmountRank::Counter),
             F::InstructedAmount => self.detail_amount(AmountRank::Instructed),
             F::DetailSide => {
                 detail.credit = parse_side(xml.text());
@@ -455,6 +496,9 @@ impl<R: BufRead> CamtReader<R> {
     }
 
     fn detail_amount(&mut self, rank: AmountRank) {
+        let currency = self.xml.currency();
+        let foreign = !currency.is_empty() && !self.entry.currency.is_empty() && currency != self.entry.currency;
+        let rank = if foreign { AmountRank::Foreign } else { rank };
         if rank <= self.detail_rank {
             return;
         }

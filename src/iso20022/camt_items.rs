@@ -1,4 +1,4 @@
-//! What camt.053 and camt.054 say, shared by the reader and the writer. Texts are empty where nothing was given.
+//! What camt.052, camt.053 and camt.054 say, shared by the reader and the writer. Texts are empty where nothing was given.
 
 use std::fmt;
 
@@ -9,12 +9,14 @@ use crate::domain::money::Centimes;
 use super::camt_check::Mismatch;
 use super::values::{EntryFault, MessageHeader, Reason, ShortCode};
 
-/// Statement or notification.
+/// Statement, notification or report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CamtKind {
     /// camt.053: what was booked, with balances.
     #[default]
     Statement,
+    /// camt.052: what the day has brought so far; the statement says it again.
+    Report,
     /// camt.054: debits and credits, without balances.
     Notification,
 }
@@ -48,6 +50,10 @@ pub enum CamtItem<'a> {
         /// How many details it had.
         details: u64,
     },
+    /// A batch that the entry stands for beside the one that it already gave.
+    Batch(&'a Batch),
+    /// What the bank says of the entry in words.
+    EntryInfo(&'a str),
     /// A transaction of the entry.
     Detail(&'a Detail),
     /// A transaction that cannot be used.
@@ -190,7 +196,7 @@ pub struct Entry {
     pub servicer_ref: String,
     /// What kind of transaction it is.
     pub code: BankCode,
-    /// The batch it stands for, if it is one.
+    /// The batch it stands for, if it is one; the first of several.
     pub batch: Option<Batch>,
 }
 

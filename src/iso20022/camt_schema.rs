@@ -1,6 +1,6 @@
-//! The elements of camt.053 and camt.054, versions .02 to .08, that the reader looks at.
+//! The elements of camt.052, camt.053 and camt.054, versions .02 to .08, that the reader looks at.
 //!
-//! One table for both: a notification differs from a statement in two names and in having no balances.
+//! One table for all: a report and a notification differ from a statement in two names and in what they state of balances.
 
 use super::values::MessageKind;
 use super::xml::Node;
@@ -61,6 +61,7 @@ pub(super) enum Field {
     RefTxId,
     DetailAmount,
     TransactionAmount,
+    CounterAmount,
     InstructedAmount,
     DetailSide,
     ReturnDomain,
@@ -72,6 +73,7 @@ pub(super) enum Field {
     Remittance,
     CreditorReference,
     DetailInfo,
+    EntryInfo,
 }
 
 use Field as F;
@@ -209,8 +211,9 @@ const DETAIL: Node<F> = Node::group(
             &[
                 Node::path("InstdAmt", &[Node::leaf("Amt", F::InstructedAmount)], &["CcyXchg"]),
                 Node::path("TxAmt", &[Node::leaf("Amt", F::TransactionAmount)], &["CcyXchg"]),
+                Node::path("CntrValAmt", &[Node::leaf("Amt", F::CounterAmount)], &["CcyXchg"]),
             ],
-            &["CntrValAmt", "AnncdPstngAmt", "PrtryAmt"],
+            &["AnncdPstngAmt", "PrtryAmt"],
         ),
         REMITTANCE,
         RETURN,
@@ -278,6 +281,7 @@ const ENTRY: Node<F> = Node::group(
         Node::leaf("AcctSvcrRef", F::EntryServicerRef),
         BANK_CODE,
         Node::path("NtryDtls", &[BATCH, DETAIL], &[]),
+        Node::leaf("AddtlNtryInf", F::EntryInfo),
     ],
     &[
         "Avlbty",
@@ -288,7 +292,6 @@ const ENTRY: Node<F> = Node::group(
         "TechInptChanl",
         "Intrst",
         "CardTx",
-        "AddtlNtryInf",
     ],
 );
 
@@ -317,6 +320,7 @@ const STATEMENT: &[Node<F>] = &[
 const STATEMENT_KNOWN: &[&str] = &[
     "StmtPgntn",
     "NtfctnPgntn",
+    "RptPgntn",
     "RptgSeq",
     "CreDtTm",
     "CpyDplctInd",
@@ -325,9 +329,10 @@ const STATEMENT_KNOWN: &[&str] = &[
     "Intrst",
     "AddtlStmtInf",
     "AddtlNtfctnInf",
+    "AddtlRptInf",
 ];
 
-/// Above the two messages.
+/// Above the three messages.
 pub(super) static TOP: Node<F> = Node::path(
     "",
     &[
@@ -335,6 +340,12 @@ pub(super) static TOP: Node<F> = Node::path(
             "BkToCstmrStmt",
             F::Message(MessageKind::Camt053),
             &[HEADER, Node::group("Stmt", F::Statement, STATEMENT, STATEMENT_KNOWN)],
+            &["SplmtryData"],
+        ),
+        Node::group(
+            "BkToCstmrAcctRpt",
+            F::Message(MessageKind::Camt052),
+            &[HEADER, Node::group("Rpt", F::Statement, STATEMENT, STATEMENT_KNOWN)],
             &["SplmtryData"],
         ),
         Node::group(

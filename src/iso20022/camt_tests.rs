@@ -37,6 +37,8 @@ fn lines(xml: &[u8]) -> Vec<String> {
             CamtItem::FaultyEntry { fault, details, .. } => {
                 format!("faulty entry {} {} {:?} {details}", fault.index, fault.field, fault.problem)
             }
+            CamtItem::Batch(b) => format!("batch {} {:?}", b.msg_id, b.sum.map(Centimes::get)),
+            CamtItem::EntryInfo(text) => format!("info {text}"),
             CamtItem::Detail(d) => format!(
                 "detail {} {:?} {:?} {}",
                 d.end_to_end_id,

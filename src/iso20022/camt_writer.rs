@@ -22,6 +22,7 @@ use super::write::{
 pub const STATEMENT: &str = "camt.053.001.08";
 /// The notification's name, as in its namespace.
 pub const NOTIFICATION: &str = "camt.054.001.08";
+const REPORT: &str = "camt.052.001.08";
 
 /// Where the writer stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +53,7 @@ impl<W: Write> CamtWriter<W> {
         let (message, element) = match kind {
             CamtKind::Statement => (STATEMENT, "<BkToCstmrStmt><GrpHdr>"),
             CamtKind::Notification => (NOTIFICATION, "<BkToCstmrDbtCdtNtfctn><GrpHdr>"),
+            CamtKind::Report => (REPORT, "<BkToCstmrAcctRpt><GrpHdr>"),
         };
         let mut out = XmlOut::begin(inner, message);
         out.raw(element);
@@ -81,6 +83,7 @@ impl<W: Write> CamtWriter<W> {
         self.out.raw(match self.kind {
             CamtKind::Statement => "\n<Stmt>",
             CamtKind::Notification => "\n<Ntfctn>",
+            CamtKind::Report => "\n<Rpt>",
         });
         write_statement(&mut self.out, statement);
         balances.iter().for_each(|balance| write_balance(&mut self.out, balance));
@@ -142,6 +145,7 @@ impl<W: Write> CamtWriter<W> {
         self.out.raw(match self.kind {
             CamtKind::Statement => "\n</BkToCstmrStmt>",
             CamtKind::Notification => "\n</BkToCstmrDbtCdtNtfctn>",
+            CamtKind::Report => "\n</BkToCstmrAcctRpt>",
         });
         Ok(self.out.finish()?)
     }
@@ -161,6 +165,7 @@ impl<W: Write> CamtWriter<W> {
             self.out.raw(match self.kind {
                 CamtKind::Statement => "\n</Stmt>",
                 CamtKind::Notification => "\n</Ntfctn>",
+                CamtKind::Report => "\n</Rpt>",
             });
             self.place = Place::Message;
         }

@@ -10,6 +10,7 @@ use super::approve::record;
 use super::{Context, Refusal, locked_run, next_state, person};
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
+use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::reason::BreakKind;
@@ -19,7 +20,7 @@ use crate::store::breaks::{self, NewBreak};
 use crate::store::feedback::KnownStatement;
 use crate::store::operators::Role;
 use crate::store::runs;
-use crate::store::{StoreError, feedback, holds, reference};
+use crate::store::{StoreError, feedback, holds, ledger, reference};
 
 /// One provider's side of a reconciliation, in orders and centimes.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -61,12 +62,16 @@ pub struct Reconciliation {
     pub unreleased: i64,
     /// Orders held.
     pub held: i64,
+    /// Providers whose statements paid out other than what its settled orders come to, and by how much: above zero went out
+    /// without an order.
+    pub unproven: Vec<(String, Centimes)>,
 }
 
 impl Reconciliation {
-    /// True when nothing but held orders is left.
+    /// True when nothing but held orders is left, and what the statements paid out is what the orders say. The latter no
+    /// decision on a break stands in for.
     pub const fn is_explained(&self) -> bool {
-        self.open_breaks == 0 && self.under_way == 0 && self.unreleased == 0
+        self.open_breaks == 0 && self.under_way == 0 && self.unreleased == 0 && self.unproven.is_empty()
     }
 }
 
@@ -172,6 +177,7 @@ fn about(batch: &Batch, kind: BreakKind, side: &str, amount: i64, detail: String
         entry: None,
         amount: Some(Centimes::new(amount)),
         suspense: Centimes::ZERO,
+            source: None,
         detail: format!("{}: {detail}", batch.file_name.as_deref().unwrap_or("batch")),
     }
 }
@@ -203,6 +209,7 @@ async fn statement_gaps(
             entry: None,
             amount: Some(missing),
             suspense: Centimes::ZERO,
+            source: None,
             detail: format!("statement opens with {opens}, the one before closed with {closed}"),
         })
     };
@@ -230,6 +237,7 @@ async fn summary(
         line.difference += Centimes::new(due(batch) - batch.figures.debited_amount);
     }
     let totals = runs::totals_in_tx(tx, run.id).await?;
+    let unproven = unproven(tx, run.id).await?;
     let count =
         |states: &[OrderState]| totals.iter().filter(|t| states.contains(&t.state)).map(|t| t.orders).sum();
     Ok(Reconciliation {
@@ -245,7 +253,30 @@ async fn summary(
         ]),
         unreleased: count(&[OrderState::Planned]),
         held: count(&[OrderState::Held]),
+        unproven,
     })
+}
+
+/// Paid out less settled, by provider, where they are not one.
+async fn unproven(
+    tx: &mut sqlx::PgConnection,
+    run: RunId,
+) -> Result<Vec<(String, Centimes)>, StoreError> {
+    let mut by_provider: BTreeMap<i16, Centimes> = BTreeMap::new();
+    for (provider, kind, balance) in ledger::run_balances_in_tx(tx, run).await? {
+        let difference = by_provider.entry(provider).or_default();
+        match kind {
+            AccountKind::PaidOut => *difference += balance,
+            AccountKind::Settled => *difference = *difference - balance,
+            _ => {}
+        }
+    }
+    by_provider.retain(|_, difference| !difference.is_zero());
+    let codes = reference::provider_ids_in_tx(tx, &[]).await?;
+    let named = by_provider.into_iter().filter_map(|(provider, difference)| {
+        codes.iter().find(|(_, id)| **id == provider).map(|(code, _)| (code.clone(), difference))
+    });
+    Ok(named.collect())
 }
 
 /// Why a run cannot be closed.
@@ -256,7 +287,8 @@ pub enum CloseError {
     Refused(#[from] Refusal),
     /// Something is left, and nobody carries it forward.
     #[error(
-        "run `{run}` has {breaks} open breaks, {under_way} orders under way and {unreleased} not released"
+        "run `{run}` has {breaks} open breaks, {under_way} orders under way and {unreleased} not released{}",
+        told(unproven)
     )]
     Unexplained {
         /// Which run.
@@ -267,7 +299,17 @@ pub enum CloseError {
         under_way: i64,
         /// Orders not released.
         unreleased: i64,
+        /// Paid out less settled, by provider.
+        unproven: Vec<(String, Centimes)>,
     },
+}
+
+/// What statements paid out beside what orders say, in words.
+fn told(unproven: &[(String, Centimes)]) -> String {
+    let one = |(provider, difference): &(String, Centimes)| {
+        format!("; {provider} paid out {difference} MAD more than its settled orders come to")
+    };
+    unproven.iter().map(one).collect()
 }
 
 impl From<StoreError> for CloseError {
@@ -309,6 +351,7 @@ pub async fn close(
             breaks: found.open_breaks,
             under_way: found.under_way,
             unreleased: found.unreleased,
+            unproven: found.unproven,
         });
     }
     let now = context.clock.now();
@@ -327,6 +370,9 @@ pub async fn close(
                     why.to_owned(),
                 ));
             }
+        }
+        for (provider, difference) in &found.unproven {
+            left.push((format!("paid out beyond settled at {provider}"), 0, *difference, why.to_owned()));
         }
         if found.open_breaks > 0 {
             let carried =

@@ -168,6 +168,25 @@ pub async fn by_message_id_in_tx(
         .transpose()
 }
 
+/// Run and batch by those of the message ids that are of files to a provider.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn named_in_tx(
+    connection: &mut PgConnection,
+    provider: i16,
+    message_ids: &[&str],
+) -> Result<HashMap<String, (RunId, BatchId)>, StoreError> {
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+        "select message_id, run_id, id from batch where provider_id = $1 and message_id = any($2)",
+    )
+    .bind(provider)
+    .bind(message_ids)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(name, run, id)| (name, (RunId::new(run), BatchId::new(id)))).collect())
+}
+
 /// Provider codes by the message ids of all files that left.
 ///
 /// # Errors

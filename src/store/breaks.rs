@@ -6,8 +6,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, break_steps};
-use crate::domain::breaks::{BreakState, BreakStep, PostTo};
+use super::{Store, StoreError, break_steps, personal};
+use crate::domain::breaks::{BreakSource, BreakState, BreakStep, PostTo};
 use crate::domain::ids::{BatchId, BreakId, HouseholdId, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
@@ -37,6 +37,8 @@ pub struct NewBreak {
     pub suspense: Centimes,
     /// What was found, without anything personal.
     pub detail: String,
+    /// What a person needs to ask the bank about it.
+    pub source: Option<Box<BreakSource>>,
 }
 
 /// Opens breaks: how many are open that were not. One that was explained by rule and is found again opens again; one that
@@ -55,12 +57,12 @@ pub async fn open_in_tx(
             |pick: fn(&NewBreak) -> Option<i64>| chunk.iter().map(pick).collect::<Vec<Option<i64>>>();
         let rows: Vec<(i64, bool)> = sqlx::query_as(
             "insert into break (kind, dedup_key, run_id, provider_id, batch_id, order_id, message_id, entry, amount, suspense,
-                                detail, opened_at, household_id)
+                                detail, opened_at, household_id, source)
              select distinct on (d) k, d, r, p, b, o, m, e, coalesce(a, (select x.amount from payment_order x where x.order_id = o)),
-                    s, t, $12, case when k = $13 then (select x.household_id from payment_order x where x.order_id = o) end
+                    s, t, $12, case when k = $13 then (select x.household_id from payment_order x where x.order_id = o) end, c
                from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                           $8::bigint[], $9::bigint[], $10::bigint[], $11::text[]) with ordinality
-                    as t(k, d, r, p, b, o, m, e, a, s, t, place) order by d, place
+                           $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $14::bytea[]) with ordinality
+                    as t(k, d, r, p, b, o, m, e, a, s, t, c, place) order by d, place
              on conflict (dedup_key) do update set resolved_at = null, resolved_by = null, resolution = null
               where break.resolved_by = 'sarf' and break.posted_to is null
              returning id, xmax::text <> '0'",
@@ -78,6 +80,7 @@ pub async fn open_in_tx(
         .bind(chunk.iter().map(|b| b.detail.as_str()).collect::<Vec<_>>())
         .bind(at)
         .bind(BreakKind::PayeeInDoubt.as_str())
+        .bind(chunk.iter().map(|b| b.source.as_deref().map(personal::encode_source)).collect::<Vec<_>>())
         .fetch_all(&mut *connection)
         .await?;
         opened += rows.len() as u64;
@@ -182,6 +185,10 @@ pub struct Break {
     pub resolution: Option<String>,
     /// Where its money would go, as proposed.
     pub proposed_post: Option<PostTo>,
+    /// The file that the message came in.
+    pub file: Option<String>,
+    /// What a person needs to ask the bank about it.
+    pub source: Option<BreakSource>,
 }
 
 fn write_number<S: serde::Serializer>(order: &Option<OrderId>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -191,8 +198,9 @@ fn write_number<S: serde::Serializer>(order: &Option<OrderId>, serializer: S) ->
 const SELECT: &str = "select b.id, b.kind, case when b.resolved_at is not null then 'resolved'
            when b.proposed_at is not null then 'proposed' else 'open' end, b.run_id, b.provider_id, p.code, b.order_id,
        b.message_id, b.entry, b.amount, b.suspense, b.posted_to, b.detail, b.opened_at,
-       coalesce(b.resolved_by, b.proposed_by), b.confirmed_by, coalesce(b.resolution, b.proposed_why), b.proposed_post
-  from break b left join provider p on p.id = b.provider_id";
+       coalesce(b.resolved_by, b.proposed_by), b.confirmed_by, coalesce(b.resolution, b.proposed_why), b.proposed_post,
+       m.file_name, b.source
+  from break b left join provider p on p.id = b.provider_id left join message m on m.id = b.message_id";
 
 fn read(row: &PgRow) -> Result<Break, StoreError> {
     let (kind, state, post): (String, String, Option<String>) =
@@ -218,6 +226,8 @@ fn read(row: &PgRow) -> Result<Break, StoreError> {
         confirmed_by: row.try_get(15)?,
         resolution: row.try_get(16)?,
         proposed_post: post,
+        file: row.try_get::<Option<String>, _>(18)?.filter(|name| !name.is_empty()),
+        source: row.try_get::<Option<Vec<u8>>, _>(19)?.map(|bytes| personal::decode_source(&bytes)).transpose()?,
     })
 }
 

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod batch_orders;
 pub mod batches;
 pub mod break_steps;
+pub mod books;
 pub mod breaks;
 pub mod change_cursor;
 pub mod changes;

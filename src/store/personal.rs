@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use time::Date;
 
 use super::StoreError;
+use crate::domain::breaks::BreakSource;
 use crate::domain::child::{CareGround, ChildInCare};
 use crate::domain::household::{Member, Payee, PlaceId, Relation, SchoolCycle, SchoolSector, Sex};
 use crate::domain::ids::{Cin, HouseholdId, Idcs, Phone};
@@ -229,6 +230,44 @@ pub fn decode_order_payee(bytes: &[u8], payee: &mut OrderPayee) -> Result<(), St
 }
 
 const FAULT: StoreError = StoreError::Corrupt("personal column");
+
+/// Writes what a bank says of an entry: names and accounts may stand in its words.
+pub fn encode_source(source: &BreakSource) -> Vec<u8> {
+    let mut out = vec![IN_CLEAR];
+    let s = source;
+    let texts = [
+        s.account.as_str(),
+        &s.statement,
+        &s.bank_reference,
+        &s.entry_reference,
+        &s.references,
+        &s.text,
+        s.booked_on.as_deref().unwrap_or(""),
+        s.value_on.as_deref().unwrap_or(""),
+    ];
+    texts.into_iter().for_each(|text| put_text(text, &mut out));
+    out
+}
+
+/// Reads what a bank says of an entry.
+///
+/// # Errors
+/// When the bytes are not of this codec.
+pub fn decode_source(bytes: &[u8]) -> Result<BreakSource, StoreError> {
+    let mut reader = Reader::open(bytes)?;
+    let mut text = || reader.text().map(str::to_owned);
+    let day = |text: String| Some(text).filter(|text| !text.is_empty());
+    Ok(BreakSource {
+        account: text()?,
+        statement: text()?,
+        bank_reference: text()?,
+        entry_reference: text()?,
+        references: text()?,
+        text: text()?,
+        booked_on: day(text()?),
+        value_on: day(text()?),
+    })
+}
 
 fn put_text(text: &str, out: &mut Vec<u8>) {
     let len = u16::try_from(text.len()).expect("personal texts are limited at intake");

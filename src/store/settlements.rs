@@ -1,5 +1,7 @@
 //! Settlement files of the stream lane's providers, and the debits that account statements book for them.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
@@ -56,6 +58,24 @@ pub async fn is_known_in_tx(
         .bind(reference)
         .fetch_one(connection)
         .await?)
+}
+
+/// Sums of a provider's settlements, by those of the references that have come.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn sums_in_tx(
+    connection: &mut PgConnection,
+    provider: i16,
+    references: &[&str],
+) -> Result<HashMap<String, Centimes>, StoreError> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("select reference, amount from settlement where provider_id = $1 and reference = any($2)")
+            .bind(provider)
+            .bind(references)
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|(reference, amount)| (reference, Centimes::new(amount))).collect())
 }
 
 /// Writes a settlement and its shares.

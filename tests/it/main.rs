@@ -34,5 +34,6 @@ mod returns;
 mod settlement;
 mod signals;
 mod simulation;
+mod statement_entries;
 mod stream_record;
 mod stream_worker;

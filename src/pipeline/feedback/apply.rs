@@ -6,16 +6,19 @@ use time::OffsetDateTime;
 
 use super::Imported;
 use super::book::Moves;
+use super::entries::OpenEntry;
 use super::files::FileVerdicts;
 use super::late::LateReturns;
 use super::lines::Reported;
+use super::matching::{FileNames, FilePlace};
 use super::parse::{Cash, Parsed};
-use super::returns::ReturnFile;
 use super::settlement::Head;
 use crate::domain::batch::BatchState;
+use crate::domain::breaks::BreakSource;
 use crate::domain::ids::{BatchId, Code, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
-use crate::domain::order::{OrderKey, OrderNames, OrderState};
+use crate::domain::references::{NameKind, Names, Uetr};
+use crate::domain::order::{EndToEndRef, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::rib::Rib;
 use crate::domain::statement::StatementSpan;
@@ -40,6 +43,7 @@ pub(super) struct KnownRun {
 
 /// The statement under way.
 struct OpenStatement {
+    account: String,
     reference: String,
     sequence: Option<u64>,
     from: Option<time::Date>,
@@ -64,8 +68,16 @@ pub(super) struct Applier<'a> {
     statement: Option<OpenStatement>,
     statements: i32,
     settlement: Option<Head>,
-    /// The file of ours that a payment return is about.
-    pub(super) return_file: Option<ReturnFile>,
+    /// The file of ours that what follows speaks of: of a status report or payment return.
+    pub(super) file: Option<FilePlace>,
+    /// Files and settlements by their names.
+    pub(super) file_names: FileNames,
+    /// References of the orders of files by UETR, where one was asked for.
+    pub(super) uetrs: HashMap<BatchId, HashMap<Uetr, EndToEndRef>>,
+    /// Numbers of all runs, where many were asked for.
+    pub(super) run_ids: Option<HashSet<RunId>>,
+    /// The entry of which more is to come.
+    pub(super) open_entry: Option<OpenEntry>,
     /// The settlement file was read before under this reference.
     passing_over: bool,
     pub(super) outcomes: CopyBuffer,
@@ -74,7 +86,7 @@ pub(super) struct Applier<'a> {
     pub(super) moves: Moves,
     pub(super) breaks: Vec<NewBreak>,
     /// What households repaid, to be posted to their cases.
-    pub(super) receipts: Vec<Receipt>,
+    pub(super) receipts: Vec<(Receipt, Box<BreakSource>)>,
     /// What came back to closed runs.
     pub(super) late: LateReturns,
     pub(super) counts: MessageCounts,
@@ -112,7 +124,11 @@ impl<'a> Applier<'a> {
             statement: None,
             statements: 0,
             settlement: None,
-            return_file: None,
+            file: None,
+            file_names: FileNames::default(),
+            uetrs: HashMap::new(),
+            run_ids: None,
+            open_entry: None,
             passing_over: false,
             outcomes: CopyBuffer::default(),
             spoken_to: HashMap::new(),
@@ -148,22 +164,20 @@ impl<'a> Applier<'a> {
             Parsed::File(status) => self.file_status(status).await?,
             Parsed::StatementBegin { reference, account, sequence, from, to, booked } => {
                 let skipped = self.begin_statement(&reference, &account, booked).await?;
-                self.statement = Some(OpenStatement { reference, sequence, from, to, booked, skipped });
+                self.statement =
+                    Some(OpenStatement { account, reference, sequence, from, to, booked, skipped });
             }
             Parsed::Lines(lines) => self.lines(lines).await?,
-            Parsed::Repayments(found) => self.repayments(found),
-            Parsed::BatchDebit { entry, original, cash, booked } => {
-                self.batch_debit(entry, &original, cash, booked).await?
-            }
+            Parsed::Entries(pieces) => self.entries(pieces).await?,
             Parsed::Problem { kind, entry, cash, detail } => {
                 self.counts.entries += 1;
                 self.suspend(cash, kind, entry, None, cash.map(|c| c.amount), detail);
+                self.name_statement();
             }
             Parsed::StatementEnd { opening, closing, credits, debits, entries } => {
                 self.end_statement(opening, closing, credits, debits, entries).await?;
             }
             Parsed::Returns(file) => self.begin_returns(file).await?,
-            Parsed::Unnamed(returns) => self.unnamed_returns(returns).await?,
             Parsed::Recall(answer) => self.recall_answer(&answer).await?,
             Parsed::SettlementBegin(head) => {
                 self.passing_over = self.begin_settlement(&head).await?;
@@ -234,9 +248,15 @@ impl<'a> Applier<'a> {
 
     /// The batch of a message id of ours, its provider locked.
     pub(super) async fn batch_of(&mut self, original: &str) -> Result<Option<(RunId, usize)>, StoreError> {
-        let Some(batch) = batches::by_message_id_in_tx(&mut self.tx, original.trim()).await? else {
-            return Ok(None);
-        };
+        let names = Names::default().with(NameKind::Message, original);
+        let mut found = None;
+        for name in names.files() {
+            found = batches::by_message_id_in_tx(&mut self.tx, name).await?;
+            if found.is_some() {
+                break;
+            }
+        }
+        let Some(batch) = found else { return Ok(None) };
         self.lock(batch.provider_id).await?;
         self.know_run(batch.run).await?;
         Ok(self.runs[&batch.run].batches.iter().position(|b| b.id == batch.id).map(|at| (batch.run, at)))
@@ -269,15 +289,22 @@ impl<'a> Applier<'a> {
                 .find(|p| p.debtor_account == rib)
                 .and_then(|p| self.provider_codes.get(p.code.as_str()).copied())
         });
+        // What follows is this account's, whoever's the one before was.
+        self.provider = None;
+        self.file_names = FileNames::default();
         let Some(provider) = ours else {
             self.counts.entries += 1;
-            self.open_break(
-                BreakKind::UnknownReference,
-                0,
-                None,
-                None,
-                "the account is not one of ours".into(),
-            );
+            let detail = match account {
+                "" => "the statement names no account; its entries are passed over".to_owned(),
+                account => format!("account `{account}` is not one of ours; its entries are passed over"),
+            };
+            let source = BreakSource {
+                account: account.to_owned(),
+                statement: reference.to_owned(),
+                ..BreakSource::default()
+            };
+            self.open_break(BreakKind::UnknownReference, 0, None, None, detail).source =
+                Some(Box::new(source));
             return Ok(true);
         };
         self.provider = Some(provider);
@@ -290,6 +317,19 @@ impl<'a> Applier<'a> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Account and reference of the statement under way.
+    pub(super) fn statement_names(&self) -> (String, String) {
+        self.statement.as_ref().map_or_else(Default::default, |s| (s.account.clone(), s.reference.clone()))
+    }
+
+    /// Says with the last break which statement it is about.
+    fn name_statement(&mut self) {
+        let (account, statement) = self.statement_names();
+        if let Some(opened) = self.breaks.last_mut().filter(|_| !account.is_empty()) {
+            opened.source = Some(Box::new(BreakSource { account, statement, ..BreakSource::default() }));
+        }
     }
 
     async fn end_statement(
@@ -329,55 +369,6 @@ impl<'a> Applier<'a> {
             let detail = format!("covers what the statement of message {} covers", other.message);
             self.open_break(BreakKind::StatementOverlap, 0, None, None, detail);
         }
-        Ok(())
-    }
-
-    async fn batch_debit(
-        &mut self,
-        entry: u64,
-        original: &str,
-        cash: Cash,
-        booked: bool,
-    ) -> Result<(), StoreError> {
-        self.counts.entries += 1;
-        let found = self.batch_of(original).await?;
-        if found.is_none() && booked && self.settlement_debit(entry, original.trim(), cash).await? {
-            return Ok(());
-        }
-        let Some((run, at)) =
-            found.filter(|(run, at)| Some(self.runs[run].batches[*at].provider_id) == self.provider)
-        else {
-            self.suspend(
-                booked.then_some(cash),
-                BreakKind::UnknownReference,
-                entry,
-                None,
-                Some(cash.amount),
-                "the debit names no file of ours".into(),
-            );
-            return Ok(());
-        };
-        if !booked {
-            self.counts.noted += 1;
-            return Ok(());
-        }
-        let batch = &mut self.runs.get_mut(&run).expect("just found").batches[at];
-        let left = matches!(batch.state, BatchState::Sent | BatchState::Accepted);
-        if !left || cash.credit {
-            let kind = if batch.state == BatchState::Settled {
-                BreakKind::BookedTwice
-            } else {
-                BreakKind::StatusConflict
-            };
-            let (detail, id) = (format!("a debit for a file that is {}", batch.state), batch.id);
-            self.suspend(Some(cash), kind, entry, Some((run, None)), Some(cash.amount), detail).batch =
-                Some(id);
-            return Ok(());
-        }
-        batch.figures.debited_amount += cash.amount.get();
-        let provider = batch.provider_id;
-        self.moves.cash(Some(run), provider, cash);
-        self.counts.applied += 1;
         Ok(())
     }
 
@@ -443,6 +434,7 @@ impl<'a> Applier<'a> {
             amount,
             suspense: Centimes::ZERO,
             detail,
+            source: None,
         });
         let at = self.breaks.len() - 1;
         &mut self.breaks[at]

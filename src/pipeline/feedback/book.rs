@@ -12,6 +12,7 @@ use crate::domain::order::OrderState;
 use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch, BatchFigures};
+use crate::store::books::statement::{self, RunAt};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::runs::{self, TotalMove};
 use crate::store::{StoreError, breaks, feedback, outbox};
@@ -30,7 +31,9 @@ pub(super) struct Flow {
 pub(super) struct Moves {
     flows: BTreeMap<Flow, (i64, i64)>,
     /// By run (none: suspense), provider and direction.
-    cash: BTreeMap<(Option<RunId>, i16, bool), Centimes>,
+    cash: BTreeMap<(Option<RunId>, i16, bool), i128>,
+    /// What the bank accounts moved by, in above zero.
+    pub(super) bank: i128,
     /// Debits in suspense that are now explained, by run and provider.
     explained: BTreeMap<(RunId, i16), Centimes>,
 }
@@ -49,7 +52,9 @@ impl Moves {
     }
 
     pub(super) fn cash(&mut self, run: Option<RunId>, provider: i16, cash: Cash) {
-        *self.cash.entry((run, provider, cash.credit)).or_default() += cash.amount;
+        let amount = i128::from(cash.amount.get());
+        *self.cash.entry((run, provider, cash.credit)).or_default() += amount;
+        self.bank += if cash.credit { amount } else { -amount };
     }
 }
 
@@ -155,27 +160,30 @@ impl Applier<'_> {
                 transfers.push(Transfer { debit, credit, amount: Centimes::new(*amount) });
             }
         }
+        let occasion = Occasion { why: "feedback", batch: None, message: Some(self.message), at: self.now };
+        ledger::post_in_tx(&mut self.tx, &transfers, occasion).await?;
+        let booked = self.booked()?;
+        statement::post_in_tx(&mut self.tx, &booked, self.message, self.now).await
+    }
+
+    /// What statements booked, as rows of the chart of accounts.
+    fn booked(&self) -> Result<Vec<Transfer>, StoreError> {
+        let at = |run: RunId, provider| RunAt { programme: self.runs[&run].run.programme_id, run, provider };
+        let mut booked = Vec::new();
         for ((run, provider, credit), amount) in &self.moves.cash {
-            let bank = AccountKey::of_provider(*provider, AccountKind::Bank);
-            let other = match run {
-                Some(id) => {
-                    AccountKey::of_run(self.runs[id].run.programme_id, *id, *provider, AccountKind::PaidOut)
-                }
-                None => AccountKey::of_provider(*provider, AccountKind::Suspense),
-            };
-            let (debit, credit) = if *credit { (bank, other) } else { (other, bank) };
-            transfers.push(Transfer { debit, credit, amount: *amount });
-        }
-        for ((run, provider), amount) in &self.moves.explained {
-            let programme = self.runs[run].run.programme_id;
-            transfers.push(Transfer {
-                debit: AccountKey::of_run(programme, *run, *provider, AccountKind::PaidOut),
-                credit: AccountKey::of_provider(*provider, AccountKind::Suspense),
-                amount: *amount,
+            let amount = i64::try_from(*amount).map_err(|_| StoreError::Corrupt("sum of a message's entries"))?;
+            let amount = Centimes::new(amount);
+            booked.push(match (run, credit) {
+                (Some(run), false) => statement::statement_debit(at(*run, *provider), amount),
+                (Some(run), true) => statement::statement_return(at(*run, *provider), amount),
+                (None, came_in) => statement::unexplained(*provider, amount, *came_in),
             });
         }
-        let occasion = Occasion { why: "feedback", batch: None, message: Some(self.message), at: self.now };
-        ledger::post_in_tx(&mut self.tx, &transfers, occasion).await
+        let explained = self.moves.explained.iter();
+        booked.extend(explained.map(|((run, provider), amount)| {
+            statement::debit_explained(at(*run, *provider), *amount)
+        }));
+        Ok(booked)
     }
 }
 

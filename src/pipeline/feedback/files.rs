@@ -40,6 +40,7 @@ impl Applier<'_> {
     pub(super) async fn file_status(&mut self, said: FileStatus) -> Result<(), StoreError> {
         // What follows speaks of this file's provider, or, where the file is not ours, of whoever each order is with.
         self.provider = None;
+        self.file = None;
         let Some((run, at)) = self.batch_of(&said.original).await? else {
             self.counts.entries += 1;
             let detail = format!("the file reported on is not one of ours{}", said.why.suffix());
@@ -48,6 +49,7 @@ impl Applier<'_> {
         };
         let batch = self.runs[&run].batches[at].clone();
         self.provider = Some(batch.provider_id);
+        self.file = Some((run, at));
         let differs = said.orders.is_some_and(|n| n as i64 != batch.orders)
             || said.sum.is_some_and(|s| s != batch.amount);
         if differs {

@@ -1,48 +1,64 @@
 //! What a message says of single orders: matched in sets, judged one by one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::apply::Applier;
 use super::book::Flow;
+use super::entries::file_bookings;
+use super::matching::{Facts, Place};
 use super::parse::Line;
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::{OrderId, RunId};
-use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderKey, OrderNames, OrderState};
+use crate::domain::references::Named;
+use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderState};
 use crate::domain::reason::BreakKind;
+use crate::domain::statement::booking::{Meaning, OrderBookings};
 use crate::pipeline::reissue;
 use crate::store::StoreError;
 use crate::store::batches::{Batch, BatchFigures};
 use crate::store::feedback::{self, OrderFacts, Step};
 
 impl Applier<'_> {
-    pub(super) async fn lines(&mut self, lines: Vec<Line>) -> Result<(), StoreError> {
+    pub(super) async fn lines(&mut self, mut lines: Vec<Line>) -> Result<(), StoreError> {
         self.counts.entries += lines.len() as u64;
-        let mut ids: BTreeMap<RunId, Vec<i64>> = BTreeMap::new();
-        for order in lines.iter().filter_map(|l| l.reference.map(|r| r.order)) {
-            ids.entry(order.run()).or_default().push(order.get());
+        let mut facts = self.facts_of(lines.iter().map(|line| &line.names)).await?;
+        if self.lines_by_uetr(&mut lines, &facts).await? {
+            facts = self.facts_of(lines.iter().map(|line| &line.names)).await?;
         }
-        let mut facts: HashMap<RunId, Vec<OrderFacts>> = HashMap::new();
-        for (run, mut ids) in ids {
-            if !self.know_run(run).await? || self.runs[&run].batches.is_empty() {
-                continue;
-            }
-            ids.sort_unstable();
-            ids.dedup();
-            let mut found = self.facts(run, &ids).await?;
-            let strangers: BTreeSet<i16> =
-                found.iter().map(|f| f.provider).filter(|p| !self.locked.contains(p)).collect();
-            if self.provider.is_none() && !strangers.is_empty() {
-                for provider in strangers {
-                    self.lock(provider).await?;
-                }
-                found = self.facts(run, &ids).await?;
-            }
-            facts.insert(run, found);
-        }
-        self.note_at_odds(&lines);
+        self.note_at_odds(&lines, &facts);
         for line in &lines {
-            self.line(line, &mut facts);
+            let named = self.named_in_file(line, &facts);
+            self.line(line, named, &mut facts);
         }
+        self.send_outcomes().await
+    }
+
+    /// Finds orders that are named by their UETR alone, in the file that is spoken of.
+    async fn lines_by_uetr(&mut self, lines: &mut [Line], facts: &Facts) -> Result<bool, StoreError> {
+        let Some(file) = self.file else { return Ok(false) };
+        let mut found = false;
+        for line in lines {
+            let Some(uetr) = line.names.uetr() else { continue };
+            if self.order_named(&line.names, facts) == Named::Nothing
+                && let Some(reference) = self.of_uetr(file, uetr).await?
+            {
+                line.names.add(reference);
+                found = true;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The order that a line names; none where the message is about a file that the order was not in.
+    fn named_in_file(&mut self, line: &Line, facts: &Facts) -> Named<Place> {
+        let named = self.order_named(&line.names, facts);
+        let (Named::One((run, at)), Some(file)) = (named, self.file) else { return named };
+        let left_in = self.file_of(&facts[&run][at]);
+        if left_in.is_some_and(|left_in| left_in != file) { Named::Disagree } else { named }
+    }
+
+    /// Writes the steps noted so far, and holds orders that may be paid a second time.
+    pub(super) async fn send_outcomes(&mut self) -> Result<(), StoreError> {
         let run_target = format!("outcome ({})", feedback::OUTCOME_COLUMNS);
         self.outcomes.send_in_tx(&mut self.tx, &run_target, "").await?;
         for order in std::mem::take(&mut self.contradicted) {
@@ -53,15 +69,13 @@ impl Applier<'_> {
 
     /// Notes orders of which one status report says both that they are rejected and that they are not. A report tells how things
     /// stood at one moment: neither word is the later.
-    fn note_at_odds(&mut self, lines: &[Line]) {
+    fn note_at_odds(&mut self, lines: &[Line], facts: &Facts) {
         for line in lines.iter().filter(|l| l.of_report) {
-            let (Some(reference), Some(event)) = (line.reference, line.event) else { continue };
-            let order = reference.order;
-            let of_run = self.runs.get(&order.run());
-            let last = of_run.and_then(|known| known.batches.iter().map(|b| b.last).max());
-            let rejected = event == OrderEvent::Reject;
+            let Some(event) = line.event else { continue };
             // Of what is no order of ours nothing is kept: its number could be any.
-            if last.is_some_and(|last| order <= last) && self.reported.add(order, rejected) {
+            let Named::One((run, at)) = self.order_named(&line.names, facts) else { continue };
+            let order = facts[&run][at].order;
+            if self.reported.add(order, event == OrderEvent::Reject) {
                 self.at_odds.insert(order.get());
             }
         }
@@ -85,35 +99,23 @@ impl Applier<'_> {
 
     /// Whether a reference is an order's own, at the provider that speaks.
     pub(super) fn is_named_by(&self, facts: &OrderFacts, reference: &EndToEndRef) -> bool {
-        let known = &self.runs[&facts.order.run()];
-        let confirms = self.purposes.get(&facts.purpose).is_some_and(|purpose| {
-            let key = OrderKey {
-                programme: &known.programme,
-                period: facts.period,
-                household: facts.household,
-                purpose,
-                attempt: facts.attempt,
-            };
-            OrderNames::of(&key).confirms(reference)
-        });
-        confirms && self.provider.is_none_or(|p| p == facts.provider)
+        self.provider.is_none_or(|p| p == facts.provider)
+            && self.names(facts).is_some_and(|known| known.confirms(reference))
     }
 
-    fn line(&mut self, line: &Line, facts: &mut HashMap<RunId, Vec<OrderFacts>>) {
-        let found = line.reference.and_then(|r| {
-            let facts = facts.get_mut(&r.order.run())?;
-            let at = facts.binary_search_by_key(&r.order, |f| f.order).ok()?;
-            Some((r, &mut facts[at]))
-        });
-        let Some((_, facts)) = found.filter(|(reference, facts)| self.is_named_by(facts, reference)) else {
-            self.suspend(
-                line.cash,
-                BreakKind::UnknownReference,
-                line.entry,
-                None,
-                line.amount,
-                "the reference names no order of ours at this provider".into(),
-            );
+    /// Judges what a line says of the order that it names, and notes what follows.
+    pub(super) fn line(&mut self, line: &Line, named: Named<Place>, facts: &mut Facts) {
+        let facts = match named {
+            Named::One((run, at)) => facts.get_mut(&run).and_then(|of_run| of_run.get_mut(at)),
+            _ => None,
+        };
+        let Some(facts) = facts else {
+            let detail = match named {
+                Named::Disagree => "its references are mistyped, or name different orders or files of ours",
+                _ => "the reference names no order of ours at this provider",
+            };
+            let amount = line.amount;
+            self.suspend(line.cash, BreakKind::UnknownReference, line.entry, None, amount, detail.into());
             return;
         };
         let run = facts.order.run();
@@ -181,6 +183,15 @@ impl Applier<'_> {
         }
         let stream = batch.lane == Lane::Stream;
         let state = current(batch, facts);
+        if let Some(undone) = line.undoes {
+            if undone == Meaning::ReturnUndone {
+                self.contradicted.extend(facts.reissued_as);
+            }
+            let what = if undone == Meaning::ReturnUndone { "return" } else { "debit" };
+            let detail = format!("the bank takes back a {what} of an order that is {state}");
+            self.suspend(line.cash, BreakKind::StatusConflict, line.entry, about, line.amount, detail);
+            return;
+        }
         let step = step_of(event, line.booked);
         // Callbacks come in any order: what is said of an order on its way is overtaken by how it ended.
         let overtaken = match event {
@@ -193,6 +204,11 @@ impl Applier<'_> {
             return;
         }
         let effect = effect_on(batch, facts, event, step);
+        if effect != Effect::Conflict && line.cash.is_some() && booked_before(batch, facts, event) {
+            let detail = format!("{event:?} of an order that is {state}, and was booked before");
+            self.suspend(line.cash, BreakKind::BookedTwice, line.entry, about, line.amount, detail);
+            return;
+        }
         // The account statement (or settlement file) may confirm what a status or notification said before.
         let confirms = effect == Effect::Already
             && line.booked
@@ -304,6 +320,22 @@ impl Reported {
         }
         said[usize::from(rejected)][word] |= bit;
         said.iter().all(|bits| bits[word] & bit != 0)
+    }
+}
+
+/// Whether the account moved for an order before, by its own name or by that of its file.
+fn booked_before(batch: &Batch, facts: &OrderFacts, event: OrderEvent) -> bool {
+    let has = |step| facts.steps.has(step);
+    let known = OrderBookings {
+        amount: facts.amount,
+        debited: has(Step::SettledBooked) || has(Step::CollectedBooked),
+        returned: has(Step::ReturnedBooked),
+        left_of_file: (batch.lane == Lane::File).then(|| file_bookings(batch).left()),
+    };
+    match event {
+        OrderEvent::Settle => known.booked_before(Meaning::Debit),
+        OrderEvent::Return => known.booked_before(Meaning::Return),
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Feedback: what banks answer (pain.002, camt.054, camt.053, pacs.004), what providers of the stream lane report and settle,
+//! Feedback: what banks answer (pain.002, camt.052, camt.053, camt.054, pacs.004), what providers of the stream lane report and settle,
 //! moves orders, batches and the books, and what households repay moves their recovery cases; what banks answer to recalls (camt.029) moves recalls.
 //!
 //! | phase | what happens |
@@ -16,11 +16,15 @@
 mod apply;
 mod book;
 mod doubts;
+mod entries;
+mod entry;
 mod files;
 mod lanes;
 mod late;
 mod lines;
+mod matching;
 mod parse;
+mod parse_camt;
 mod parse_returns;
 mod recalls;
 mod repayments;
@@ -85,7 +89,7 @@ pub struct Imported {
     pub message: Option<MessageId>,
     /// Imported before: nothing was done.
     pub already: bool,
-    /// `pain.002`, `camt.053`, `camt.054`, `pacs.004`, `camt.029`, `settlement`.
+    /// `pain.002`, `camt.052`, `camt.053`, `camt.054`, `pacs.004`, `camt.029`, `settlement`.
     pub kind: &'static str,
     /// Its entries.
     pub counts: MessageCounts,
@@ -162,6 +166,7 @@ async fn import_one(
     let (sha256, bytes, kind) = opened?;
     let name = match kind {
         Kind::Xml(MessageKind::Pain002) => "pain.002",
+        Kind::Xml(MessageKind::Camt052) => "camt.052",
         Kind::Xml(MessageKind::Camt053) => "camt.053",
         Kind::Xml(MessageKind::Camt054) => "camt.054",
         Kind::Xml(MessageKind::Pacs004) => "pacs.004",

@@ -6,33 +6,34 @@ use std::path::Path;
 use time::Date;
 use tokio::sync::mpsc;
 
+use super::entry::EntryPiece;
+use super::parse_camt::parse_camt;
 use super::parse_returns::{RecallAnswer, ReturnedFile, parse_camt029, parse_pacs004};
-use super::repayments::Repayment;
 use super::settlement::{Head, SettlementError, Trailer};
 use crate::domain::money::Centimes;
-use crate::domain::order::{EndToEndRef, OrderEvent};
+use crate::domain::references::{NameKind, Names};
+use crate::domain::order::OrderEvent;
 use crate::domain::policy::{Policy, StatedOf};
 use crate::domain::reason::BreakKind;
-use crate::domain::recovery::reference::CaseReference;
 use crate::domain::stated::{Reasons, Why};
+use crate::domain::statement::booking::Meaning;
 use crate::files;
-use crate::iso20022::camt::{CamtItem, CamtReader};
-use crate::iso20022::camt_items::{AccountId, CamtKind, Detail, Entry, EntryStatus};
+use crate::iso20022::camt::CamtReader;
 use crate::iso20022::camt029::Camt029Reader;
 use crate::iso20022::pacs004::Pacs004Reader;
 use crate::iso20022::pain002::{Group, Pain002Item, Pain002Reader, PaymentInfo, TransactionStatus};
 use crate::iso20022::values::{MessageKind, StatusCode};
 use crate::iso20022::xml_fault::{Limits, XmlError};
 
-const LINES_AT_ONCE: usize = 20_000;
+pub(super) const LINES_AT_ONCE: usize = 20_000;
 
 /// What a message says of one order.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     /// Entry or transaction of the message, from 1.
     pub entry: u64,
-    /// The order it names; `None` when the reference is not one of ours.
-    pub reference: Option<EndToEndRef>,
+    /// The names that it gives for the order.
+    pub names: Names,
     /// What it says; `None` when that moves nothing (received, pending).
     pub event: Option<OrderEvent>,
     /// Whether an account statement booked it.
@@ -49,6 +50,8 @@ pub(super) struct Line {
     pub amount: Option<Centimes>,
     /// Money that moved on the debtor account, where the line stands for it.
     pub cash: Option<Cash>,
+    /// It takes an earlier booking for the order back.
+    pub undoes: Option<Meaning>,
 }
 
 /// Money that moved on the debtor account.
@@ -90,15 +93,8 @@ pub(super) enum Parsed {
         booked: bool,
     },
     Lines(Vec<Line>),
-    /// Receipts that name recovery cases.
-    Repayments(Vec<Repayment>),
-    /// A debit for a whole file of ours.
-    BatchDebit {
-        entry: u64,
-        original: String,
-        cash: Cash,
-        booked: bool,
-    },
+    /// Entries of the statement, notification or report under way.
+    Entries(Vec<EntryPiece>),
     /// Something that cannot be matched.
     Problem {
         kind: BreakKind,
@@ -115,8 +111,6 @@ pub(super) enum Parsed {
     },
     /// What a payment return is about, before its transactions.
     Returns(ReturnedFile),
-    /// Returns that are named by their UETR alone.
-    Unnamed(Vec<(String, Line)>),
     /// An answer to a recall.
     Recall(RecallAnswer),
     SettlementBegin(Head),
@@ -291,8 +285,6 @@ fn status_line(
     payment: Option<&PaymentInfo>,
     group: &Group,
 ) -> Line {
-    let reference =
-        EndToEndRef::parse(&t.original_end_to_end_id).or_else(|| EndToEndRef::parse(&t.original_instr_id));
     let none = Reasons::default();
     let above = payment.map_or(&none, |p| &p.reasons);
     let refused = |status: Option<StatusCode>, reasons: &Reasons| {
@@ -303,7 +295,7 @@ fn status_line(
             || payment.is_some_and(|p| refused(p.status, &p.reasons) || refused(p.status, &group.reasons)));
     Line {
         entry,
-        reference,
+        names: names_of(&t.original_end_to_end_id, &t.original_instr_id, &t.original_uetr),
         event: event_of(t.status),
         unknown: unknown(policy, StatedOf::Transaction, t.status),
         of_report: true,
@@ -312,6 +304,14 @@ fn status_line(
         amount: t.amount,
         ..Line::default()
     }
+}
+
+/// The names that a message gives for an order.
+pub(super) fn names_of(end_to_end_id: &str, instr_id: &str, uetr: &str) -> Names {
+    Names::default()
+        .with(NameKind::EndToEnd, end_to_end_id)
+        .with(NameKind::Instruction, instr_id)
+        .with(NameKind::Uetr, uetr)
 }
 
 /// What a status says of an order; nothing for those that only tell of progress.
@@ -332,229 +332,6 @@ pub(super) fn warnings(seen: &[crate::iso20022::xml_fault::Warning], dropped: u6
     texts
 }
 
-/// The recovery case that the texts of a transaction name: one, or none.
-fn case_of(detail: &Detail) -> Option<CaseReference> {
-    let d = detail;
-    let texts = [&d.end_to_end_id, &d.instr_id, &d.creditor_ref, &d.remittance, &d.info];
-    let mut named = texts.into_iter().filter_map(|text| CaseReference::find(text));
-    let first = named.next()?;
-    named.all(|other| other == first).then_some(first)
-}
-
-#[derive(Default)]
-struct CamtState {
-    entry: u64,
-    statement_booked: bool,
-    opening: Option<Centimes>,
-    closing: Option<Centimes>,
-    credits: Centimes,
-    debits: Centimes,
-    /// The entry under way.
-    amount: Centimes,
-    credit: bool,
-    booked: bool,
-    /// Of another currency: its details are passed over.
-    foreign: bool,
-    batch: Option<String>,
-    /// The recovery case that the entry itself names.
-    case: Option<CaseReference>,
-    repayments: Vec<Repayment>,
-    lines: u64,
-    cash: Centimes,
-}
-
-fn parse_camt<R: std::io::BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_>) -> Result<(), XmlError> {
-    let mut state = CamtState::default();
-    while !out.gone {
-        let Some(item) = reader.next()? else { break };
-        match item {
-            CamtItem::Header(header) => out.send(Parsed::Header(header.msg_id.clone())),
-            CamtItem::StatementBegin(s) => {
-                let entry = state.entry;
-                state = CamtState {
-                    entry,
-                    statement_booked: s.kind == CamtKind::Statement,
-                    ..CamtState::default()
-                };
-                let account = match &s.account {
-                    AccountId::Iban(id) | AccountId::Other(id) => id.clone(),
-                    AccountId::None => String::new(),
-                };
-                out.send(Parsed::StatementBegin {
-                    reference: s.id.clone(),
-                    account,
-                    sequence: s.electronic_sequence.or(s.legal_sequence),
-                    from: s.from.map(time::OffsetDateTime::date),
-                    to: s.to.map(time::OffsetDateTime::date),
-                    booked: state.statement_booked,
-                });
-            }
-            CamtItem::Balance(b) => {
-                let signed = if b.credit { b.amount } else { Centimes::ZERO - b.amount };
-                match b.code.as_str() {
-                    "OPBD" => state.opening = Some(signed),
-                    "PRCD" => state.opening = state.opening.or(Some(signed)),
-                    "CLBD" => state.closing = Some(signed),
-                    _ => {}
-                }
-            }
-            CamtItem::FaultyBalance { fault, .. } => {
-                problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string())
-            }
-            CamtItem::Summary(_) => {}
-            CamtItem::Entry(entry) => {
-                state.begin(entry);
-                if state.foreign {
-                    problem(out, BreakKind::FaultyEntry, state.entry, None, FOREIGN.into());
-                }
-            }
-            CamtItem::FaultyEntry { fault, .. } => {
-                state.entry += 1;
-                problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string());
-            }
-            CamtItem::Detail(detail) => state.detail(detail, out),
-            CamtItem::FaultyDetail { fault, .. } => {
-                problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string())
-            }
-            CamtItem::EntryEnd(_) => state.end(out),
-            CamtItem::Mismatch(m) => {
-                use crate::iso20022::camt_check::Checked;
-                let kind = if m.what == Checked::ClosingBalance {
-                    BreakKind::BalanceDiffers
-                } else {
-                    BreakKind::TotalsDiffer
-                };
-                problem(
-                    out,
-                    kind,
-                    state.entry,
-                    None,
-                    format!("{:?}: stated {}, counted {}", m.what, m.stated, m.counted),
-                );
-            }
-            CamtItem::StatementEnd(end) => {
-                state.hand_on_repayments(1, out);
-                out.send(Parsed::StatementEnd {
-                    opening: state.opening,
-                    closing: state.closing,
-                    credits: state.credits,
-                    debits: state.debits,
-                    entries: end.entries,
-                });
-            }
-        }
-    }
-    out.send(Parsed::End { warnings: warnings(reader.warnings(), reader.warnings_dropped()) });
-    Ok(())
-}
-
 pub(super) fn problem(out: &mut Out<'_>, kind: BreakKind, entry: u64, cash: Option<Cash>, detail: String) {
     out.send(Parsed::Problem { kind, entry, cash, detail });
-}
-
-impl CamtState {
-    fn begin(&mut self, entry: &Entry) {
-        self.entry += 1;
-        self.amount = entry.amount;
-        self.credit = entry.credit;
-        // Only what is booked has happened.
-        self.booked = entry.status == EntryStatus::Book;
-        self.batch = entry
-            .batch
-            .as_ref()
-            .map(|b| if b.msg_id.is_empty() { b.pmt_inf_id.clone() } else { b.msg_id.clone() });
-        self.batch = self.batch.take().filter(|id| !id.is_empty() && !entry.credit);
-        self.case = CaseReference::find(&entry.reference).filter(|_| entry.credit);
-        self.lines = 0;
-        self.cash = Centimes::ZERO;
-        self.foreign = foreign(&entry.currency);
-        if self.foreign {
-            self.batch = None;
-        } else if self.booked && self.statement_booked {
-            let sum = if entry.credit { &mut self.credits } else { &mut self.debits };
-            *sum += entry.amount;
-        }
-    }
-
-    fn detail(&mut self, detail: &Detail, out: &mut Out<'_>) {
-        if self.foreign {
-            return;
-        }
-        self.lines += 1;
-        let reference =
-            EndToEndRef::parse(&detail.end_to_end_id).or_else(|| EndToEndRef::parse(&detail.instr_id));
-        let named = if detail.msg_id.is_empty() { &detail.pmt_inf_id } else { &detail.msg_id };
-        let credit = detail.credit.unwrap_or(self.credit);
-        if reference.is_none() && !credit && self.batch.is_none() && self.lines == 1 && !named.is_empty() {
-            self.batch = Some(named.clone());
-            return;
-        }
-        if reference.is_none() && self.batch.is_some() {
-            return;
-        }
-        // An entry of one transaction states its amount only once, on the entry.
-        let amount = detail.amount.or((self.lines == 1).then_some(self.amount));
-        let cash = (self.batch.is_none() && self.booked && self.statement_booked).then_some(amount).flatten();
-        self.cash += cash.unwrap_or(Centimes::ZERO);
-        let case = case_of(detail).or(self.case.filter(|_| self.lines == 1));
-        if let Some(case) = case.filter(|_| reference.is_none() && credit) {
-            let cash = cash.map(|amount| Cash { amount, credit });
-            self.repayments.push(Repayment { entry: self.entry, case, cash });
-            self.hand_on_repayments(LINES_AT_ONCE, out);
-            return;
-        }
-        out.line(Line {
-            entry: self.entry,
-            reference,
-            event: self.booked.then_some(if credit { OrderEvent::Return } else { OrderEvent::Settle }),
-            booked: self.statement_booked,
-            why: out.policy.why(&[&Reasons::one(
-                detail.return_reason.code.as_str(),
-                detail.return_reason.info.as_str(),
-            )]),
-            amount,
-            cash: cash.map(|amount| Cash { amount, credit }),
-            ..Line::default()
-        });
-    }
-
-    /// Hands on receipts that name recovery cases, once there are as many.
-    fn hand_on_repayments(&mut self, from: usize, out: &mut Out<'_>) {
-        if self.repayments.len() >= from {
-            out.send(Parsed::Repayments(std::mem::take(&mut self.repayments)));
-        }
-    }
-
-    /// Whatever of the entry no detail stands for must be explained too.
-    fn end(&mut self, out: &mut Out<'_>) {
-        if self.foreign {
-            return;
-        }
-        let cash = |amount| Cash { amount, credit: self.credit };
-        if let Some(original) = self.batch.take() {
-            let booked = self.booked && self.statement_booked;
-            out.send(Parsed::BatchDebit { entry: self.entry, original, cash: cash(self.amount), booked });
-            return;
-        }
-        if !(self.booked && self.statement_booked) || self.cash == self.amount {
-            return;
-        }
-        if let Some(case) = self.case.filter(|_| self.lines == 0) {
-            let cash = Some(cash(self.amount));
-            self.repayments.push(Repayment { entry: self.entry, case, cash });
-            return;
-        }
-        let rest = self.amount - self.cash;
-        let (rest, credit) =
-            if rest.get() < 0 { (Centimes::ZERO - rest, !self.credit) } else { (rest, self.credit) };
-        let (kind, detail) = if self.lines == 0 {
-            (BreakKind::UnknownReference, "entry names no order and no file of ours".to_owned())
-        } else {
-            (
-                BreakKind::TotalsDiffer,
-                format!("details of the entry come to {}, the entry to {}", self.cash, self.amount),
-            )
-        };
-        problem(out, kind, self.entry, Some(Cash { amount: rest, credit }), detail);
-    }
 }

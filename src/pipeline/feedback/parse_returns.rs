@@ -2,9 +2,10 @@
 
 use std::io::BufRead;
 
-use super::parse::{FOREIGN, Line, Out, Parsed, foreign, problem, warnings};
+use super::parse::{FOREIGN, Line, Out, Parsed, foreign, names_of, problem, warnings};
 use crate::domain::money::Centimes;
-use crate::domain::order::{EndToEndRef, OrderEvent};
+use crate::domain::references::{NameKind, Names};
+use crate::domain::order::OrderEvent;
 use crate::domain::policy::{Policy, StatedOf};
 use crate::domain::reason::BreakKind;
 use crate::domain::recall::RecallEvent;
@@ -14,9 +15,6 @@ use crate::iso20022::pacs004::{
     OriginalMessage, Pacs004Item, Pacs004Reader, ReturnHeader, ReturnedTransaction,
 };
 use crate::iso20022::xml_fault::XmlError;
-
-/// Returns that are named by UETR alone go on in chunks of so many.
-const UNNAMED_AT_ONCE: usize = 20_000;
 
 /// What a payment return is about, before its transactions.
 #[derive(Debug)]
@@ -40,10 +38,8 @@ pub(super) struct RecallAnswer {
     pub entry: u64,
     /// Id of the case.
     pub case_id: String,
-    /// Whether a transaction is named.
-    pub named: bool,
-    /// The order it names; `None` when the reference is not one of ours.
-    pub reference: Option<EndToEndRef>,
+    /// The names that it gives for the order.
+    pub names: Names,
     /// What it says; `None` for a code that decides nothing.
     pub event: Option<RecallEvent>,
     /// A status that is not known, as it was sent; empty where none was stated.
@@ -61,8 +57,6 @@ struct Pacs004State {
     sum: Centimes,
     /// Transactions whose amount cannot be counted.
     uncounted: bool,
-    /// With their UETR.
-    unnamed: Vec<(String, Line)>,
 }
 
 /// Reads a payment return to its end.
@@ -121,25 +115,16 @@ impl Pacs004State {
             Some(sum) => self.sum = sum,
             None => self.uncounted = true,
         }
-        let reference = EndToEndRef::parse(&t.original_end_to_end_id)
-            .or_else(|| EndToEndRef::parse(&t.original_instr_id));
         let line = Line {
             entry: self.entry,
-            reference,
+            names: names_of(&t.original_end_to_end_id, &t.original_instr_id, &t.original_uetr),
             event: Some(OrderEvent::Return),
             // The account statement books the credit; this only announces it.
             why: out.policy.why(&[&t.reasons, &self.original.reasons]),
             amount: t.amount,
             ..Line::default()
         };
-        if reference.is_some() || t.original_uetr.is_empty() {
-            out.line(line);
-            return;
-        }
-        self.unnamed.push((t.original_uetr.to_ascii_lowercase(), line));
-        if self.unnamed.len() == UNNAMED_AT_ONCE {
-            out.send(Parsed::Unnamed(std::mem::take(&mut self.unnamed)));
-        }
+        out.line(line);
     }
 
     fn end(&mut self, out: &mut Out<'_>) {
@@ -151,9 +136,6 @@ impl Pacs004State {
                 problem(out, BreakKind::FaultyEntry, 0, None, detail.into());
             }
             return;
-        }
-        if !self.unnamed.is_empty() {
-            out.send(Parsed::Unnamed(std::mem::take(&mut self.unnamed)));
         }
         let stated = self.header.orders;
         if stated.is_some_and(|n| n != self.entry) {
@@ -209,9 +191,9 @@ fn recall_answer(policy: &Policy, entry: u64, answer: &CaseAnswer) -> RecallAnsw
     RecallAnswer {
         entry,
         case_id: answer.case_id.clone(),
-        named: answer.names_transaction(),
-        reference: EndToEndRef::parse(&answer.original_end_to_end_id)
-            .or_else(|| EndToEndRef::parse(&answer.original_instr_id)),
+        names: Names::default()
+            .with(NameKind::EndToEnd, &answer.original_end_to_end_id)
+            .with(NameKind::Instruction, &answer.original_instr_id),
         event,
         unknown,
         why: policy.why(&[&answer.reasons]),

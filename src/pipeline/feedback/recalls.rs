@@ -2,10 +2,11 @@
 
 use super::apply::Applier;
 use super::parse_returns::RecallAnswer;
+use crate::domain::references::Named;
 use crate::domain::reason::BreakKind;
 use crate::domain::recall::RecallEffect;
 use crate::store::recalls::{self, Recall};
-use crate::store::{StoreError, feedback};
+use crate::store::StoreError;
 
 impl Applier<'_> {
     /// Takes one answer.
@@ -52,22 +53,20 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// The recall that an answer is to: by the order it names, else by its case.
+    /// The recall that an answer is to: by the order it names, else by its case. A name that is none of ours shuts out
+    /// neither; an order and a case that disagree name nothing.
     async fn recall_of(&mut self, answer: &RecallAnswer) -> Result<Option<Recall>, StoreError> {
-        if !answer.named {
-            return recalls::of_case_in_tx(&mut self.tx, &answer.case_id).await;
-        }
-        let Some(reference) = answer.reference else { return Ok(None) };
-        let (order, run) = (reference.order, reference.order.run());
-        if !self.know_run(run).await? {
-            return Ok(None);
-        }
-        let Some(recall) = recalls::of_order_in_tx(&mut self.tx, order, &answer.case_id).await? else {
-            return Ok(None);
+        let facts = self.facts_of(std::iter::once(&answer.names)).await?;
+        let by_case = recalls::of_case_in_tx(&mut self.tx, &answer.case_id).await?;
+        let (run, at) = match self.order_named(&answer.names, &facts) {
+            Named::Nothing => return Ok(by_case),
+            Named::Disagree => return Ok(None),
+            Named::One(place) => place,
         };
-        // There is a recall, so there is the run's leaf to look into.
-        let facts = feedback::facts_in_tx(&mut self.tx, run, &[order.get()], None, false).await?;
-        let confirmed = facts.first().and_then(|f| self.names(f)).is_some_and(|n| n.confirms(&reference));
-        Ok(confirmed.then_some(recall))
+        let order = facts[&run][at].order;
+        if by_case.as_ref().is_some_and(|recall| recall.order != order) {
+            return Ok(None);
+        }
+        recalls::of_order_in_tx(&mut self.tx, order, &answer.case_id).await
     }
 }

@@ -4,6 +4,7 @@
 
 use super::apply::Applier;
 use super::parse::Cash;
+use crate::domain::breaks::BreakSource;
 use crate::domain::ids::MessageId;
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
@@ -13,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::breaks::NewBreak;
 
 /// A credit entry, or a transaction of one, that names a case.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Repayment {
     /// Entry of the message, from 1.
     pub entry: u64,
@@ -21,26 +22,27 @@ pub(super) struct Repayment {
     pub case: CaseReference,
     /// What came in; `None` where the message only announces it.
     pub cash: Option<Cash>,
+    /// What a person needs to ask the bank about it.
+    pub source: Box<BreakSource>,
 }
 
 impl Applier<'_> {
-    /// Notes receipts: their money stands in suspense, and is posted on at the end of the message.
-    pub(super) fn repayments(&mut self, found: Vec<Repayment>) {
-        for Repayment { entry, case, cash } in found {
-            self.counts.entries += 1;
-            let (Some(cash), Some(provider)) = (cash, self.provider) else {
-                self.counts.noted += 1;
-                continue;
-            };
-            self.moves.cash(None, provider, cash);
-            let (message, entry) = (Some(self.message), Some(entry));
-            self.receipts.push(Receipt { case, amount: cash.amount, provider, message, entry });
-        }
+    /// Notes a receipt: its money stands in suspense, and is posted on at the end of the message.
+    pub(super) fn repayment(&mut self, found: Repayment) {
+        let Repayment { entry, case, cash, source } = found;
+        self.counts.entries += 1;
+        let (Some(cash), Some(provider)) = (cash.filter(|c| !c.amount.is_zero()), self.provider) else {
+            self.counts.noted += 1;
+            return;
+        };
+        self.moves.cash(None, provider, cash);
+        let (message, entry) = (Some(self.message), Some(entry));
+        self.receipts.push((Receipt { case, amount: cash.amount, provider, message, entry }, source));
     }
 
     /// Posts receipts to their cases, once all that the message says of orders is booked.
     pub(super) async fn repay(&mut self) -> Result<(), StoreError> {
-        for receipt in std::mem::take(&mut self.receipts) {
+        for (receipt, source) in std::mem::take(&mut self.receipts) {
             let taken = repaid::take_in_tx(&mut self.tx, receipt, self.now).await?;
             let case = receipt.case;
             let (owed, kind, detail) = match taken {
@@ -66,7 +68,9 @@ impl Applier<'_> {
                 self.counts.entries += 1;
             }
             self.counts.breaks += 1;
-            self.breaks.push(over(receipt, self.message, kind, rest, detail));
+            let mut left = over(receipt, self.message, kind, rest, detail);
+            left.source = Some(source);
+            self.breaks.push(left);
         }
         Ok(())
     }
@@ -87,5 +91,6 @@ fn over(receipt: Receipt, message: MessageId, kind: BreakKind, rest: Centimes, d
         amount: Some(rest),
         suspense: Centimes::ZERO - rest,
         detail,
+        source: None,
     }
 }

@@ -8,6 +8,7 @@ use super::book::Flow;
 use super::lines::{batch_of, current, enter};
 use super::parse::Line;
 use crate::domain::ids::{OrderId, RunId};
+use crate::domain::references::{NameKind, Names};
 use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderState};
 use crate::domain::policy::Policy;
 use crate::domain::provider::{Provider, StreamApi};
@@ -27,7 +28,7 @@ fn line_of(policy: &Policy, entry: usize, answer: Answer, booked: bool) -> Line 
     let reasons = Reasons::one(answer.reason.unwrap_or_default(), "");
     Line {
         entry: entry as u64 + 1,
-        reference: EndToEndRef::parse(&answer.key),
+        names: Names::default().with(NameKind::EndToEnd, &answer.key),
         event: answer.status.event(),
         booked,
         unknown: (answer.status == Status::Unknown).then(|| "unknown".into()),

@@ -1,17 +1,12 @@
-//! Payment returns of a file of ours: of the whole of it, or of orders that are named by UETR alone.
-//!
-//! Limit: a UETR is worked out from the claim and cannot be looked up; it is understood where the message names the file
-//! that the order was in.
-
-use std::collections::HashMap;
+//! Payment returns of a file of ours, whole or in part.
 
 use super::apply::Applier;
 use super::lines::current;
 use super::parse::Line;
 use super::parse_returns::ReturnedFile;
 use crate::domain::batch::BatchState;
-use crate::domain::ids::RunId;
-use crate::domain::order::{EndToEndRef, OrderEvent, OrderKey, OrderNames, OrderState};
+use crate::domain::references::Names;
+use crate::domain::order::{OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::store::batches::Batch;
 use crate::store::feedback::OrderFacts;
@@ -19,16 +14,6 @@ use crate::store::{StoreError, batch_orders};
 
 /// Orders of a file that are looked at together.
 const ORDERS_AT_ONCE: i64 = 20_000;
-
-/// The file of ours that a payment return is about.
-#[derive(Debug)]
-pub(super) struct ReturnFile {
-    run: RunId,
-    /// Place among the run's batches.
-    at: usize,
-    /// References of its orders by UETR, once one is asked for.
-    by_uetr: Option<HashMap<String, EndToEndRef>>,
-}
 
 /// What keeps a file from being returned as a whole.
 fn fault_of(batch: &Batch, file: &ReturnedFile) -> Option<(BreakKind, String)> {
@@ -47,18 +32,16 @@ impl Applier<'_> {
     /// Begins a payment return. Between banks the original is a message of theirs: then each order names itself.
     pub(super) async fn begin_returns(&mut self, file: ReturnedFile) -> Result<(), StoreError> {
         self.provider = None;
-        self.return_file = None;
-        let found = self.batch_of(&file.original).await?;
-        if let Some((run, at)) = found {
+        self.file = self.batch_of(&file.original).await?;
+        if let Some((run, at)) = self.file {
             self.provider = Some(self.runs[&run].batches[at].provider_id);
-            self.return_file = Some(ReturnFile { run, at, by_uetr: None });
         }
         if file.whole { self.return_whole(&file).await } else { Ok(()) }
     }
 
     /// All orders of a file come back, but for those that were rejected.
     async fn return_whole(&mut self, file: &ReturnedFile) -> Result<(), StoreError> {
-        let Some(ReturnFile { run, at, .. }) = self.return_file else {
+        let Some((run, at)) = self.file else {
             self.counts.entries += 1;
             let detail = "a whole file is returned that is not one of ours".to_owned();
             self.open_break(BreakKind::UnknownReference, 0, None, file.total, detail);
@@ -80,52 +63,13 @@ impl Applier<'_> {
                 .iter()
                 .filter(|f| current(&batch, f) != OrderState::Rejected)
                 .map(|f| Line {
-                    entry: 0,
-                    reference: self.names(f).map(|names| names.reference(f.order)),
+                    names: self.names(f).map(|n| Names::of(n.reference(f.order))).unwrap_or_default(),
                     event: Some(OrderEvent::Return),
                     why: file.why.clone(),
                     ..Line::default()
                 })
                 .collect();
             self.lines(returned).await?;
-        }
-    }
-
-    /// Takes returns that are named by UETR alone.
-    pub(super) async fn unnamed_returns(&mut self, unnamed: Vec<(String, Line)>) -> Result<(), StoreError> {
-        if let Some(file) = &self.return_file
-            && file.by_uetr.is_none()
-        {
-            let batch = self.runs[&file.run].batches[file.at].clone();
-            let by_uetr = self.uetrs(&batch).await?;
-            if let Some(file) = &mut self.return_file {
-                file.by_uetr = Some(by_uetr);
-            }
-        }
-        let by_uetr = self.return_file.as_ref().and_then(|file| file.by_uetr.as_ref());
-        // What is not found goes on without a reference, and becomes a break.
-        let lines = unnamed
-            .into_iter()
-            .map(|(uetr, line)| Line {
-                reference: by_uetr.and_then(|known| known.get(&uetr)).copied(),
-                ..line
-            })
-            .collect();
-        self.lines(lines).await
-    }
-
-    async fn uetrs(&mut self, batch: &Batch) -> Result<HashMap<String, EndToEndRef>, StoreError> {
-        let (mut by_uetr, mut after) = (HashMap::new(), 0);
-        loop {
-            let ids = batch_orders::numbers_in_tx(&mut self.tx, batch, after, ORDERS_AT_ONCE).await?;
-            let Some(last) = ids.last() else { return Ok(by_uetr) };
-            after = *last;
-            for facts in self.facts(batch.run, &ids).await? {
-                let Some(names) = self.names(&facts) else { continue };
-                let mut uetr = String::with_capacity(36);
-                names.write_uetr(&mut uetr);
-                by_uetr.insert(uetr, names.reference(facts.order));
-            }
         }
     }
 

@@ -140,7 +140,7 @@ impl Applier<'_> {
         }
     }
 
-    fn provider_streams(&self) -> bool {
+    pub(super) fn provider_streams(&self) -> bool {
         let code = self.provider.and_then(|id| self.provider_code(id));
         code.and_then(|code| self.context.config.router.by_code(&code))
             .is_some_and(|(_, provider)| provider.stream.is_some())

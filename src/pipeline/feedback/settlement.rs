@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use super::parse::{Line, Parsed};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
-use crate::domain::order::{EndToEndRef, OrderEvent};
+use crate::domain::references::{NameKind, Names};
+use crate::domain::order::OrderEvent;
 use crate::domain::provider::Provider;
 use crate::domain::reason::BreakKind;
 
@@ -170,7 +171,7 @@ fn detail(text: &str, entry: u64) -> Option<(Line, Centimes, Centimes)> {
     let (amount, fee): (Centimes, Centimes) = (amount.parse().ok()?, fee.parse().ok()?);
     let line = Line {
         entry,
-        reference: EndToEndRef::parse(key),
+        names: Names::default().with(NameKind::EndToEnd, key),
         event: Some(event),
         booked: true,
         amount: Some(amount),

@@ -2,7 +2,7 @@
 
 use time::Date;
 
-use super::money::Centimes;
+use crate::domain::money::Centimes;
 
 /// What a statement says it covers; each part only where it is stated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
