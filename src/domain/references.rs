@@ -214,13 +214,16 @@ mod tests {
     #[test]
     fn a_foreign_name_shuts_out_no_other() {
         let (id, reference) = order(7);
-        for foreign in ["", "NOTPROVIDED", "notprovided", "000000", "BKREF202611300000042", &id[..20], "é\u{1}"] {
+        for foreign in
+            ["", "NOTPROVIDED", "notprovided", "000000", "BKREF202611300000042", &id[..20], "é\u{1}"]
+        {
             let names = Names::default().with(NameKind::EndToEnd, foreign).with(NameKind::Instruction, &id);
             assert!(names.orders().any(|o| o == reference), "{foreign}");
         }
         // An id that could be ours by its form does not take the place of the one that is.
-        let names =
-            Names::default().with(NameKind::EndToEnd, "BKREF20261130000004299").with(NameKind::Transaction, &id);
+        let names = Names::default()
+            .with(NameKind::EndToEnd, "BKREF20261130000004299")
+            .with(NameKind::Transaction, &id);
         assert_eq!(names.orders().nth(1), Some(reference));
     }
 
@@ -237,7 +240,9 @@ mod tests {
             assert!(names.orders().any(|o| o == reference), "{text}");
         }
         let file = "DSS2611R1B4";
-        for text in [file, "dss2611r1b4", " DSS2611R1B4 ", "DSS2611-R1-B4", "DSS2611R1B4000000000000000000000000"] {
+        for text in
+            [file, "dss2611r1b4", " DSS2611R1B4 ", "DSS2611-R1-B4", "DSS2611R1B4000000000000000000000000"]
+        {
             let names = Names::default().with(NameKind::Message, text);
             assert!(names.files().any(|name| name == file), "{text}");
         }
@@ -248,7 +253,10 @@ mod tests {
     fn a_cut_name_names_nothing() {
         let (id, reference) = order(7);
         for text in [&id[..id.len() - 1], &id[1..id.len() - 2], &id[..16]] {
-            assert!(!Names::default().with(NameKind::EndToEnd, text).orders().any(|o| o == reference), "{text}");
+            assert!(
+                !Names::default().with(NameKind::EndToEnd, text).orders().any(|o| o == reference),
+                "{text}"
+            );
         }
     }
 

@@ -153,7 +153,7 @@ impl Lane {
                 entry: None,
                 amount: None,
                 suspense: Centimes::ZERO,
-            source: None,
+                source: None,
                 detail: format!(
                     "asked about for {hours} hours without an answer that settles it: call the provider"
                 ),

@@ -497,7 +497,8 @@ impl<R: BufRead> CamtReader<R> {
 
     fn detail_amount(&mut self, rank: AmountRank) {
         let currency = self.xml.currency();
-        let foreign = !currency.is_empty() && !self.entry.currency.is_empty() && currency != self.entry.currency;
+        let foreign =
+            !currency.is_empty() && !self.entry.currency.is_empty() && currency != self.entry.currency;
         let rank = if foreign { AmountRank::Foreign } else { rank };
         if rank <= self.detail_rank {
             return;

@@ -283,16 +283,7 @@ const ENTRY: Node<F> = Node::group(
         Node::path("NtryDtls", &[BATCH, DETAIL], &[]),
         Node::leaf("AddtlNtryInf", F::EntryInfo),
     ],
-    &[
-        "Avlbty",
-        "ComssnWvrInd",
-        "AddtlInfInd",
-        "AmtDtls",
-        "Chrgs",
-        "TechInptChanl",
-        "Intrst",
-        "CardTx",
-    ],
+    &["Avlbty", "ComssnWvrInd", "AddtlInfInd", "AmtDtls", "Chrgs", "TechInptChanl", "Intrst", "CardTx"],
 );
 
 const STATEMENT: &[Node<F>] = &[

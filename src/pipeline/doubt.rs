@@ -33,7 +33,7 @@ pub(super) fn new(order: OrderId, provider: i16, amount: Centimes, detail: Strin
         entry: None,
         amount: Some(amount),
         suspense: Centimes::ZERO,
-            source: None,
+        source: None,
         detail,
     }
 }

@@ -177,7 +177,7 @@ fn about(batch: &Batch, kind: BreakKind, side: &str, amount: i64, detail: String
         entry: None,
         amount: Some(Centimes::new(amount)),
         suspense: Centimes::ZERO,
-            source: None,
+        source: None,
         detail: format!("{}: {detail}", batch.file_name.as_deref().unwrap_or("batch")),
     }
 }
@@ -258,10 +258,7 @@ async fn summary(
 }
 
 /// Paid out less settled, by provider, where they are not one.
-async fn unproven(
-    tx: &mut sqlx::PgConnection,
-    run: RunId,
-) -> Result<Vec<(String, Centimes)>, StoreError> {
+async fn unproven(tx: &mut sqlx::PgConnection, run: RunId) -> Result<Vec<(String, Centimes)>, StoreError> {
     let mut by_provider: BTreeMap<i16, Centimes> = BTreeMap::new();
     for (provider, kind, balance) in ledger::run_balances_in_tx(tx, run).await? {
         let difference = by_provider.entry(provider).or_default();

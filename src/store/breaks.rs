@@ -227,7 +227,10 @@ fn read(row: &PgRow) -> Result<Break, StoreError> {
         resolution: row.try_get(16)?,
         proposed_post: post,
         file: row.try_get::<Option<String>, _>(18)?.filter(|name| !name.is_empty()),
-        source: row.try_get::<Option<Vec<u8>>, _>(19)?.map(|bytes| personal::decode_source(&bytes)).transpose()?,
+        source: row
+            .try_get::<Option<Vec<u8>>, _>(19)?
+            .map(|bytes| personal::decode_source(&bytes))
+            .transpose()?,
     })
 }
 

@@ -4,8 +4,8 @@
 pub mod audit;
 pub mod batch_orders;
 pub mod batches;
-pub mod break_steps;
 pub mod books;
+pub mod break_steps;
 pub mod breaks;
 pub mod change_cursor;
 pub mod changes;

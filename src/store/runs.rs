@@ -531,7 +531,9 @@ pub async fn acknowledge_in_tx(
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn ids_in_tx(connection: &mut PgConnection) -> Result<std::collections::HashSet<RunId>, StoreError> {
+pub async fn ids_in_tx(
+    connection: &mut PgConnection,
+) -> Result<std::collections::HashSet<RunId>, StoreError> {
     let ids: Vec<i64> = sqlx::query_scalar("select id from run").fetch_all(connection).await?;
     Ok(ids.into_iter().map(RunId::new).collect())
 }

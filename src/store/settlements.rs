@@ -69,12 +69,13 @@ pub async fn sums_in_tx(
     provider: i16,
     references: &[&str],
 ) -> Result<HashMap<String, Centimes>, StoreError> {
-    let rows: Vec<(String, i64)> =
-        sqlx::query_as("select reference, amount from settlement where provider_id = $1 and reference = any($2)")
-            .bind(provider)
-            .bind(references)
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "select reference, amount from settlement where provider_id = $1 and reference = any($2)",
+    )
+    .bind(provider)
+    .bind(references)
+    .fetch_all(connection)
+    .await?;
     Ok(rows.into_iter().map(|(reference, amount)| (reference, Centimes::new(amount))).collect())
 }
 

@@ -178,7 +178,12 @@ impl Month {
     /// Where an order stands.
     async fn state(&self, order: &(String, String, Centimes)) -> String {
         let id: OrderId = EndToEndRef::parse(&order.0).expect("a key").order;
-        orders::find(&self.bed.context.store, None, Some(id)).await.expect("found").remove(0).state.to_string()
+        orders::find(&self.bed.context.store, None, Some(id))
+            .await
+            .expect("found")
+            .remove(0)
+            .state
+            .to_string()
     }
 
     async fn batch(&self, file: &Sent) -> String {
@@ -299,7 +304,8 @@ async fn what_is_booked_again_stands_in_suspense() {
                 assert_eq!(m.take(kind, &file, &entries).await, NONE, "{kind}");
             }
             assert_eq!((m.batch(&file).await.as_str(), m.state(one).await.as_str()), ("settled", "returned"));
-            let credited = format!("select credited_amount from batch where message_id = '{}'", file.message_id);
+            let credited =
+                format!("select credited_amount from batch where message_id = '{}'", file.message_id);
             assert_eq!(m.bed.number(&credited).await, one.2.get());
         }
     }
@@ -320,7 +326,9 @@ async fn every_name_is_tried_and_every_amount_looked_at() {
     let whole = |file: &Sent| entry(file.control_sum, "DBIT").file(file, Some(file.control_sum));
 
     // The bank's own message id beside ours; ours in small letters; names that stand for none.
-    for (message, payment) in [("BKREF20261130000042", "="), ("NOTPROVIDED", "="), ("=", "BK1"), ("", "small")] {
+    for (message, payment) in
+        [("BKREF20261130000042", "="), ("NOTPROVIDED", "="), ("=", "BK1"), ("", "small")]
+    {
         let file = m.file();
         let id = |text: &str| match text {
             "=" => file.message_id.clone(),
@@ -418,7 +426,7 @@ async fn a_break_names_what_to_ask_the_bank() {
     };
     let strange = "DE02120300000000202051";
     let ours = entry(Centimes::new(12_300), "DBIT").detail(stray);
-    let text = message("camt.053", &file.debtor_account, "OURS", &[ours.clone()]);
+    let text = message("camt.053", &file.debtor_account, "OURS", std::slice::from_ref(&ours));
     let second = message("camt.053", strange, "U-1", &[ours]);
     let statement = |xml: &str| {
         let (from, to) = (xml.find("<Stmt>").expect("begins"), xml.find("</BkToCstmrStmt>").expect("ends"));
@@ -446,7 +454,10 @@ async fn a_break_names_what_to_ask_the_bank() {
     assert_eq!((source.statement.as_str(), source.bank_reference.as_str()), ("OURS", "BANKREF77"));
     assert_eq!(source.references, "EndToEndId LOYER 12");
     assert_eq!(source.text, "VIR DIVERS / loyer novembre");
-    assert_eq!((source.booked_on.as_deref(), source.value_on.as_deref()), (Some("2026-11-30"), Some("2026-12-01")));
+    assert_eq!(
+        (source.booked_on.as_deref(), source.value_on.as_deref()),
+        (Some("2026-11-30"), Some("2026-12-01"))
+    );
     let found = show(of_account).await;
     assert_eq!(found.provider, None);
     let source = found.source.expect("where it comes from");
@@ -464,7 +475,8 @@ async fn no_decision_on_a_break_closes_a_run_that_is_not_proven() {
     for (at, file) in files.iter().enumerate() {
         let whole = entry(file.control_sum, "DBIT").file(file, None);
         let path = bed.home().join(format!("s{at}.xml"));
-        fs::write(&path, message("camt.053", &file.debtor_account, &format!("S{at}"), &[whole])).expect("written");
+        fs::write(&path, message("camt.053", &file.debtor_account, &format!("S{at}"), &[whole]))
+            .expect("written");
         bed.feedback_taken(vec![path]).await;
     }
     assert_eq!(bed.reconcile(run).await.state, RunState::Reconciled);
@@ -488,7 +500,8 @@ async fn no_decision_on_a_break_closes_a_run_that_is_not_proven() {
     assert!(matches!(error, CloseError::Unexplained { breaks: 0, under_way: 0, .. }), "{error}");
     // Who carries it forward says how much it is.
     reconcile::close(&bed.context, run, ACCOUNTANT, Some("with the bank")).await.expect("carried");
-    let carried = bed.number("select amount from carried_forward where subject like 'paid out beyond %'").await;
+    let carried =
+        bed.number("select amount from carried_forward where subject like 'paid out beyond %'").await;
     assert_eq!(carried, due.get());
     bed.end().await;
 }
@@ -541,11 +554,11 @@ fn any_detail(rng: &mut ChaCha8Rng, file: &Sent, other: &Sent) -> Detail {
         _ => Some((order.2, *pick(rng, &["EUR", "MAD"]))),
     };
     let side = *pick(rng, &["", "CRDT", "DBIT", "XXXX"]);
-    Detail { references, amount, side, rest: *pick(rng, &["", RETURNED]) }
+    Detail { references, amount, side, rest: pick::<&'static str>(rng, &["", RETURNED]) }
 }
 
 fn any_entry(rng: &mut ChaCha8Rng, file: &Sent, other: &Sent) -> Entry {
-    let mut made = entry(any_amount(rng, file), *pick(rng, &["CRDT", "DBIT", "DBIT"]));
+    let mut made = entry(any_amount(rng, file), pick::<&'static str>(rng, &["CRDT", "DBIT", "DBIT"]));
     made.reversal = draw(rng, 6) == 0;
     made.status = *pick(rng, &["BOOK", "BOOK", "BOOK", "BOOK", "BOOK", "PDNG", "INFO", "FUTR", "XXXX"]);
     if draw(rng, 20) == 0 {

@@ -130,19 +130,18 @@ fn entries_are_shared_out_as_banks_mean_them() {
         (&[0], &[500, 400], 0),
     );
     check("a credit that names a file", 900, &[file(900, 900)], &[], (&[900], &[], 0));
-    check(
-        "a bank's own batch id",
-        900,
-        &[other(900, '+')],
-        &[order(900, ' ', 900)],
-        (&[0], &[900], 0),
-    );
+    check("a bank's own batch id", 900, &[other(900, '+')], &[order(900, ' ', 900)], (&[0], &[900], 0));
     let huge = order(i64::MAX, ' ', 500);
     check("beyond belief", 500, &[], &[huge, huge], (&[], &[0, 0], 500));
 }
 
 fn any_part() -> impl Strategy<Value = Part> {
-    let amount = prop_oneof![Just(None), Just(Some(0)), (1i64..2_000).prop_map(Some), any::<i64>().prop_map(|v| Some(v.saturating_abs()))];
+    let amount = prop_oneof![
+        Just(None),
+        Just(Some(0)),
+        (1i64..2_000).prop_map(Some),
+        any::<i64>().prop_map(|v| Some(v.saturating_abs()))
+    ];
     let own = prop_oneof![Just(None), (1i64..2_000).prop_map(Some)];
     let target = prop_oneof![
         3 => Just(Target::Order),

@@ -171,7 +171,8 @@ impl Applier<'_> {
         let at = |run: RunId, provider| RunAt { programme: self.runs[&run].run.programme_id, run, provider };
         let mut booked = Vec::new();
         for ((run, provider, credit), amount) in &self.moves.cash {
-            let amount = i64::try_from(*amount).map_err(|_| StoreError::Corrupt("sum of a message's entries"))?;
+            let amount =
+                i64::try_from(*amount).map_err(|_| StoreError::Corrupt("sum of a message's entries"))?;
             let amount = Centimes::new(amount);
             booked.push(match (run, credit) {
                 (Some(run), false) => statement::statement_debit(at(*run, *provider), amount),
@@ -180,9 +181,10 @@ impl Applier<'_> {
             });
         }
         let explained = self.moves.explained.iter();
-        booked.extend(explained.map(|((run, provider), amount)| {
-            statement::debit_explained(at(*run, *provider), *amount)
-        }));
+        booked.extend(
+            explained
+                .map(|((run, provider), amount)| statement::debit_explained(at(*run, *provider), *amount)),
+        );
         Ok(booked)
     }
 }

@@ -11,10 +11,10 @@ use super::parse::Cash;
 use super::repayments::Repayment;
 use crate::domain::breaks::BreakSource;
 use crate::domain::money::Centimes;
-use crate::domain::references::Named;
 use crate::domain::order::OrderEvent;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::reference::CaseReference;
+use crate::domain::references::Named;
 use crate::domain::statement::allocation::{Allocation, Part, Side, Signed, Target, allocate};
 use crate::domain::statement::booking::{FileBookings, Meaning};
 use crate::store::StoreError;
@@ -72,7 +72,8 @@ impl Applier<'_> {
         }
         for mut piece in pieces {
             let before = self.moves.bank;
-            let due = if piece.posts { i128::from(Signed::new(piece.amount, piece.entry().side).get()) } else { 0 };
+            let due =
+                if piece.posts { i128::from(Signed::new(piece.amount, piece.entry().side).get()) } else { 0 };
             let mut open = self.open_entry.take().filter(|_| piece.begun);
             if piece.begun || piece.goes_on {
                 let entry = open.get_or_insert(OpenEntry { left: due, file: None });
@@ -299,7 +300,11 @@ impl Applier<'_> {
             }
             (Subject::Disagree, carried) => {
                 let carried = carried.unwrap_or(Signed::ZERO);
-                self.unknown_part(piece, carried, "its references are mistyped, or name different orders or files of ours");
+                self.unknown_part(
+                    piece,
+                    carried,
+                    "its references are mistyped, or name different orders or files of ours",
+                );
             }
             (Subject::Nothing | Subject::Case(_), Some(carried)) => {
                 self.unknown_part(piece, carried, "the reference names no order of ours at this provider");
@@ -339,7 +344,8 @@ impl Applier<'_> {
         line.cash = carried.filter(|_| piece.posts).map(cash_of);
         line.amount = carried.map(Signed::amount).or(line.amount);
         if piece.booked {
-            line.event = Some(if meaning == Meaning::Debit { OrderEvent::Settle } else { OrderEvent::Return });
+            line.event =
+                Some(if meaning == Meaning::Debit { OrderEvent::Settle } else { OrderEvent::Return });
             line.undoes = Some(meaning).filter(|meaning| meaning.undoes());
         }
         self.line(&line, Named::One(place), facts);
@@ -368,7 +374,11 @@ impl Applier<'_> {
                     }
                     self.counts.entries -= 1;
                 }
-                self.unknown_part(piece, carried, &format!("a booking for settlement `{name}` that is no debit"));
+                self.unknown_part(
+                    piece,
+                    carried,
+                    &format!("a booking for settlement `{name}` that is no debit"),
+                );
                 Ok(false)
             }
         }
@@ -447,7 +457,8 @@ impl Applier<'_> {
         } else if rest.side() == Side::Debit && i128::from(rest.amount().get()) < carried {
             (BreakKind::BankCharges, "taken beside what its transactions come to".to_owned())
         } else {
-            let detail = format!("the entry's transactions come to {} less or more than the entry", rest.amount());
+            let detail =
+                format!("the entry's transactions come to {} less or more than the entry", rest.amount());
             (BreakKind::TotalsDiffer, detail)
         };
         self.counts.entries += 1;
@@ -492,16 +503,17 @@ impl Applier<'_> {
             piece.batches.clear();
             return self.list(piece, &targets, &none, open.file, facts).await;
         }
-        let none = Allocation { batches: vec![None; batches.len()], details: vec![None; details.len()], rest: Signed::ZERO };
+        let none = Allocation {
+            batches: vec![None; batches.len()],
+            details: vec![None; details.len()],
+            rest: Signed::ZERO,
+        };
         if open.file.is_some() {
             return self.list(piece, &targets, &none, open.file, facts).await;
         }
         // As if these were all of an entry of their own sum.
-        let stated: i128 = details
-            .iter()
-            .filter_map(|part| part.amount)
-            .map(|amount| i128::from(amount.get()))
-            .sum();
+        let stated: i128 =
+            details.iter().filter_map(|part| part.amount).map(|amount| i128::from(amount.get())).sum();
         let sum = i64::try_from(stated).map_or(Centimes::ZERO, Centimes::new);
         let part = crate::domain::statement::allocation::Entry { amount: sum, ..entry };
         let mut carried = allocate(&part, &[], &details);

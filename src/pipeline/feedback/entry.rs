@@ -2,8 +2,8 @@
 
 use super::parse::{Cash, Line};
 use crate::domain::money::Centimes;
-use crate::domain::references::Names;
 use crate::domain::recovery::reference::CaseReference;
+use crate::domain::references::Names;
 use crate::domain::statement::allocation::{Entry, Side};
 use time::Date;
 

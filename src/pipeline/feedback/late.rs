@@ -56,7 +56,7 @@ impl Applier<'_> {
                 entry: None,
                 amount: Some(late.amount),
                 suspense: Centimes::ZERO,
-            source: None,
+                source: None,
                 detail: format!("{} orders came back after the run was closed; they are booked", late.orders),
             });
         }

@@ -9,9 +9,9 @@ use super::matching::{Facts, Place};
 use super::parse::Line;
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::{OrderId, RunId};
-use crate::domain::references::Named;
 use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderState};
 use crate::domain::reason::BreakKind;
+use crate::domain::references::Named;
 use crate::domain::statement::booking::{Meaning, OrderBookings};
 use crate::pipeline::reissue;
 use crate::store::StoreError;
@@ -22,26 +22,31 @@ impl Applier<'_> {
     pub(super) async fn lines(&mut self, mut lines: Vec<Line>) -> Result<(), StoreError> {
         self.counts.entries += lines.len() as u64;
         let mut facts = self.facts_of(lines.iter().map(|line| &line.names)).await?;
-        if self.lines_by_uetr(&mut lines, &facts).await? {
+        let mut named: Vec<Named<Place>> =
+            lines.iter().map(|line| self.order_named(&line.names, &facts)).collect();
+        if self.lines_by_uetr(&mut lines, &named).await? {
             facts = self.facts_of(lines.iter().map(|line| &line.names)).await?;
+            named = lines.iter().map(|line| self.order_named(&line.names, &facts)).collect();
         }
-        self.note_at_odds(&lines, &facts);
-        for line in &lines {
-            let named = self.named_in_file(line, &facts);
+        self.note_at_odds(&lines, &named, &facts);
+        for (line, named) in lines.iter().zip(named) {
+            let named = self.named_in_file(named, &facts);
             self.line(line, named, &mut facts);
         }
         self.send_outcomes().await
     }
 
     /// Finds orders that are named by their UETR alone, in the file that is spoken of.
-    async fn lines_by_uetr(&mut self, lines: &mut [Line], facts: &Facts) -> Result<bool, StoreError> {
+    async fn lines_by_uetr(
+        &mut self,
+        lines: &mut [Line],
+        named: &[Named<Place>],
+    ) -> Result<bool, StoreError> {
         let Some(file) = self.file else { return Ok(false) };
         let mut found = false;
-        for line in lines {
+        for (line, _) in lines.iter_mut().zip(named).filter(|(_, named)| **named == Named::Nothing) {
             let Some(uetr) = line.names.uetr() else { continue };
-            if self.order_named(&line.names, facts) == Named::Nothing
-                && let Some(reference) = self.of_uetr(file, uetr).await?
-            {
+            if let Some(reference) = self.of_uetr(file, uetr).await? {
                 line.names.add(reference);
                 found = true;
             }
@@ -50,8 +55,7 @@ impl Applier<'_> {
     }
 
     /// The order that a line names; none where the message is about a file that the order was not in.
-    fn named_in_file(&mut self, line: &Line, facts: &Facts) -> Named<Place> {
-        let named = self.order_named(&line.names, facts);
+    fn named_in_file(&mut self, named: Named<Place>, facts: &Facts) -> Named<Place> {
         let (Named::One((run, at)), Some(file)) = (named, self.file) else { return named };
         let left_in = self.file_of(&facts[&run][at]);
         if left_in.is_some_and(|left_in| left_in != file) { Named::Disagree } else { named }
@@ -69,12 +73,11 @@ impl Applier<'_> {
 
     /// Notes orders of which one status report says both that they are rejected and that they are not. A report tells how things
     /// stood at one moment: neither word is the later.
-    fn note_at_odds(&mut self, lines: &[Line], facts: &Facts) {
-        for line in lines.iter().filter(|l| l.of_report) {
-            let Some(event) = line.event else { continue };
+    fn note_at_odds(&mut self, lines: &[Line], named: &[Named<Place>], facts: &Facts) {
+        for (line, named) in lines.iter().zip(named).filter(|(line, _)| line.of_report) {
             // Of what is no order of ours nothing is kept: its number could be any.
-            let Named::One((run, at)) = self.order_named(&line.names, facts) else { continue };
-            let order = facts[&run][at].order;
+            let (Named::One((run, at)), Some(event)) = (named, line.event) else { continue };
+            let order = facts[run][*at].order;
             if self.reported.add(order, event == OrderEvent::Reject) {
                 self.at_odds.insert(order.get());
             }

@@ -8,14 +8,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::apply::Applier;
 use super::lines::batch_of;
 use crate::domain::ids::RunId;
-use crate::domain::references::{Named, Names, Uetr};
 use crate::domain::order::EndToEndRef;
+use crate::domain::references::{Named, Names, Uetr};
 use crate::store::batches::{self, Batch};
 use crate::store::feedback::OrderFacts;
 use crate::store::{StoreError, batch_orders, feedback, runs, settlements};
 
 /// Orders of a file that are looked at together.
 const ORDERS_AT_ONCE: i64 = 20_000;
+
+/// Runs that are looked up one by one; of more, all that there are are asked for first.
+const RUNS_ONE_BY_ONE: usize = 8;
 
 /// What is known of orders, by run, ascending.
 pub(super) type Facts = HashMap<RunId, Vec<OrderFacts>>;
@@ -83,9 +86,13 @@ impl Applier<'_> {
             ids.entry(order.run()).or_default().push(order.get());
         }
         let mut facts = Facts::new();
+        // Foreign names read as orders of runs that are not.
+        let many = ids.len() > RUNS_ONE_BY_ONE;
         for (run, mut ids) in ids {
-            // Foreign names read as orders of runs that are not.
-            if !self.is_run(run).await? || !self.know_run(run).await? || self.runs[&run].batches.is_empty() {
+            if (many && !self.is_run(run).await?)
+                || !self.know_run(run).await?
+                || self.runs[&run].batches.is_empty()
+            {
                 continue;
             }
             ids.sort_unstable();

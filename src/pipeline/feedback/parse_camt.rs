@@ -8,14 +8,16 @@ use std::io::BufRead;
 use super::entry::{About, BatchPart, DetailPart, EntryPiece};
 use super::parse::{FOREIGN, LINES_AT_ONCE, Line, Out, Parsed, foreign, problem, warnings};
 use crate::domain::money::Centimes;
-use crate::domain::references::{NameKind, Names};
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::reference::CaseReference;
+use crate::domain::references::{NameKind, Names};
 use crate::domain::stated::Reasons;
 use crate::domain::statement::allocation::{AMOUNT_MAX, Side};
 use crate::iso20022::camt::{CamtItem, CamtReader};
 use crate::iso20022::camt_check::{Checked, Mismatch};
-use crate::iso20022::camt_items::{AccountId, Balance, Batch, CamtKind, Detail, Entry, EntryStatus, Statement};
+use crate::iso20022::camt_items::{
+    AccountId, Balance, Batch, CamtKind, Detail, Entry, EntryStatus, Statement,
+};
 use crate::iso20022::xml_fault::XmlError;
 
 /// Transactions of one entry that are held at once.
@@ -35,7 +37,8 @@ fn case_of(detail: &Detail) -> Option<CaseReference> {
 
 /// Whether a character may reach a terminal: no controls, and none that turn the direction of writing.
 fn printable(c: &char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    !c.is_control()
+        && !matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// References as they were given, with the names of their elements.
@@ -178,8 +181,7 @@ impl CamtState {
             Checked::ClosingBalance => BreakKind::BalanceDiffers,
             _ => BreakKind::TotalsDiffer,
         };
-        let detail =
-            format!("{:?}: stated {}, counted {}", mismatch.what, mismatch.stated, mismatch.counted);
+        let detail = format!("{:?}: stated {}, counted {}", mismatch.what, mismatch.stated, mismatch.counted);
         problem(out, kind, self.entry, None, detail);
     }
 
@@ -198,7 +200,8 @@ impl CamtState {
         let posts = booked && self.statement_booked;
         let sum = if entry.credit { &mut self.credits } else { &mut self.debits };
         let counted = sum.checked_add(entry.amount);
-        let fault = fault.or_else(|| counted.is_none().then(|| "the statement's sum is not believed".to_owned()));
+        let fault =
+            fault.or_else(|| counted.is_none().then(|| "the statement's sum is not believed".to_owned()));
         if let Some(fault) = fault {
             self.hand_on(1, out);
             problem(out, BreakKind::FaultyEntry, self.entry, None, fault);
@@ -251,10 +254,9 @@ impl CamtState {
                 entry: piece.number,
                 names,
                 booked: self.statement_booked,
-                why: out.policy.why(&[&Reasons::one(
-                    d.return_reason.code.as_str(),
-                    d.return_reason.info.as_str(),
-                )]),
+                why: out
+                    .policy
+                    .why(&[&Reasons::one(d.return_reason.code.as_str(), d.return_reason.info.as_str())]),
                 // An amount in another currency says nothing of what moved here.
                 amount: d.amount.filter(|_| !foreign(&d.currency)),
                 ..Line::default()

@@ -4,11 +4,11 @@ use std::io::BufRead;
 
 use super::parse::{FOREIGN, Line, Out, Parsed, foreign, names_of, problem, warnings};
 use crate::domain::money::Centimes;
-use crate::domain::references::{NameKind, Names};
 use crate::domain::order::OrderEvent;
 use crate::domain::policy::{Policy, StatedOf};
 use crate::domain::reason::BreakKind;
 use crate::domain::recall::RecallEvent;
+use crate::domain::references::{NameKind, Names};
 use crate::domain::stated::Why;
 use crate::iso20022::camt029::{Camt029Item, Camt029Reader, CancellationStatus, CaseAnswer};
 use crate::iso20022::pacs004::{

@@ -2,11 +2,11 @@
 
 use super::apply::Applier;
 use super::parse_returns::RecallAnswer;
-use crate::domain::references::Named;
 use crate::domain::reason::BreakKind;
 use crate::domain::recall::RecallEffect;
-use crate::store::recalls::{self, Recall};
+use crate::domain::references::Named;
 use crate::store::StoreError;
+use crate::store::recalls::{self, Recall};
 
 impl Applier<'_> {
     /// Takes one answer.

@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use super::parse::{Line, Parsed};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
-use crate::domain::references::{NameKind, Names};
 use crate::domain::order::OrderEvent;
 use crate::domain::provider::Provider;
 use crate::domain::reason::BreakKind;
+use crate::domain::references::{NameKind, Names};
 
 const LINES_AT_ONCE: usize = 20_000;
 const LINE_BYTES_MAX: usize = 1024;
