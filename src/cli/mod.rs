@@ -4,6 +4,7 @@
 mod app;
 mod breaks;
 mod config;
+mod checks;
 mod corrections;
 mod decision;
 pub mod demo;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::app::App;
+use super::checks;
 use super::corrections;
 use super::decision::{self, Decided};
 use super::ui::{Align, Exit, format};
@@ -154,7 +155,7 @@ impl Run {
             Self::Corrections(corrections) => corrections.run(app).await,
             Self::List => list(app).await,
             Self::Show { id } => show(app, id).await,
-            Self::Check { id, acknowledge, operator } => check(app, id, acknowledge.zip(operator)).await,
+            Self::Check { id, acknowledge, operator } => checks::check(app, id, acknowledge.zip(operator)).await,
             Self::Submit(step) => {
                 let done = approve::submit(context, step.id, &step.actor.name).await?;
                 decided(app, step.id, "submitted", done.is_now()).await
@@ -299,11 +300,13 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
     let parts = reissues::parts_in_tx(&mut tx, id).await?;
     let corrected = store::corrections::parts_in_tx(&mut tx, id).await?;
+    let unusual: Vec<_> = runs::checks_in_tx(&mut tx, id).await?.into_iter().filter(|c| c.breached).collect();
     tx.rollback().await?;
     if app.output.is_json() {
         app.output.json(
             &serde_json::json!({
                 "run": run, "totals": totals, "holds": reasons, "batches": batches, "reissued": parts, "corrected": corrected,
+                "unusual": unusual,
             }),
         )?;
         return Ok(Exit::Done);
@@ -331,6 +334,7 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
             format::amount(run.entitled - run.ordered)
         ));
     }
+    checks::print_unusual(app, &unusual);
     let mut by_state: std::collections::BTreeMap<_, (i64, crate::domain::money::Centimes)> =
         std::collections::BTreeMap::new();
     for total in &totals {
@@ -360,81 +364,6 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let sent = batches.iter().filter(|b| b.file_sha256.is_some()).count();
     out.line(&format!("{} batches in {waves} waves, {sent} of them sent", batches.len()));
     Ok(Exit::Done)
-}
-
-async fn check(app: &App, id: RunId, acknowledge: Option<(String, String)>) -> anyhow::Result<Exit> {
-    if let Some((why, by)) = acknowledge {
-        let count = approve::acknowledge(&app.context, id, &by, &why).await?.into_inner();
-        app.output.note(&format!("{count} breaches acknowledged"));
-    }
-    let comparison = runs::comparison(&app.context.store, id).await?;
-    let mut tx = app.context.store.begin().await?;
-    runs::find_in_tx(&mut tx, id, false).await?.ok_or(crate::pipeline::Refusal::NoRun(id))?;
-    let checks = runs::checks_in_tx(&mut tx, id).await?;
-    tx.rollback().await?;
-    let open = checks.iter().any(|c| c.breached && c.acknowledged_by.is_none());
-    if app.output.is_json() {
-        app.output.json(&serde_json::json!({ "checks": checks, "comparison": comparison }))?;
-    } else {
-        print_comparison(app, &comparison);
-        let columns = [
-            ("check", Align::Left, 0),
-            ("of", Align::Left, 0),
-            ("value", Align::Right, 0),
-            ("at most", Align::Right, 0),
-            ("result", Align::Text, 0),
-        ];
-        let result = |c: &runs::Check| match (&c.acknowledged_by, c.breached) {
-            (_, false) => "ok".to_owned(),
-            (None, true) => "BREACHED".to_owned(),
-            (Some(by), true) => format!("breached; {by}: {}", c.acknowledged_why.as_deref().unwrap_or("")),
-        };
-        let rows: Vec<Vec<String>> = checks
-            .iter()
-            .map(|c| vec![c.code.clone(), c.scope.clone(), c.value.clone(), c.threshold.clone(), result(c)])
-            .collect();
-        app.output.table(&columns, &rows);
-    }
-    Ok(if open { Exit::NeedsPerson } else { Exit::Done })
-}
-
-fn print_comparison(app: &App, lines: &[runs::ComparisonLine]) {
-    if lines.is_empty() {
-        app.output.note("there is no earlier regular run to compare with");
-        return;
-    }
-    let columns = [
-        ("", Align::Left, 0),
-        ("before", Align::Right, 3),
-        ("now", Align::Right, 0),
-        ("joined", Align::Right, 0),
-        ("left", Align::Right, 0),
-        ("amount changed", Align::Right, 1),
-        ("account changed", Align::Right, 0),
-        ("MAD before", Align::Right, 4),
-        ("MAD now", Align::Right, 2),
-    ];
-    let count = |n: i64| format::count(n as u64);
-    let mad = |n: i64| format::figure(crate::domain::money::Centimes::new(n));
-    let rows: Vec<Vec<String>> = lines
-        .iter()
-        .map(|l| {
-            let name =
-                if l.dimension == "all" { "all".to_owned() } else { format!("{} {}", l.dimension, l.label) };
-            vec![
-                name,
-                count(l.before_households),
-                count(l.after_households),
-                count(l.joined),
-                count(l.left),
-                count(l.amount_changed),
-                count(l.account_changed),
-                mad(l.before_amount),
-                mad(l.after_amount),
-            ]
-        })
-        .collect();
-    app.output.table(&columns, &rows);
 }
 
 impl Reconcile {

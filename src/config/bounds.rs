@@ -118,7 +118,18 @@ pub(super) const SETTINGS: &[Bound] = &[
     Bound(
         "checks.scope_households_min",
         Whole(1, 10_000_000),
-        "regions and providers with fewer households are not looked at alone",
+        "regions, provinces and providers with fewer households are not looked at alone",
+    ),
+    Bound(
+        "checks.scope_count_min",
+        Whole(1, 10_000_000),
+        "fewer households that joined, left or changed in one place are no matter; 20 is delivered",
+    ),
+    Bound("checks.scope_share_min", Share, SHARES),
+    Bound(
+        "checks.scope_times_elsewhere_max",
+        Whole(1, 1_000),
+        "how many times the share of everywhere else a share may be; 3 is delivered",
     ),
     Bound("checks.scope_change_share_max", Share, SHARES),
     Bound("checks.held_share_max", Share, SHARES),
@@ -211,6 +222,7 @@ pub(super) const PROVIDERS: &[Bound] = &[
     Bound("provider.verified", Typed, TYPED),
     Bound("provider.means", Items, "say by which means it pays: bank_account, payment_account, wallet, cash"),
     Bound("provider.account_format", Typed, TYPED),
+    Bound("provider.arabic_names", Typed, TYPED),
     Bound("provider.debtor_account", Typed, TYPED),
     Bound(
         "provider.daily_capacity",
@@ -295,6 +307,8 @@ pub(super) const PROGRAMMES: &[Bound] = &[
     Bound("eligibility.score_max", Typed, TYPED),
     Bound("eligibility.resident_required", Typed, TYPED),
     Bound("eligibility.excluded_by", Typed, TYPED),
+    Bound("eligibility.not_excluded_by", Typed, TYPED),
+    Bound("eligibility.unlisted_excludes", Typed, TYPED),
     Bound("versions.from", Typed, TYPED),
     Bound("versions.verified", Typed, TYPED),
     Bound("versions.birth_grant.amounts", Typed, TYPED),

@@ -106,9 +106,15 @@ pub struct Checks {
     pub account_changed_share_max: Decimal,
     /// Change of the total amount, either way.
     pub total_change_share_max: Decimal,
-    /// A region or provider with fewer households before is not looked at alone.
+    /// A region, province or provider with fewer households is not looked at alone.
     pub scope_households_min: u64,
-    /// Change of a region's or provider's amount, either way.
+    /// Fewer households there that joined, left or changed are no matter.
+    pub scope_count_min: u64,
+    /// A share of them up to this is no matter.
+    pub scope_share_min: Decimal,
+    /// A share may be so many times that of everywhere else.
+    pub scope_times_elsewhere_max: u32,
+    /// A share may be above that of everywhere else by this at most.
     pub scope_change_share_max: Decimal,
     /// Households that a correction run puts right, of those on its list.
     pub corrected_share_max: Decimal,

@@ -7,6 +7,7 @@ pub mod child;
 pub mod correction;
 pub mod entitlement;
 pub mod event;
+pub mod gate;
 pub mod household;
 pub mod ids;
 pub mod ledger;

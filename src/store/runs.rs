@@ -1,5 +1,6 @@
 //! Runs: the head row, kept totals, checks and comparison.
 
+use rust_decimal::Decimal;
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
@@ -354,9 +355,9 @@ pub async fn totals_in_tx(connection: &mut PgConnection, run: RunId) -> Result<V
 /// One line of the comparison with the previous regular run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ComparisonLine {
-    /// `all`, `region` or `provider`.
+    /// `all`, `region`, `province` or `provider`.
     pub dimension: String,
-    /// Name of the region or provider.
+    /// Name of the region, province or provider.
     pub label: String,
     /// Households ordered for before.
     pub before_households: i64,
@@ -385,22 +386,26 @@ pub async fn insert_comparison_in_tx(
     run: RunId,
     lines: &[ComparisonLine],
 ) -> Result<(), StoreError> {
-    for line in lines {
-        sqlx::query("insert into run_comparison values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
-            .bind(run.get())
-            .bind(&line.dimension)
-            .bind(&line.label)
-            .bind(line.before_households)
-            .bind(line.before_amount)
-            .bind(line.after_households)
-            .bind(line.after_amount)
-            .bind(line.joined)
-            .bind(line.left)
-            .bind(line.amount_changed)
-            .bind(line.account_changed)
-            .execute(&mut *connection)
-            .await?;
-    }
+    let text = |of: fn(&ComparisonLine) -> &String| lines.iter().map(of).cloned().collect::<Vec<_>>();
+    let figures = |of: fn(&ComparisonLine) -> i64| lines.iter().map(of).collect::<Vec<_>>();
+    sqlx::query(
+        "insert into run_comparison
+         select $1, * from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+                $9::bigint[], $10::bigint[], $11::bigint[])",
+    )
+    .bind(run.get())
+    .bind(text(|l| &l.dimension))
+    .bind(text(|l| &l.label))
+    .bind(figures(|l| l.before_households))
+    .bind(figures(|l| l.before_amount))
+    .bind(figures(|l| l.after_households))
+    .bind(figures(|l| l.after_amount))
+    .bind(figures(|l| l.joined))
+    .bind(figures(|l| l.left))
+    .bind(figures(|l| l.amount_changed))
+    .bind(figures(|l| l.account_changed))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -412,7 +417,8 @@ pub async fn comparison(store: &Store, run: RunId) -> Result<Vec<ComparisonLine>
     type Line = (String, String, i64, i64, i64, i64, i64, i64, i64, i64);
     let rows: Vec<Line> = sqlx::query_as(
         "select dimension, label, before_households, before_amount, after_households, after_amount, joined, \"left\",
-                amount_changed, account_changed from run_comparison where run_id = $1 order by dimension, label",
+                amount_changed, account_changed from run_comparison where run_id = $1
+          order by array_position(array['all', 'region', 'province', 'provider'], dimension), label",
     )
     .bind(run.get())
     .fetch_all(store.pool())
@@ -439,7 +445,7 @@ pub async fn comparison(store: &Store, run: RunId) -> Result<Vec<ComparisonLine>
 pub struct Check {
     /// What was looked at.
     pub code: String,
-    /// All of it, or one region or provider.
+    /// All of it, or one region, province or provider.
     pub scope: String,
     /// What was found.
     pub value: String,
@@ -451,6 +457,33 @@ pub struct Check {
     pub acknowledged_by: Option<String>,
     /// Why it may go on.
     pub acknowledged_why: Option<String>,
+    /// Households (or centimes) that show it.
+    pub part: Option<i64>,
+    /// Of so many.
+    pub whole: Option<i64>,
+    /// What was found everywhere else.
+    pub elsewhere: Option<String>,
+    /// How many times the allowed it is.
+    pub score: Option<Decimal>,
+}
+
+impl Check {
+    /// A check that found so many of so many; what it comes to is the caller's.
+    pub fn of(code: &str, scope: &str, part: i64, whole: i64) -> Self {
+        Self {
+            code: code.into(),
+            scope: scope.into(),
+            value: String::new(),
+            threshold: String::new(),
+            breached: false,
+            acknowledged_by: None,
+            acknowledged_why: None,
+            part: Some(part),
+            whole: Some(whole),
+            elsewhere: None,
+            score: None,
+        }
+    }
 }
 
 /// Writes the checks.
@@ -462,45 +495,58 @@ pub async fn insert_checks_in_tx(
     run: RunId,
     checks: &[Check],
 ) -> Result<(), StoreError> {
-    for check in checks {
-        sqlx::query("insert into run_check (run_id, code, scope, value, threshold, breached) values ($1, $2, $3, $4, $5, $6)")
-            .bind(run.get())
-            .bind(&check.code)
-            .bind(&check.scope)
-            .bind(&check.value)
-            .bind(&check.threshold)
-            .bind(check.breached)
-            .execute(&mut *connection)
-            .await?;
-    }
+    let text = |of: fn(&Check) -> &String| checks.iter().map(of).cloned().collect::<Vec<_>>();
+    let figures = |of: fn(&Check) -> Option<i64>| checks.iter().map(of).collect::<Vec<_>>();
+    sqlx::query(
+        "insert into run_check (run_id, code, scope, value, threshold, breached, part, whole, elsewhere, score)
+         select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::bigint[], $8::bigint[],
+                $9::text[], $10::numeric[])",
+    )
+    .bind(run.get())
+    .bind(text(|c| &c.code))
+    .bind(text(|c| &c.scope))
+    .bind(text(|c| &c.value))
+    .bind(text(|c| &c.threshold))
+    .bind(checks.iter().map(|c| c.breached).collect::<Vec<_>>())
+    .bind(figures(|c| c.part))
+    .bind(figures(|c| c.whole))
+    .bind(checks.iter().map(|c| c.elsewhere.clone()).collect::<Vec<_>>())
+    .bind(checks.iter().map(|c| c.score).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
-/// Reads the checks, breaches first.
+/// Reads the checks, breaches first, the most unusual of them first.
 ///
 /// # Errors
 /// When the database is gone.
 pub async fn checks_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Check>, StoreError> {
-    type Line = (String, String, String, String, bool, Option<String>, Option<String>);
-    let rows: Vec<Line> = sqlx::query_as(
-        "select code, scope, value, threshold, breached, acknowledged_by, acknowledged_why from run_check
-          where run_id = $1 order by breached desc, code, scope",
+    let rows = sqlx::query(
+        "select code, scope, value, threshold, breached, acknowledged_by, acknowledged_why, part, whole, elsewhere, score
+           from run_check where run_id = $1
+          order by breached desc, case when breached then score end desc nulls last, scope <> 'all', code, scope",
     )
     .bind(run.get())
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|r| Check {
-            code: r.0,
-            scope: r.1,
-            value: r.2,
-            threshold: r.3,
-            breached: r.4,
-            acknowledged_by: r.5,
-            acknowledged_why: r.6,
+    use sqlx::Row as _;
+    let read = |row: &sqlx::postgres::PgRow| {
+        Ok(Check {
+            code: row.try_get(0)?,
+            scope: row.try_get(1)?,
+            value: row.try_get(2)?,
+            threshold: row.try_get(3)?,
+            breached: row.try_get(4)?,
+            acknowledged_by: row.try_get(5)?,
+            acknowledged_why: row.try_get(6)?,
+            part: row.try_get(7)?,
+            whole: row.try_get(8)?,
+            elsewhere: row.try_get(9)?,
+            score: row.try_get(10)?,
         })
-        .collect())
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Takes note of all breaches of a run: how many were open.

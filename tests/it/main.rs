@@ -6,6 +6,7 @@ mod architecture;
 mod breaks;
 mod children;
 mod cli;
+mod comparison;
 mod configuration;
 mod correction;
 mod correction_histories;

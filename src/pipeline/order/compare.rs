@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::household::Place;
 use crate::domain::money::Centimes;
+use crate::domain::name::fold_into;
 use crate::store::StoreError;
 use crate::store::orders::EarlierOrder;
 use crate::store::personal::{self, OrderPayee};
@@ -22,34 +23,66 @@ pub struct Now<'a> {
     pub payee: &'a OrderPayee,
 }
 
-/// Collects the comparison by region and provider.
+/// Collects the comparison by region, province and provider.
 #[derive(Debug)]
 pub struct Comparison {
-    /// Region number of each place, before and now.
-    regions_before: Vec<u16>,
-    regions_now: Vec<u16>,
-    region_names: Vec<String>,
+    regions: Grouped,
+    provinces: Grouped,
     provider_names: BTreeMap<i16, String>,
     all: ComparisonLine,
-    by_region: Vec<ComparisonLine>,
     by_provider: BTreeMap<i16, ComparisonLine>,
     scratch: OrderPayee,
+}
+
+/// Households by a name that places of both lists bear.
+#[derive(Debug)]
+struct Grouped {
+    /// Number of the name, for each place, before and now.
+    before: Vec<u16>,
+    now: Vec<u16>,
+    labels: Vec<String>,
+    lines: Vec<ComparisonLine>,
+}
+
+impl Grouped {
+    /// Groups places by `label`; spellings that differ in case, accents or hyphens are one name, shown as it is now.
+    fn by(before: &[Place], now: &[Place], label: fn(&Place) -> String) -> Self {
+        let key = |place: &Place| {
+            let (text, mut folded) = (label(place), String::new());
+            fold_into(&text, text.len() * 4, &mut folded);
+            folded.retain(|c| c.is_ascii_alphanumeric());
+            folded.make_ascii_lowercase();
+            if folded.is_empty() { text } else { folded }
+        };
+        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        for place in now.iter().chain(before) {
+            names.entry(key(place)).or_insert_with(|| label(place));
+        }
+        let numbers: BTreeMap<&str, u16> = names.keys().map(String::as_str).zip(0..).collect();
+        let number = |place: &Place| numbers.get(key(place).as_str()).copied().unwrap_or(0);
+        Self {
+            before: before.iter().map(number).collect(),
+            now: now.iter().map(number).collect(),
+            lines: vec![ComparisonLine::default(); names.len().max(1)],
+            labels: names.into_values().collect(),
+        }
+    }
+
+    fn enter(&mut self, figures: Figures, before: Option<u16>, now: Option<u16>) {
+        let of = |numbers: &[u16], place: u16| numbers.get(usize::from(place)).copied().unwrap_or(0);
+        let (before, now) = (before.map(|p| of(&self.before, p)), now.map(|p| of(&self.now, p)));
+        for (number, part) in figures.split(before, now) {
+            part.enter(&mut self.lines[usize::from(number)]);
+        }
+    }
 }
 
 impl Comparison {
     /// Prepares for places of the earlier snapshot and of this one, and provider names by number.
     pub fn new(before: &[Place], now: &[Place], provider_names: BTreeMap<i16, String>) -> Self {
-        let mut names: Vec<String> = before.iter().chain(now).map(|p| p.region.clone()).collect();
-        names.sort();
-        names.dedup();
-        let number = |p: &Place| names.binary_search(&p.region).map_or(0, |n| n as u16);
-        let (regions_before, regions_now) =
-            (before.iter().map(number).collect(), now.iter().map(number).collect());
         Self {
-            regions_before,
-            regions_now,
-            by_region: vec![ComparisonLine::default(); names.len().max(1)],
-            region_names: names,
+            regions: Grouped::by(before, now, |place| place.region.clone()),
+            provinces: Grouped::by(before, now, |place| format!("{} ({})", place.province, place.region)),
             provider_names,
             all: ComparisonLine::default(),
             by_provider: BTreeMap::new(),
@@ -69,9 +102,6 @@ impl Comparison {
             account_changed =
                 self.scratch.account != now.payee.account || self.scratch.phone != now.payee.phone;
         }
-        let region_before =
-            before.map(|b| self.regions_before.get(usize::from(b.place)).copied().unwrap_or(0));
-        let region_now = now.map(|n| self.regions_now.get(usize::from(n.place)).copied().unwrap_or(0));
         let figures = Figures {
             before: before.map(|b| b.amount),
             now: now.map(|n| n.amount),
@@ -79,9 +109,9 @@ impl Comparison {
             account_changed,
         };
         figures.enter(&mut self.all);
-        for (region, part) in figures.split(region_before, region_now) {
-            part.enter(&mut self.by_region[usize::from(region)]);
-        }
+        let (place_before, place_now) = (before.map(|b| b.place), now.map(|n| n.place));
+        self.regions.enter(figures, place_before, place_now);
+        self.provinces.enter(figures, place_before, place_now);
         for (provider, part) in figures.split(before.map(|b| b.provider), now.map(|n| n.provider)) {
             part.enter(self.by_provider.entry(provider).or_default());
         }
@@ -97,8 +127,10 @@ impl Comparison {
         };
         let mut lines = vec![named("all", "all", self.all)];
         let used = |line: &ComparisonLine| line.before_households + line.after_households > 0;
-        for (name, line) in self.region_names.iter().zip(self.by_region).filter(|(_, l)| used(l)) {
-            lines.push(named("region", name, line));
+        for (dimension, grouped) in [("region", self.regions), ("province", self.provinces)] {
+            for (name, line) in grouped.labels.iter().zip(grouped.lines).filter(|(_, l)| used(l)) {
+                lines.push(named(dimension, name, line));
+            }
         }
         for (provider, line) in self.by_provider {
             let name = self.provider_names.get(&provider).map_or("none", String::as_str);
@@ -132,14 +164,15 @@ impl Figures {
         line.account_changed += i64::from(self.account_changed);
     }
 
-    /// A household that moved leaves one group and joins the other.
+    /// A household that moved leaves one group and joins the other; what changed for it counts where it is now.
     fn split<K: PartialEq + Copy>(
         self,
         before: Option<K>,
         now: Option<K>,
     ) -> impl Iterator<Item = (K, Self)> {
         let whole = before == now;
-        let gone = before.filter(|_| !whole).map(|k| (k, Self { now: None, ..self }));
+        let left = Self { now: None, amount_changed: false, account_changed: false, ..self };
+        let gone = before.filter(|_| !whole).map(|k| (k, left));
         let come = now.map(|k| (k, if whole { self } else { Self { before: None, ..self } }));
         gone.into_iter().chain(come)
     }
@@ -152,7 +185,7 @@ mod tests {
 
     #[test]
     fn counts_joiners_leavers_movers_and_changes() {
-        let place = |region: &str| Place { region: region.into(), ..Place::default() };
+        let place = |region: &str| Place { region: region.into(), province: "P".into(), ..Place::default() };
         let payee = |account: &str| OrderPayee { name: "A".into(), account: account.into(), phone: None };
         let before = |amount, provider, place, account: &str| {
             let mut bytes = Vec::new();
@@ -166,7 +199,7 @@ mod tests {
             }
         };
         let mut comparison =
-            Comparison::new(&[place("N"), place("S")], &[place("S"), place("N")], [(1, "p1".into())].into());
+            Comparison::new(&[place("N"), place("s")], &[place("S"), place("N")], [(1, "p1".into())].into());
         let (same, other) = (payee("1"), payee("2"));
         let now =
             |amount, provider, place, payee| Now { amount: Centimes::new(amount), provider, place, payee };
@@ -193,9 +226,11 @@ mod tests {
             rows,
             [
                 ("all".into(), 3, 25, 3, 29, 1, 1, 1, 1),
-                ("N".into(), 2, 20, 1, 10, 0, 1, 1, 1),
+                ("N".into(), 2, 20, 1, 10, 0, 1, 0, 0),
                 ("S".into(), 1, 5, 2, 19, 2, 1, 1, 1),
-                ("p1".into(), 3, 25, 2, 17, 1, 2, 1, 1),
+                ("P (N)".into(), 2, 20, 1, 10, 0, 1, 0, 0),
+                ("P (S)".into(), 1, 5, 2, 19, 2, 1, 1, 1),
+                ("p1".into(), 3, 25, 2, 17, 1, 2, 0, 0),
                 ("none".into(), 0, 0, 1, 12, 1, 0, 1, 1),
             ]
         );
