@@ -73,7 +73,15 @@ fn print_checks(app: &App, checks: &[&Check]) {
     };
     let row = |c: &&Check| {
         let elsewhere = c.elsewhere.clone().unwrap_or_default();
-        vec![c.code.clone(), c.scope.clone(), c.value.clone(), elsewhere, c.threshold.clone(), part(c), result(c)]
+        vec![
+            c.code.clone(),
+            c.scope.clone(),
+            c.value.clone(),
+            elsewhere,
+            c.threshold.clone(),
+            part(c),
+            result(c),
+        ]
     };
     app.output.table(&columns, &checks.iter().map(row).collect::<Vec<_>>());
 }
@@ -119,6 +127,7 @@ fn print_comparison(app: &App, lines: &[ComparisonLine], told: &[&Check]) {
     app.output.table(&columns, &shown.iter().map(row).collect::<Vec<_>>());
     if !left_out.is_empty() {
         let provinces = format::count(left_out.len() as u64);
-        app.output.note(&format!("{provinces} provinces with nothing unusual are left out; see them with --json"));
+        app.output
+            .note(&format!("{provinces} provinces with nothing unusual are left out; see them with --json"));
     }
 }

@@ -3,8 +3,8 @@
 
 mod app;
 mod breaks;
-mod config;
 mod checks;
+mod config;
 mod corrections;
 mod decision;
 pub mod demo;

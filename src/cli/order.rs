@@ -6,11 +6,12 @@ use super::app::App;
 use super::recall::{Recall, Recalls};
 use super::run::Actor;
 use super::ui::{Align, Exit, format};
-use crate::domain::entitlement::{decode_components, explain, explain_exclusion};
-use crate::domain::ids::OrderId;
+use crate::domain::entitlement::{decode_components, explain};
+use crate::domain::ids::{HouseholdId, OrderId};
 use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
 use crate::domain::recovery::reference::CaseReference;
+use crate::pipeline::unpaid::{self, Unpaid};
 use crate::pipeline::{hold, reissue};
 use crate::store::feedback::history;
 use crate::store::orders::OrderDetail;
@@ -19,7 +20,7 @@ use crate::store::{holds, orders, recovery_money};
 /// Orders.
 #[derive(Subcommand)]
 pub enum Order {
-    /// Orders of a household, or one order, with why the amount
+    /// Orders of a household, or one order, with why the amount; of a household that is paid nothing, why
     Show {
         /// Household id, order number or end-to-end id
         key: String,
@@ -110,21 +111,31 @@ pub fn order_of(key: &str) -> Option<OrderId> {
     number.or_else(|| EndToEndRef::parse(key).map(|r| r.order))
 }
 
-/// Prints for what the household gets nothing, and why. As JSON a document of its own, unless its orders have one.
-fn print_refused(app: &App, refused: &[orders::Exclusion], alone: bool) -> anyhow::Result<()> {
-    if app.output.is_json() {
-        if alone {
-            let explained = |e: &orders::Exclusion| serde_json::json!({ "exclusion": e, "explanation": explain_exclusion(&e.reason) });
-            app.output.json(&refused.iter().map(explained).collect::<Vec<_>>())?;
-        }
-        return Ok(());
+/// Prints why a household is paid nothing, where it is not. As JSON a document of its own, unless its orders have one.
+fn print_unpaid(app: &App, household: &str, unpaid: &[Unpaid], alone: bool) -> anyhow::Result<()> {
+    if alone {
+        app.output.json(&serde_json::json!({ "household": household, "unpaid": unpaid }))?;
     }
-    for e in refused {
-        let why = explain_exclusion(&e.reason).map_or_else(String::new, |why| format!(": {why}"));
+    for told in unpaid {
+        let run = told.run.map_or_else(String::new, |run| {
+            let (kind, row) = (told.kind.as_deref().unwrap_or_default(), told.row.unwrap_or_default());
+            format!(" · run {run} ({kind}), row {row}")
+        });
+        let why = if told.why.is_empty() { String::new() } else { format!(": {}", told.why) };
         app.output.line(&format!(
-            "run {} · {} {} {} · row {} of the list is paid nothing · {}{why}",
-            e.run, e.programme, e.period, e.kind, e.row, e.reason
+            "household {household} · {} {} · snapshot {}{run} · {}{why}",
+            told.programme, told.period, told.snapshot, told.reason
         ));
+        if let Some(order) = &told.instead {
+            app.output.line(&format!(
+                "paid instead: order {} of run {} · {} · {} · {}",
+                order.order,
+                order.run,
+                order.programme,
+                format::amount(order.amount),
+                order.state
+            ));
+        }
     }
     Ok(())
 }
@@ -137,11 +148,14 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
     {
         found = orders::find(store, None, Some(order)).await?;
     }
-    let refused = orders::exclusions_of(store, key).await?;
-    if found.is_empty() && refused.is_empty() {
+    let unpaid = match HouseholdId::parse(key.as_bytes()) {
+        Ok(household) => unpaid::of_household(&app.context, household, &found).await?,
+        Err(_) => Vec::new(),
+    };
+    if found.is_empty() && unpaid.is_empty() {
         anyhow::bail!("no order of `{key}`");
     }
-    print_refused(app, &refused, found.is_empty())?;
+    print_unpaid(app, key, &unpaid, found.is_empty())?;
     for order in &found {
         let held = holds::of_order(store, OrderId::new(order.order_id)).await?;
         let lines = lines(app, order)?;
@@ -156,7 +170,7 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             reissue::standing(&app.context, OrderId::new(order.order_id), order.attempt as u16).await?;
         let kept_back = recovery_money::of_order(store, OrderId::new(order.order_id)).await?;
         if app.output.is_json() {
-            app.output.json(&serde_json::json!({ "order": order, "kept_back": kept_back, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee, "reissue": standing }))?;
+            app.output.json(&serde_json::json!({ "order": order, "kept_back": kept_back, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee, "reissue": standing, "unpaid": unpaid }))?;
             continue;
         }
         let out = &app.output;

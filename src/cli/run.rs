@@ -155,7 +155,9 @@ impl Run {
             Self::Corrections(corrections) => corrections.run(app).await,
             Self::List => list(app).await,
             Self::Show { id } => show(app, id).await,
-            Self::Check { id, acknowledge, operator } => checks::check(app, id, acknowledge.zip(operator)).await,
+            Self::Check { id, acknowledge, operator } => {
+                checks::check(app, id, acknowledge.zip(operator)).await
+            }
             Self::Submit(step) => {
                 let done = approve::submit(context, step.id, &step.actor.name).await?;
                 decided(app, step.id, "submitted", done.is_now()).await

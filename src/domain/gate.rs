@@ -147,7 +147,11 @@ mod tests {
             ((0, 0), (0, 0), "0.25", false),
         ] {
             let judged = judge(share(here), share(elsewhere), &LIMITS);
-            assert_eq!((judged.allowed.normalize().to_string().as_str(), judged.unusual), (allowed, unusual), "{here:?} {elsewhere:?}");
+            assert_eq!(
+                (judged.allowed.normalize().to_string().as_str(), judged.unusual),
+                (allowed, unusual),
+                "{here:?} {elsewhere:?}"
+            );
             assert!(!unusual || judged.score > Decimal::ONE);
         }
     }

@@ -77,7 +77,12 @@ fn place(limits: &Checks, line: &ComparisonLine, all: &ComparisonLine) -> Vec<Ch
     let (before, after) = (line.before_amount, line.after_amount);
     let others = (all.before_amount - before, all.after_amount - after);
     let judged = judge_change((before, after), others, households, limits.total_change_share_max, &bounds);
-    checks.push(held_against_others("total_change", &scope, Share { part: after - before, whole: before }, &judged));
+    checks.push(held_against_others(
+        "total_change",
+        &scope,
+        Share { part: after - before, whole: before },
+        &judged,
+    ));
     checks
 }
 
@@ -162,12 +167,21 @@ mod tests {
             sum.account_changed += line.account_changed;
             sum
         });
-        let mut found: Vec<Check> = lines.iter().flat_map(|line| place(&limits, line, &all)).filter(|c| c.breached).collect();
+        let mut found: Vec<Check> =
+            lines.iter().flat_map(|line| place(&limits, line, &all)).filter(|c| c.breached).collect();
         found.sort_by_key(|check| std::cmp::Reverse(check.score));
-        found.iter().map(|c| format!("{} {} {} of {}", c.scope, c.code, c.part.unwrap(), c.whole.unwrap())).collect()
+        found
+            .iter()
+            .map(|c| format!("{} {} {} of {}", c.scope, c.code, c.part.unwrap(), c.whole.unwrap()))
+            .collect()
     }
 
-    fn province(label: &str, households: i64, account_changed: i64, (joined, left): (i64, i64)) -> ComparisonLine {
+    fn province(
+        label: &str,
+        households: i64,
+        account_changed: i64,
+        (joined, left): (i64, i64),
+    ) -> ComparisonLine {
         ComparisonLine {
             dimension: "province".into(),
             label: label.into(),
@@ -184,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_wave_in_one_province_is_found_and_ranked_and_small_provinces_do_not_cry() {
-        let mut lines: Vec<_> = (0..60).map(|n| province(&n.to_string(), 50_000 + n, 400, (1_200, 1_100))).collect();
+        let mut lines: Vec<_> =
+            (0..60).map(|n| province(&n.to_string(), 50_000 + n, 400, (1_200, 1_100))).collect();
         assert_eq!(unusual(&lines), Vec::<String>::new());
         lines.push(province("tiny", 60, 50, (40, 50)));
         lines.push(province("small", 400, 9, (19, 18)));

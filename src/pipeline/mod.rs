@@ -23,6 +23,7 @@ pub mod simulate;
 pub mod standing;
 pub mod stream;
 pub mod tokens;
+pub mod unpaid;
 pub mod upload;
 pub mod verify;
 pub mod worklist;

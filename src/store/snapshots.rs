@@ -281,6 +281,28 @@ pub async fn rejections(store: &Store, id: SnapshotId, limit: i64) -> Result<Vec
         .collect())
 }
 
+/// Rejected rows of a household, in all lists, the newest list first.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn rejections_of(
+    store: &Store,
+    household: &str,
+) -> Result<Vec<(SnapshotId, Rejected)>, StoreError> {
+    let rows: Vec<(i64, String, i64, String, String, String)> = sqlx::query_as(
+        "select snapshot_id, part, row_number, field, value_masked, reason from snapshot_rejection
+          where household_id = $1 order by snapshot_id desc, part, row_number",
+    )
+    .bind(household)
+    .fetch_all(store.pool())
+    .await?;
+    let read = |(list, part, row, field, value, reason)| {
+        let household_id = Some(household.to_owned());
+        (SnapshotId::new(list), Rejected { part, row, household_id, field, value, reason })
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
 /// Rejected rows by part, field and reason.
 ///
 /// # Errors

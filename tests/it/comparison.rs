@@ -43,7 +43,10 @@ async fn months(bed: &Bed, first: &Registry, second: &Registry) -> RunId {
     first.write(&before);
     second.write_for(&after, "2026-12".parse().expect("a period"));
     let run = bed.create(bed.import(&before).await).await;
-    assert_eq!(bed.number(&format!("select count(*) from run_check where run_id = {run} and scope <> 'all'")).await, 0);
+    assert_eq!(
+        bed.number(&format!("select count(*) from run_check where run_id = {run} and scope <> 'all'")).await,
+        0
+    );
     bed.create(bed.import(&after).await).await
 }
 
@@ -52,7 +55,9 @@ async fn unusual(bed: &Bed, run: RunId) -> Vec<String> {
     let mut tx = bed.context.store.begin().await.expect("the database answers");
     let checks = runs::checks_in_tx(&mut tx, run).await.expect("checks are read");
     tx.rollback().await.expect("nothing was written");
-    let told = |c: &runs::Check| format!("{} {}: {} of {}", c.scope, c.code, c.part.unwrap_or(0), c.whole.unwrap_or(0));
+    let told = |c: &runs::Check| {
+        format!("{} {}: {} of {}", c.scope, c.code, c.part.unwrap_or(0), c.whole.unwrap_or(0))
+    };
     checks.iter().filter(|c| c.breached).map(told).collect()
 }
 

@@ -366,3 +366,110 @@ async fn codes_of_exclusion_are_compared_however_they_are_spelled_and_unlisted_o
     assert_eq!(bed.number(&format!("select orders from run where id = {run}")).await, 2);
     bed.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_household_that_is_paid_nothing_is_told_why() {
+    let Some(bed) = Bed::new().await else { return };
+    let mut registry = sound(8);
+    registry.set(0, &[("rsu_score", "11.2")]);
+    registry.set(1, &[("head_resident", "no")]);
+    registry.set(2, &[("excluded_by", "Véhicule")]);
+    registry.set(3, &[("payee_relation", "neighbour")]);
+    registry.set_member(4, 1, &[("birth_date", "soon")]);
+    registry.set(5, &[("excluded_by", "pension")]);
+    let folder = bed.home().join("list");
+    registry.write(&folder);
+    let run = bed.create(bed.import(&folder).await).await;
+    // The next month no longer lists one of them, and has no run yet.
+    registry.leave_out(6);
+    let later = bed.home().join("later");
+    registry.write_for(&later, "2026-12".parse().expect("a period"));
+    bed.import(&later).await;
+    let told = async |number: usize| {
+        let id = format!("H{number:06}");
+        let household = sarf::domain::ids::HouseholdId::parse(id.as_bytes()).expect("an id");
+        let found = sarf::store::orders::find(&bed.context.store, Some(&id), None).await.expect("orders");
+        let unpaid =
+            sarf::pipeline::unpaid::of_household(&bed.context, household, &found).await.expect("told");
+        unpaid
+            .iter()
+            .map(|u| format!("{} {} {}: {}", u.period, u.run.unwrap_or(0), u.reason, u.why))
+            .collect::<Vec<_>>()
+    };
+    let number = run.get();
+    for (household, expected) in [
+        (1, vec![format!("2026-11 {number} score_above_threshold: the score 11.200000 is above the programme's score_max, 9.743001")]),
+        (
+            2,
+            vec![format!(
+                "2026-11 {number} head_not_resident: the head does not live in Morocco, and the programme has resident_required"
+            )],
+        ),
+        (
+            3,
+            vec![format!(
+                "2026-11 {number} excluded_by_registry: the registry says `vehicule`, which the programme does not list; its unlisted_excludes rules such out"
+            )],
+        ),
+        (
+            4,
+            ["2026-12", "2026-11"]
+                .map(|month| {
+                    format!("{month} 0 rejected_row: row 4 of households was rejected: payee_relation is unknown_value (written as `aaaaaaaaa`); nothing is paid by this list")
+                })
+                .to_vec(),
+        ),
+        (
+            5,
+            ["2026-12", "2026-11"]
+                .map(|month| {
+                    format!("{month} 0 rejected_row: row 10 of members was rejected: birth_date is malformed (written as `aaaa`); what is due cannot be relied on, so that its order is held")
+                })
+                .to_vec(),
+        ),
+        (6, vec![format!("2026-11 {number} pension: the registry says `pension`, which the programme's excluded_by lists")]),
+        (7, vec!["2026-12 0 not_listed: it was last listed for 2026-11 (snapshot 1)".to_owned()]),
+        (8, vec![]),
+        (99, vec![]),
+    ] {
+        assert_eq!(told(household).await, expected, "household {household}");
+    }
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_programme_pays_is_told_with_its_run_and_amount() {
+    let Some(bed) = Bed::new().await else { return };
+    let mut registry = sound(3);
+    registry.set_member(
+        0,
+        1,
+        &[
+            ("birth_date", "2015-05-06"),
+            ("in_school", "true"),
+            ("school_cycle", "primary"),
+            ("school_sector", "public"),
+        ],
+    );
+    let (first, second) = (bed.home().join("tayssir"), bed.home().join("dss"));
+    registry.write(&first);
+    // The same list, for the other programme.
+    let manifest = first.join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).expect("a manifest").replace("\"dss\"", "\"tayssir\"");
+    std::fs::write(&manifest, text).expect("a manifest");
+    registry.write(&second);
+    let other = bed.create(bed.import(&first).await).await;
+    let run = bed.create(bed.import(&second).await).await;
+    let found = sarf::store::orders::find(&bed.context.store, Some("H000001"), None).await.expect("orders");
+    let household = sarf::domain::ids::HouseholdId::parse(b"H000001").expect("an id");
+    let unpaid = sarf::pipeline::unpaid::of_household(&bed.context, household, &found).await.expect("told");
+    let [told] = &unpaid[..] else { panic!("{unpaid:?}") };
+    assert_eq!((told.run, told.reason.as_str()), (Some(run.get()), "other_programme"));
+    assert_eq!(told.why, "it may not be drawn together with `tayssir`");
+    let instead = told.instead.as_ref().expect("an order");
+    assert_eq!(
+        (instead.run, instead.programme.as_str(), instead.amount),
+        (other.get(), "tayssir", found[0].amount)
+    );
+    bed.end().await;
+}

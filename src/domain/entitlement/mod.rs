@@ -10,6 +10,7 @@ mod assess;
 mod codec;
 mod compile;
 mod deposit;
+mod excluded;
 mod explain;
 mod grant;
 
@@ -22,6 +23,7 @@ use super::programme::Programme;
 
 pub use codec::{CodecError, decode_components, encode_components};
 pub use deposit::{Deposit, DepositRefusal, PaidIn, Release, judge_deposit};
+pub use excluded::excluding_rule;
 pub use explain::{ExplainError, Line, explain, explain_exclusion};
 pub use grant::{ClaimRefusal, GrantAssessor, GrantRefused, PaidBefore, last_day_to_claim};
 

@@ -9,7 +9,7 @@ use crate::domain::household::{
 };
 use crate::domain::ids::{Code, HouseholdId, Idcs};
 
-const DSS: &str = include_str!("../../../config/programmes/dss.toml");
+pub(super) const DSS: &str = include_str!("../../../config/programmes/dss.toml");
 const TAYSSIR: &str = include_str!("../../../config/programmes/tayssir.toml");
 const WIDOWS: &str = include_str!("../../../config/programmes/widows.toml");
 
@@ -53,7 +53,7 @@ fn member(place: usize, words: &str) -> Member {
     m
 }
 
-fn household(members: Vec<Member>) -> Household {
+pub(super) fn household(members: Vec<Member>) -> Household {
     Household {
         row: 1,
         id: HouseholdId::parse(b"H1").unwrap(),
