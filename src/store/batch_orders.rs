@@ -4,6 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::batches::Batch;
 use super::{StoreError, orders};
+use crate::domain::ids::RunId;
 
 /// Numbers of the orders that left in a batch, ascending, after `after`, at most `limit`.
 ///
@@ -31,6 +32,31 @@ pub async fn numbers_in_tx(
         .bind(batch.first.get())
         .bind(batch.last.get())
         .bind(batch.provider_id)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?)
+}
+
+/// Numbers of a run's orders at a provider that are over one of these amounts, ascending, after `after`, at most `limit`.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn of_amounts_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    provider: i16,
+    amounts: &[i64],
+    after: i64,
+    limit: i64,
+) -> Result<Vec<i64>, StoreError> {
+    let sql = format!(
+        "select order_id from {} where order_id > $1 and provider_id = $2 and amount = any($3) order by order_id limit $4",
+        orders::leaf(run)
+    );
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(after)
+        .bind(provider)
+        .bind(amounts)
         .bind(limit)
         .fetch_all(connection)
         .await?)

@@ -187,6 +187,25 @@ pub async fn named_in_tx(
     Ok(rows.into_iter().map(|(name, run, id)| (name, (RunId::new(run), BatchId::new(id)))).collect())
 }
 
+/// The newest runs of which files left to a provider, newest first.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn newest_runs_in_tx(
+    connection: &mut PgConnection,
+    provider: i16,
+    limit: i64,
+) -> Result<Vec<RunId>, StoreError> {
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "select distinct run_id from batch where provider_id = $1 and message_id is not null order by 1 desc limit $2",
+    )
+    .bind(provider)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(RunId::new).collect())
+}
+
 /// Provider codes by the message ids of all files that left.
 ///
 /// # Errors

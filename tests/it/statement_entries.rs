@@ -354,6 +354,24 @@ async fn every_name_is_tried_and_every_amount_looked_at() {
         assert_eq!(m.take("camt.053", &file, &[entry(order.2, "CRDT").detail(detail)]).await, NONE);
         assert_eq!(m.state(order).await, "returned");
     }
+    // By UETR and amount alone.
+    let alone = m.file();
+    assert_eq!(m.take("camt.053", &alone, &[whole(&alone)]).await, NONE);
+    let order = &alone.orders[1];
+    let uetr = Detail { references: format!("<UETR>{}</UETR>", order.1), ..of(order, "") };
+    assert_eq!(m.take("camt.053", &alone, &[entry(order.2, "CRDT").detail(uetr)]).await, NONE);
+    assert_eq!(m.state(order).await, "returned");
+    // Many transactions that name nothing of ours beside one that does: one break for all of them.
+    let last = &alone.orders[2];
+    let strange = |at: i64| Detail {
+        references: e2e(&format!("LOYER{at}")),
+        amount: Some((Centimes::new(100), "MAD")),
+        ..Detail::default()
+    };
+    let mixed = entry(last.2 + Centimes::new(3_000), "CRDT").detail(of(last, ""));
+    let mixed = (0..30).map(strange).fold(mixed, Entry::detail);
+    assert_eq!(m.take("camt.053", &alone, &[mixed]).await, ["unknown_reference -3000"]);
+    assert_eq!(m.state(last).await, "returned");
     // Names that disagree name nothing: two orders; an order and a file that it was not in.
     let (file, beside) = m.two();
     let one = &file.orders[0];
@@ -410,6 +428,38 @@ async fn every_name_is_tried_and_every_amount_looked_at() {
     let foreign = Detail { amount: Some((Centimes::new(4_500), "EUR")), ..foreign };
     assert_eq!(m.take("camt.053", &file, &[entry(c.2, "CRDT").detail(foreign)]).await, NONE);
     assert_eq!(m.state(c).await, "returned");
+    m.proven().await;
+    month.bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_of_many_transactions_is_shared_out_piece_by_piece() {
+    let Some(mut month) = Month::new(67).await else { return };
+    let m = &mut month;
+    let (file, listed) = (m.file(), m.file());
+    let small =
+        Detail { references: e2e("SALAIRE"), amount: Some((Centimes::new(1), "MAD")), ..Detail::default() };
+    // More than are held at once; the last piece brings orders of ours too.
+    let mut debit = entry(file.control_sum + Centimes::new(100_500), "DBIT");
+    let half = file.orders.len() / 2;
+    debit.details.extend(file.orders[..half].iter().map(|o| of(o, "DBIT")));
+    debit.details.extend(std::iter::repeat_n(small.clone(), 100_400));
+    debit.details.extend(file.orders[half..].iter().map(|o| of(o, "CRDT")));
+    let before = balance(m, &file.provider).await;
+    let mut found = m.take("camt.053", &file, &[debit]).await;
+    found.sort_unstable();
+    let suspense =
+        |line: &String| line.rsplit(' ').next().and_then(|v| v.parse::<i64>().ok()).expect("a sum");
+    assert_eq!(found.iter().map(suspense).sum::<i64>(), 100_500, "{found:?}");
+    assert!(found.len() <= 3, "{found:?}");
+    assert_eq!(before - balance(m, &file.provider).await, file.control_sum.get() + 100_500);
+    assert_eq!(m.batch(&file).await, "settled");
+    // A file with its orders listed, and much else.
+    let mut debit = entry(listed.control_sum, "DBIT").file(&listed, Some(listed.control_sum));
+    debit.details.extend(listed.orders.iter().map(|o| of(o, "")));
+    debit.details.extend(std::iter::repeat_n(small, 100_001));
+    assert_eq!(m.take("camt.053", &listed, &[debit]).await, NONE);
+    assert_eq!(m.batch(&listed).await, "settled");
     m.proven().await;
     month.bed.end().await;
 }

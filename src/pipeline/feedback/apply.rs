@@ -19,7 +19,7 @@ use crate::domain::ids::{BatchId, Code, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::order::{EndToEndRef, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
-use crate::domain::references::{NameKind, Names, Uetr};
+use crate::domain::references::{Named, Names, Uetr};
 use crate::domain::rib::Rib;
 use crate::domain::statement::StatementSpan;
 use crate::pipeline::Context;
@@ -246,20 +246,18 @@ impl<'a> Applier<'a> {
         Ok(true)
     }
 
-    /// The batch of a message id of ours, its provider locked.
-    pub(super) async fn batch_of(&mut self, original: &str) -> Result<Option<(RunId, usize)>, StoreError> {
-        let names = Names::default().with(NameKind::Message, original);
-        let mut found = None;
+    /// The batch that names of a file name, its provider locked. Names of two files name none.
+    pub(super) async fn batch_of(&mut self, names: &Names) -> Result<Option<FilePlace>, StoreError> {
+        let mut found = Named::Nothing;
         for name in names.files() {
-            found = batches::by_message_id_in_tx(&mut self.tx, name).await?;
-            if found.is_some() {
-                break;
+            if let Some(batch) = batches::by_message_id_in_tx(&mut self.tx, name).await? {
+                found = found.and((batch.run, batch.id, batch.provider_id));
             }
         }
-        let Some(batch) = found else { return Ok(None) };
-        self.lock(batch.provider_id).await?;
-        self.know_run(batch.run).await?;
-        Ok(self.runs[&batch.run].batches.iter().position(|b| b.id == batch.id).map(|at| (batch.run, at)))
+        let Named::One((run, id, provider)) = found else { return Ok(None) };
+        self.lock(provider).await?;
+        self.know_run(run).await?;
+        Ok(self.runs[&run].batches.iter().position(|b| b.id == id).map(|at| (run, at)))
     }
 
     async fn know_providers(&mut self) -> Result<(), StoreError> {

@@ -4,6 +4,8 @@
 //! Guarantee: the bank account moves once for each booked entry of a statement, by the entry's own amount and side. It is proven
 //! entry by entry while the message is applied: one that does not add up refuses the message.
 
+use std::collections::HashMap;
+
 use super::apply::Applier;
 use super::entry::{BatchPart, DetailPart, EntryPiece};
 use super::matching::{Facts, FilePlace, FileTarget, Place};
@@ -14,11 +16,14 @@ use crate::domain::money::Centimes;
 use crate::domain::order::OrderEvent;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::reference::CaseReference;
-use crate::domain::references::Named;
+use crate::domain::references::{Named, Uetr};
 use crate::domain::statement::allocation::{Allocation, Part, Side, Signed, Target, allocate};
 use crate::domain::statement::booking::{FileBookings, Meaning};
 use crate::store::StoreError;
 use crate::store::batches::Batch;
+
+/// Transactions of one entry that name nothing of ours and get a break each; more of them get one together.
+const STRANGERS_MAX: usize = 10;
 
 /// What a transaction is about.
 #[derive(Clone, Copy, Debug)]
@@ -92,11 +97,14 @@ impl Applier<'_> {
         self.send_outcomes().await
     }
 
-    /// Finds orders that are named by their UETR alone, in the file that the entry or transaction names.
+    /// Finds orders that are named by their UETR alone: in the file that the entry or transaction names, else by their
+    /// amount.
     async fn name_by_uetr(&mut self, pieces: &mut [EntryPiece], facts: &Facts) -> Result<bool, StoreError> {
         let mut found = false;
-        for piece in pieces {
+        let mut wanted: HashMap<Uetr, Centimes> = HashMap::new();
+        for piece in pieces.iter_mut() {
             let of_entry = self.file_of_batches(&piece.batches);
+            let only = (piece.details.len() == 1).then_some(piece.amount);
             for detail in &mut piece.details {
                 let names = &detail.line.names;
                 let Some(uetr) = names.uetr() else { continue };
@@ -107,14 +115,26 @@ impl Applier<'_> {
                     Named::One(file) => Some(file),
                     _ => of_entry,
                 };
-                let Some(file) = file else { continue };
-                if let Some(reference) = self.of_uetr(file, uetr).await? {
-                    detail.line.names.add(reference);
-                    found = true;
+                let of_file = match file {
+                    Some(file) => self.of_uetr(file, uetr).await?,
+                    None => None,
+                };
+                match of_file {
+                    Some(reference) => {
+                        detail.line.names.add(reference);
+                        found = true;
+                    }
+                    None => wanted.extend(detail.line.amount.or(only).map(|amount| (uetr, amount))),
                 }
             }
         }
-        Ok(found)
+        let by_amount = self.by_uetr_and_amount(&wanted).await?;
+        for detail in pieces.iter_mut().flat_map(|piece| &mut piece.details) {
+            if let Some(reference) = detail.line.names.uetr().and_then(|uetr| by_amount.get(&uetr)) {
+                detail.line.names.add(*reference);
+            }
+        }
+        Ok(found || !by_amount.is_empty())
     }
 
     /// The one file of ours that an entry's batches name.
@@ -272,13 +292,37 @@ impl Applier<'_> {
             }
             self.explain_breaks(before, piece, (&piece.batches[at].given, ""));
         }
+        let together = self.strangers(piece, targets, allocation);
         for at in 0..piece.details.len() {
+            if together && matches!(targets.details[at], Subject::Nothing) {
+                continue;
+            }
             let before = self.breaks.len();
             self.detail(piece, at, targets.details[at], allocation.details[at], debited, facts).await?;
             let (given, text) = (&piece.details[at].given, &piece.details[at].text);
             self.explain_breaks(before, piece, (given, text));
         }
         Ok(())
+    }
+
+    /// Opens one break over all transactions that name nothing of ours, where they are many; whether it did.
+    fn strangers(&mut self, piece: &EntryPiece, targets: &Targets, allocation: &Allocation) -> bool {
+        let of_strangers = || {
+            let all = targets.details.iter().zip(&allocation.details);
+            all.filter(|(subject, _)| matches!(subject, Subject::Nothing)).map(|(_, carried)| carried)
+        };
+        let many = of_strangers().count();
+        let sum: i128 = of_strangers().flatten().map(|c| i128::from(c.get())).sum();
+        let Some(sum) = i64::try_from(sum).ok().filter(|_| many > STRANGERS_MAX) else { return false };
+        let before = self.breaks.len();
+        self.counts.entries += 1;
+        let cash = Cash { amount: Centimes::new(sum.abs()), credit: sum > 0 };
+        let detail = format!("{many} of the entry's transactions name no order of ours");
+        let money = piece.posts.then_some(cash);
+        let amount = Some(cash.amount);
+        self.suspend(money, BreakKind::UnknownReference, piece.number, None, amount, detail);
+        self.explain_breaks(before, piece, (&all_given(piece), ""));
+        true
     }
 
     async fn detail(

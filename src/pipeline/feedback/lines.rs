@@ -208,7 +208,8 @@ impl Applier<'_> {
         }
         let effect = effect_on(batch, facts, event, step);
         if effect != Effect::Conflict && line.cash.is_some() && booked_before(batch, facts, event) {
-            let detail = format!("{event:?} of an order that is {state}, and was booked before");
+            let what = if event == OrderEvent::Return { "returned" } else { "debited" };
+            let detail = format!("{what} again: the order is {state}, and this was booked before");
             self.suspend(line.cash, BreakKind::BookedTwice, line.entry, about, line.amount, detail);
             return;
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::apply::Applier;
 use super::lines::batch_of;
 use crate::domain::ids::RunId;
+use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
 use crate::domain::references::{Named, Names, Uetr};
 use crate::store::batches::{self, Batch};
@@ -16,6 +17,9 @@ use crate::store::{StoreError, batch_orders, feedback, runs, settlements};
 
 /// Orders of a file that are looked at together.
 const ORDERS_AT_ONCE: i64 = 20_000;
+
+/// Runs in which an order is looked for of which nothing but UETR and amount is known.
+const RUNS_BY_UETR: i64 = 4;
 
 /// Runs that are looked up one by one; of more, all that there are are asked for first.
 const RUNS_ONE_BY_ONE: usize = 8;
@@ -43,7 +47,7 @@ pub(super) enum FileTarget {
 pub(super) struct FileNames {
     by_name: HashMap<Box<str>, Option<FileTarget>>,
     /// Names of settlements, with their sums where the file has come.
-    pub(super) settlements: Vec<(Box<str>, Option<crate::domain::money::Centimes>)>,
+    pub(super) settlements: Vec<(Box<str>, Option<Centimes>)>,
 }
 
 impl FileNames {
@@ -194,6 +198,46 @@ impl Applier<'_> {
             self.uetrs.insert(batch.id, known);
         }
         Ok(self.uetrs[&batch.id].get(&uetr).copied())
+    }
+
+    /// References of orders at the provider that is spoken of by their UETRs, among those of the amounts given: in the newest
+    /// runs, since a UETR cannot be looked up.
+    pub(super) async fn by_uetr_and_amount(
+        &mut self,
+        wanted: &HashMap<Uetr, Centimes>,
+    ) -> Result<HashMap<Uetr, EndToEndRef>, StoreError> {
+        let mut found = HashMap::new();
+        let (Some(provider), false) = (self.provider, wanted.is_empty()) else { return Ok(found) };
+        let mut amounts: Vec<i64> = wanted.values().map(|amount| amount.get()).collect();
+        amounts.sort_unstable();
+        amounts.dedup();
+        let mut text = String::with_capacity(36);
+        for run in batches::newest_runs_in_tx(&mut self.tx, provider, RUNS_BY_UETR).await? {
+            self.know_run(run).await?;
+            let mut after = 0;
+            while found.len() < wanted.len() {
+                let ids = batch_orders::of_amounts_in_tx(
+                    &mut self.tx,
+                    run,
+                    provider,
+                    &amounts,
+                    after,
+                    ORDERS_AT_ONCE,
+                );
+                let ids = ids.await?;
+                let Some(last) = ids.last() else { break };
+                after = *last;
+                for facts in feedback::facts_in_tx(&mut self.tx, run, &ids, Some(provider), false).await? {
+                    let Some(names) = self.names(&facts) else { continue };
+                    text.clear();
+                    names.write_uetr(&mut text);
+                    if let Some(uetr) = Uetr::parse(&text).filter(|uetr| wanted.contains_key(uetr)) {
+                        found.entry(uetr).or_insert_with(|| names.reference(facts.order));
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn uetrs_of(&mut self, batch: &Batch) -> Result<HashMap<Uetr, EndToEndRef>, StoreError> {

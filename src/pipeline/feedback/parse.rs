@@ -68,8 +68,8 @@ pub(super) struct Cash {
 pub(super) struct FileStatus {
     /// Whether it is said of the payment information, which says more than what is said of the message.
     pub narrow: bool,
-    /// Id of the file, or of its payment information: in our files they are one.
-    pub original: String,
+    /// Ids of the file and of its payment information: in our files they are one.
+    pub original: Names,
     pub orders: Option<u64>,
     pub sum: Option<Centimes>,
     pub status: Option<StatusCode>,
@@ -202,7 +202,7 @@ fn parse_pain002<R: std::io::BufRead>(
             Pain002Item::Group(g) => {
                 let status = file_status(out.policy, g.status, &[&g.reasons]);
                 out.send(Parsed::File(FileStatus {
-                    original: g.original_msg_id.clone(),
+                    original: Names::default().with(NameKind::Message, &g.original_msg_id),
                     orders: g.original_orders,
                     sum: g.original_sum,
                     ..status
@@ -211,8 +211,9 @@ fn parse_pain002<R: std::io::BufRead>(
             Pain002Item::PaymentInfo { payment: p, group } => {
                 // Our files hold one payment information block, which bears the message's id.
                 if p.status.is_some() {
-                    let named = [&p.original_pmt_inf_id, &group.original_msg_id];
-                    let original = named.into_iter().find(|id| !id.is_empty()).cloned().unwrap_or_default();
+                    let original = Names::default()
+                        .with(NameKind::PaymentInformation, &p.original_pmt_inf_id)
+                        .with(NameKind::Message, &group.original_msg_id);
                     let status = file_status(out.policy, p.status, &[&p.reasons, &group.reasons]);
                     out.send(Parsed::File(FileStatus {
                         narrow: true,
@@ -263,7 +264,7 @@ pub(super) fn foreign(currency: &str) -> bool {
 fn file_status(policy: &Policy, status: Option<StatusCode>, levels: &[&Reasons]) -> FileStatus {
     FileStatus {
         narrow: false,
-        original: String::new(),
+        original: Names::default(),
         orders: None,
         sum: None,
         status,

@@ -19,8 +19,8 @@ use crate::iso20022::xml_fault::XmlError;
 /// What a payment return is about, before its transactions.
 #[derive(Debug)]
 pub(super) struct ReturnedFile {
-    /// Id of the original message; empty where none is named.
-    pub original: String,
+    /// What the original message is named.
+    pub original: Names,
     /// No transaction is listed: all of the file is returned.
     pub whole: bool,
     /// Number of transactions, if stated.
@@ -95,7 +95,7 @@ impl Pacs004State {
     fn begin(&mut self, whole: bool, out: &mut Out<'_>) {
         if !std::mem::replace(&mut self.begun, true) {
             out.send(Parsed::Returns(ReturnedFile {
-                original: self.original.msg_id.clone(),
+                original: Names::default().with(NameKind::Message, &self.original.msg_id),
                 whole,
                 orders: self.header.orders,
                 total: self.header.total.or(self.header.sum),
