@@ -227,6 +227,16 @@ async fn the_entry_says_which_way_its_money_went() {
     let net = entry(c.2 + d.2 - fee, "CRDT").detail(of(c, "DBIT")).detail(of(d, "DBIT"));
     assert_eq!(m.take("camt.053", &file, &[net]).await, [format!("bank_charges {}", fee.get())]);
     assert_eq!((m.state(c).await, m.state(d).await), ("returned".into(), "returned".into()));
+    // Two returns taken back in one sum that is not theirs: neither can be told its share, both are in front of a person.
+    let silent = |o: &(String, String, Centimes)| Detail { amount: None, ..of(o, "") };
+    let odd = entry(c.2 + d.2 + fee, "DBIT").reversed().detail(silent(c)).detail(silent(d));
+    let mut found = m.take("camt.053", &file, &[odd]).await;
+    found.sort_unstable();
+    let suspense = (c.2 + d.2 + fee).get();
+    assert_eq!(
+        found,
+        ["status_conflict 0".into(), "status_conflict 0".into(), format!("totals_differ {suspense}")]
+    );
     m.proven().await;
 
     // A credit that is taken back and names our file; a reversed debit of a file.

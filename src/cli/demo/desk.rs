@@ -72,11 +72,17 @@ impl Simulation<'_> {
         Ok(format!("{resolved} breaks resolved, {open} open"))
     }
 
-    /// Puts a claim forward whose payee is no longer in doubt, unless it is paid again already or prescribed.
+    /// Puts a claim forward whose payee is no longer in doubt, unless it is paid again already, prescribed, or said by another
+    /// break to be paid.
     async fn pay_again(&self, order: OrderId) -> anyhow::Result<()> {
         let why = "the payee was asked for at the commune";
         match reissue::put_forward(&self.context, order, PREPARER, why).await {
-            Ok(_) | Err(ForwardError::NotUnpaid { .. } | ForwardError::NotAnOperators { .. }) => Ok(()),
+            Ok(_)
+            | Err(
+                ForwardError::NotUnpaid { .. }
+                | ForwardError::NotAnOperators { .. }
+                | ForwardError::InQuestion { .. },
+            ) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }

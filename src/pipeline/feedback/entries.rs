@@ -8,12 +8,13 @@ use std::collections::HashMap;
 
 use super::apply::Applier;
 use super::entry::{BatchPart, DetailPart, EntryPiece};
+use super::lines::current;
 use super::matching::{Facts, FilePlace, FileTarget, Place};
 use super::parse::Cash;
 use super::repayments::Repayment;
 use crate::domain::breaks::BreakSource;
 use crate::domain::money::Centimes;
-use crate::domain::order::OrderEvent;
+use crate::domain::order::{OrderEvent, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::references::{Named, Uetr};
@@ -21,6 +22,7 @@ use crate::domain::statement::allocation::{Allocation, Part, Side, Signed, Targe
 use crate::domain::statement::booking::{FileBookings, Meaning};
 use crate::store::StoreError;
 use crate::store::batches::Batch;
+use crate::store::feedback::OrderFacts;
 
 /// Transactions of one entry that name nothing of ours and get a break each; more of them get one together.
 const STRANGERS_MAX: usize = 10;
@@ -378,11 +380,10 @@ impl Applier<'_> {
         let side = carried.filter(|c| !c.is_zero()).map_or(Side::of(piece.credit), Signed::side);
         let meaning = Meaning::of(side, piece.reversal, detail.returned);
         if carried.is_none() && piece.posts {
-            // It only lists an order of the file that was debited; or its share could not be told.
-            let of_file = self.file_of(&facts[&place.0][place.1]);
+            let known = facts[&place.0][place.1];
+            let of_file = self.file_of(&known);
             if debited.is_none() || of_file != debited {
-                self.counts.noted += 1;
-                return;
+                return self.share_unknown(piece.number, meaning, &known, of_file);
             }
         }
         line.cash = carried.filter(|_| piece.posts).map(cash_of);
@@ -393,6 +394,26 @@ impl Applier<'_> {
             line.undoes = Some(meaning).filter(|meaning| meaning.undoes());
         }
         self.line(&line, Named::One(place), facts);
+    }
+
+    /// Takes an order that an entry names without saying how much of it is the order's: it moves nothing. Where the order ended
+    /// unpaid and the entry may mean that it is paid, a person decides before its claim is paid again.
+    fn share_unknown(&mut self, entry: u64, meaning: Meaning, facts: &OrderFacts, file: Option<FilePlace>) {
+        use OrderState::{Expired, Reissued, Rejected, Returned};
+        let run = facts.order.run();
+        let batch = file.and_then(|(run, at)| self.runs.get(&run)?.batches.get(at));
+        let state = batch.map(|batch| current(batch, facts));
+        let went_out = matches!(meaning, Meaning::Debit | Meaning::ReturnUndone);
+        match state {
+            Some(state @ (Returned | Rejected | Expired | Reissued)) if went_out => {
+                self.contradicted.extend(facts.reissued_as);
+                let detail =
+                    format!("named by a debit of which its share cannot be told; the order is {state}");
+                let about = Some((run, Some(facts.order)));
+                self.open_break(BreakKind::StatusConflict, entry, about, None, detail);
+            }
+            _ => self.counts.noted += 1,
+        }
     }
 
     /// Takes a part of an entry for a file or settlement; whether any of it was debited for it.
