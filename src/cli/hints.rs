@@ -152,6 +152,9 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             HoldError::Refused(e) => of_refusal(e),
             HoldError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
             HoldError::TooLate { .. } => Some("what has left can be asked back: `sarf order recall`".into()),
+            HoldError::GivesWay { other, .. } => Some(format!(
+                "see `sarf order show {other}`; it can be let go only once the run of that order is cancelled"
+            )),
             HoldError::NoProvider(_) => {
                 Some("ask the beneficiary for another account; the next snapshot brings it".into())
             }

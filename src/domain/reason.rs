@@ -44,8 +44,8 @@ listed! {
         ClaimInQuestion = "claim_in_question",
         /// The account of a deposit is not at the deposit holder.
         NotAtDepositHolder = "not_at_deposit_holder",
-        /// A programme that goes first pays the household for the same month.
-        OtherProgrammeFirst = "other_programme_first",
+        /// Another programme, which may not be drawn together with this one, pays the household for the same month.
+        OtherProgrammePays = "other_programme_pays",
         /// A person held it.
         Manual = "manual",
     }

@@ -29,6 +29,16 @@ pub enum HoldError {
         /// Its state.
         state: String,
     },
+    /// Another programme pays the household for the month.
+    #[error(
+        "order `{order}` gives way to order `{other}` of a programme that may not be drawn together with its own"
+    )]
+    GivesWay {
+        /// Which.
+        order: i64,
+        /// The order of the other programme.
+        other: i64,
+    },
     /// Nobody could pay it.
     #[error("order `{0}` has no provider: it needs another account first")]
     NoProvider(i64),
@@ -69,6 +79,9 @@ pub async fn set(
     }
     if !held && provider == 0 {
         return Err(HoldError::NoProvider(order.get()));
+    }
+    if !held && let Some(other) = holds::gives_way_to_in_tx(&mut tx, order).await? {
+        return Err(HoldError::GivesWay { order: order.get(), other: other.get() });
     }
     let now = context.clock.now();
     let changed = if held {

@@ -139,6 +139,100 @@ pub async fn release_in_tx(
     Ok(done.rows_affected())
 }
 
+/// An order, as far as it can still be held.
+#[derive(Clone, Copy, Debug)]
+pub struct Reachable {
+    /// Which.
+    pub order: OrderId,
+    /// Provider number.
+    pub provider: i16,
+    /// Amount.
+    pub amount: Centimes,
+    /// It is held already.
+    pub held: bool,
+    /// Its batch is released.
+    pub released: bool,
+}
+
+/// Where orders of a run lie, within the transaction that locked it.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn reachable_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    of: &[OrderId],
+) -> Result<Vec<Reachable>, StoreError> {
+    let sql = format!(
+        "select o.order_id, o.provider_id, o.amount,
+                exists (select from order_hold h where h.order_id = o.order_id and h.released_at is null),
+                exists (select from batch b where b.run_id = {run} and b.state <> 'planned' and not b.listed
+                    and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
+                    and not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch = b.id))
+                or exists (select from batch_member m where m.order_id = o.order_id)
+           from {leaf} o where o.order_id = any($1) order by 1",
+        leaf = super::orders::leaf(run)
+    );
+    let ids: Vec<i64> = of.iter().map(|order| order.get()).collect();
+    let rows: Vec<(i64, i16, i64, bool, bool)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).persistent(false).bind(ids).fetch_all(connection).await?;
+    let read = |(order, provider, amount, held, released)| Reachable {
+        order: OrderId::new(order),
+        provider,
+        amount: Centimes::new(amount),
+        held,
+        released,
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// Holds orders for other orders, whose numbers are kept as the detail.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn place_for_in_tx(
+    connection: &mut PgConnection,
+    pairs: &[(OrderId, OrderId)],
+    reason: HoldReason,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into order_hold (order_id, reason, detail, placed_by, placed_at)
+         select o, $3, f::text, 'sarf', $4 from unnest($1::bigint[], $2::bigint[]) as p(o, f)
+         on conflict (order_id, reason) do update set released_by = null, released_at = null, released_why = null,
+            detail = excluded.detail, placed_by = excluded.placed_by, placed_at = excluded.placed_at",
+    )
+    .bind(pairs.iter().map(|(order, _)| order.get()).collect::<Vec<_>>())
+    .bind(pairs.iter().map(|(_, other)| other.get()).collect::<Vec<_>>())
+    .bind(reason.as_str())
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The order of another programme that an order is held for, as long as that one's run is not cancelled.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn gives_way_to_in_tx(
+    connection: &mut PgConnection,
+    order: OrderId,
+) -> Result<Option<OrderId>, StoreError> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "select h.detail::bigint from order_hold h join run r on r.id = h.detail::bigint >> 32
+          where h.order_id = $1 and h.reason = $2 and h.released_at is null and r.state <> 'cancelled'",
+    )
+    .bind(order.get())
+    .bind(HoldReason::OtherProgrammePays.as_str())
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.map(OrderId::new))
+}
+
 /// Whether an order has an open hold.
 ///
 /// # Errors

@@ -139,12 +139,14 @@ pub struct EarlierOrder {
     pub place: u16,
     /// Encoded payee.
     pub payee: Vec<u8>,
+    /// Number.
+    pub order: OrderId,
 }
 
 /// A run's orders for merging, in household order: leaves are written in that order, and the reader checks it. Those of
 /// a run that gathers events stand in the order of their arrival (`by_arrival`) and are sorted.
 pub fn earlier_source(run: RunId, by_arrival: bool) -> String {
-    const COLUMNS: &str = "household_id, amount, provider_id, place_id, payee";
+    const COLUMNS: &str = "household_id, amount, provider_id, place_id, payee, order_id";
     let leaf = leaf(run);
     if by_arrival {
         format!("(select {COLUMNS} from {leaf} order by household_id)")
@@ -164,6 +166,7 @@ pub fn read_earlier(row: &mut CopyRow) -> Result<EarlierOrder, StoreError> {
         provider: row.i16()?,
         place: row.i32()? as u16,
         payee: row.raw()?.to_vec(),
+        order: OrderId::new(row.i64()?),
     })
 }
 

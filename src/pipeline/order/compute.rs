@@ -19,6 +19,7 @@ use crate::domain::entitlement::{
 use crate::domain::household::{Household, Member};
 use crate::domain::ids::{HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
+use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::provider::Router;
 use crate::domain::reason::HoldReason;
@@ -31,6 +32,7 @@ use crate::store::pgcopy::{CopyAhead, CopyBuffer};
 use crate::store::questions::Questions;
 use crate::store::runs::{ComparisonLine, Run};
 use crate::store::snapshots::{self, Snapshot};
+use crate::store::standing::Standing;
 use crate::store::{StoreError, holds, households, orders, recovery_money};
 use crate::telemetry::StageGuard;
 
@@ -69,6 +71,8 @@ pub(in crate::pipeline) struct Computed {
     pub totals: Totals,
     pub slices: Vec<(i16, Slice)>,
     pub comparison: Vec<ComparisonLine>,
+    /// Orders of programmes that go second, each with the order of this run that it gives way to.
+    pub giving_way: Vec<(OrderId, OrderId)>,
 }
 
 /// One pass, ready to run.
@@ -79,10 +83,20 @@ pub(super) struct Computation<'a> {
     shares: Shares,
     changes: ChangesSince,
     previous: EarlierOrders,
-    barring: Vec<(ExclusionCause, EarlierOrders)>,
+    barring: Vec<Bars>,
+    /// Orders of programmes that go second, each with the order of this run that it gives way to.
+    giving_way: Vec<(OrderId, OrderId)>,
     kept_back: KeptBack,
     maker: Maker<'a>,
     comparison: Comparison,
+}
+
+/// The orders of a run that bar households from this one.
+struct Bars {
+    cause: ExclusionCause,
+    orders: EarlierOrders,
+    /// Where they stand, in a run of a programme that goes second: they give way as long as they have not left.
+    second: Option<Standing>,
 }
 
 #[derive(Clone, Copy)]
@@ -112,7 +126,15 @@ impl<'a> Computation<'a> {
         for Barring { run, by_arrival } in inputs.barring {
             let same = run.programme == inputs.snapshot.programme;
             let cause = if same { ExclusionCause::SameClaim } else { ExclusionCause::OtherProgramme };
-            barring.push((cause, EarlierOrders::open(store, Some(run), *by_arrival).await?));
+            let config = &inputs.context.config;
+            // Orders in the order of their arrival are urgent aid, which leaves at once.
+            let goes_second = !by_arrival && config.outranks(&inputs.snapshot.programme, &run.programme);
+            let second = match goes_second {
+                true => Some(Standing::open(store, run.id, run.state).await?),
+                false => None,
+            };
+            let orders = EarlierOrders::open(store, Some(run), *by_arrival).await?;
+            barring.push(Bars { cause, orders, second });
         }
         let before = match inputs.previous {
             Some(run) => snapshots::places(store, run.snapshot).await?,
@@ -127,6 +149,7 @@ impl<'a> Computation<'a> {
             changes: ChangesSince::open(store, inputs.programme_id, inputs.snapshot.id).await?,
             previous: EarlierOrders::open(store, inputs.previous, false).await?,
             barring,
+            giving_way: Vec::new(),
             kept_back: KeptBack::open(inputs.context, inputs.programme_id, inputs.period, KeptFrom::Month)
                 .await?,
             maker: Maker::new(inputs),
@@ -162,7 +185,7 @@ impl<'a> Computation<'a> {
                     reasons.extend(shared_reason(limits, kind, n).filter(|_| !replaced.outdates(kind)))
                 })
                 .await?;
-            let barred = self.barred(household.id).await?;
+            let (barred, second) = self.barred(household.id).await?;
             let comparison = &mut self.comparison;
             let mut fault = Ok(());
             let earlier =
@@ -175,7 +198,8 @@ impl<'a> Computation<'a> {
                 (None, Outcome::Due(amount)) => {
                     self.kept_back.seek(household.id).await?;
                     let kept_back = self.kept_back.take(amount);
-                    self.maker.order(&household, amount, kept_back, &assessment, &mut reasons);
+                    let order = self.maker.order(&household, amount, kept_back, &assessment, &mut reasons);
+                    self.giving_way.extend(second.into_iter().map(|second| (second, order)));
                     None
                 }
             };
@@ -201,17 +225,32 @@ impl<'a> Computation<'a> {
         fault?;
         stage.add(count - told);
         let _ = sender.send(self.maker.seal()).await;
-        Ok(self.maker.finish(count, self.comparison))
+        let giving_way = self.giving_way;
+        Ok(Computed { giving_way, ..self.maker.finish(count, self.comparison) })
     }
 
-    async fn barred(&mut self, household: HouseholdId) -> Result<Option<ExclusionCause>, StoreError> {
-        let mut found = None;
-        for (cause, cursor) in &mut self.barring {
-            if cursor.take(household, |_| ()).await?.is_some() {
-                found = found.or(Some(*cause));
+    /// Why a household is barred, if it is; otherwise its orders of programmes that go second, which give way.
+    async fn barred(
+        &mut self,
+        household: HouseholdId,
+    ) -> Result<(Option<ExclusionCause>, Vec<OrderId>), StoreError> {
+        let (mut found, mut second) = (None, Vec::new());
+        for bars in &mut self.barring {
+            let Some(order) = bars.orders.take(household, |_| ()).await? else { continue };
+            let waits = match &mut bars.second {
+                Some(standing) => {
+                    let state = standing.next(order.order, order.provider).await?.state;
+                    matches!(state, OrderState::Planned | OrderState::Held)
+                }
+                None => false,
+            };
+            if waits {
+                second.push(order.order);
+            } else {
+                found = found.or(Some(bars.cause));
             }
         }
-        Ok(found)
+        Ok((found, second))
     }
 }
 
@@ -373,6 +412,7 @@ impl<'a> Maker<'a> {
             totals: self.totals,
             slices: slices.flat_map(|(s, id)| s.finish().into_iter().map(|slice| (*id, slice))).collect(),
             comparison: comparison.finish(),
+            giving_way: Vec::new(),
         }
     }
 }

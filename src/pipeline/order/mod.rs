@@ -17,6 +17,7 @@ mod compare;
 mod compute;
 mod judge;
 pub(super) mod merge;
+mod priority;
 pub(super) mod slices;
 
 use std::collections::{BTreeMap, HashMap};
@@ -228,13 +229,15 @@ pub async fn create(
     let computed = computation.run(sender, &stage).await;
     let (mut tx, received) = writer.await.expect("the writing task does not panic");
     received?;
-    let computed = computed?;
+    let mut computed = computed?;
     if computed.households != snapshot.households as u64 {
         return Err(StoreError::Corrupt("households of the snapshot").into());
     }
     orders::attach_leaves_in_tx(&mut tx, run).await?;
+    let giving_way = std::mem::take(&mut computed.giving_way);
     book(context, &mut tx, &inputs, programme_id, computed).await?;
     hold_changed(&mut tx, &inputs, last_change).await?;
+    priority::give_way_in_tx(&mut tx, &inputs, &giving_way).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Applied::Now(run))
 }

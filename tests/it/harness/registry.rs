@@ -187,6 +187,11 @@ impl Registry {
 
     /// The same, for another month.
     pub fn write_for(&self, folder: &Path, period: Period) {
+        self.write_as(folder, period, "dss");
+    }
+
+    /// The same, for another programme.
+    pub fn write_as(&self, folder: &Path, period: Period, programme: &str) {
         fs::create_dir_all(folder).expect("a folder");
         let there = |n: &usize| !self.gone.contains(n);
         let households: Vec<Row> =
@@ -210,7 +215,7 @@ impl Registry {
         }
         let manifest = Manifest {
             format: FORMAT.to_owned(),
-            programme: Code::parse("dss").expect("a code"),
+            programme: Code::parse(programme).expect("a code"),
             period,
             source: "a test".to_owned(),
             created_at: datetime!(2026-11-20 08:00 UTC),
