@@ -159,10 +159,10 @@ pub async fn release(
     let stream = stream_providers(context, &mut tx).await?;
     doubt::hold_planned_in_tx(&mut tx, &run, context.clock.now()).await?;
     let released = batches::release_in_tx(&mut tx, id, wave, &stream).await?;
-    // A correction run may have nothing to pay: its release is then what makes undue payments owed. A deposit run may have
-    // deposits to release only.
+    // A correction run may have nothing to pay: its release is then what makes undue payments owed. A run for
+    // children may have refused all that was claimed, or have deposits to release only.
     let begins = run.state == RunState::Funded;
-    let may_be_empty = matches!(run.kind, RunKind::Correction | RunKind::Deposit);
+    let may_be_empty = run.kind == RunKind::Correction || run.kind.is_of_children();
     if released == 0 && !(begins && may_be_empty) {
         return Ok(Applied::Already(0));
     }

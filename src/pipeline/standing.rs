@@ -6,6 +6,8 @@
 
 use time::Date;
 
+use super::children::{BIRTH_GRANT, DEPOSIT};
+use super::correction::ARREARS;
 use super::{Applied, Context, Refusal, person};
 use crate::domain::event::StandingApprovalId;
 use crate::domain::ids::Code;
@@ -27,6 +29,9 @@ pub enum StandingError {
     /// Its programme is not configured.
     #[error("programme `{0}` is not configured")]
     UnknownProgramme(Code),
+    /// Claims of this purpose are made from lists only: an event would pay them beside their own proof.
+    #[error("purpose `{0}` is paid from the registry's lists only")]
+    ReservedPurpose(Code),
     /// Ceilings that allow nothing, or a day below an order.
     #[error("ceilings of {order_max} for an order and {day_max} for a day do not hold together")]
     Ceilings {
@@ -68,6 +73,7 @@ impl StandingError {
             Self::UnknownProgramme(_) => {
                 "add its rules below config/programmes, or name one that `sarf config check` lists".into()
             }
+            Self::ReservedPurpose(_) => "name a purpose of your own, or the programme's: --purpose".into(),
             Self::Ceilings { .. } => {
                 "both must be above zero, and a day's at least that of one order: --order-max, --day-max"
                     .into()
@@ -122,6 +128,9 @@ pub async fn propose(
         .config
         .programme(proposal.programme.as_str())
         .ok_or_else(|| StandingError::UnknownProgramme(proposal.programme.clone()))?;
+    if [ARREARS, BIRTH_GRANT, DEPOSIT].iter().any(|own| proposal.purpose.as_str().eq_ignore_ascii_case(own)) {
+        return Err(StandingError::ReservedPurpose(proposal.purpose.clone()));
+    }
     if order_max <= Centimes::ZERO || day_max < order_max {
         return Err(StandingError::Ceilings { order_max, day_max });
     }

@@ -1,11 +1,14 @@
 //! Birth grants and deposits: from the list to the bank's file and back, and never twice for one child.
 
-use sarf::domain::ids::{Idcs, RunId, SnapshotId};
+use sarf::domain::ids::{Code, Idcs, RunId, SnapshotId};
+use sarf::domain::money::Centimes;
 use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::correction::{self, Found};
 use sarf::pipeline::order::OrderError;
+use sarf::pipeline::standing::{self, Proposal, StandingError};
 use sarf::pipeline::{Applied, children, fund, reissue};
 use sarf::rails::sandbox::{Faults, StatusStyle};
+use time::macros::date;
 
 use crate::harness::{ACCOUNTANT, Bed, PREPARER, Program, Registry, rib, sent_files};
 
@@ -174,6 +177,23 @@ async fn a_grant_is_paid_once_whatever_household_or_list_says_it_again() {
         "the third row names a child twice and was rejected at import"
     );
     bed.verify_all_holds().await;
+
+    // A run that refused all of it leaves all the same, so that the next month's can be made.
+    bed.take_to(december, RunState::Settling).await;
+    bed.verify_all_holds().await;
+    // No event pays what only lists may claim.
+    for purpose in ["birth_grant", "Deposit", "arrears"] {
+        let proposal = Proposal {
+            programme: Code::parse("dss").expect("a code"),
+            purpose: Code::parse(purpose).expect("a code"),
+            order_max: Centimes::from_mad(3_000),
+            day_max: Centimes::from_mad(3_000),
+            valid_from: date!(2026 - 11 - 01),
+            valid_to: date!(2026 - 12 - 31),
+        };
+        let refused = standing::propose(&bed.context, &proposal, PREPARER).await;
+        assert!(matches!(refused, Err(StandingError::ReservedPurpose(_))), "{purpose}: {refused:?}");
+    }
 
     // The proof is in the database too: the same child under another order is refused by it.
     let twice = bed

@@ -181,7 +181,7 @@ impl Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::HouseholdId;
+    use crate::domain::ids::{HouseholdId, OrderId};
 
     #[test]
     fn counts_joiners_leavers_movers_and_changes() {
@@ -196,6 +196,7 @@ mod tests {
                 provider,
                 place,
                 payee: bytes,
+                order: OrderId::new(1),
             }
         };
         let mut comparison =
