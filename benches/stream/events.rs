@@ -71,7 +71,9 @@ async fn allow(bed: &Bed, purpose: &str) -> anyhow::Result<()> {
 
 async fn token(bed: &Bed) -> anyhow::Result<String> {
     let wish = Wish { name: "registry".into(), scopes: vec![Scope::Events], institution: None, days: 1 };
-    Ok(tokens::issue(&bed.context, &wish, PREPARER).await?.token)
+    let token = tokens::issue(&bed.context, &wish, PREPARER).await?.token;
+    tokens::confirm(&bed.context, &wish.name, APPROVER).await?;
+    Ok(token)
 }
 
 /// An event posted to the real service until the sandbox has the order.

@@ -14,6 +14,7 @@ use crate::pipeline::fund::FundError;
 use crate::pipeline::hold::HoldError;
 use crate::pipeline::intake::IntakeError;
 use crate::pipeline::order::OrderError;
+use crate::pipeline::people::PeopleError;
 use crate::pipeline::recall::RecallError;
 use crate::pipeline::reconcile::CloseError;
 use crate::pipeline::recovery::CaseError;
@@ -279,10 +280,18 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             other => other.hint(),
         };
     }
+    if let Some(e) = error.downcast_ref::<PeopleError>() {
+        return match e {
+            PeopleError::Refused(e) => of_refusal(e),
+            other => other.hint().map(Into::into),
+        };
+    }
     if let Some(e) = error.downcast_ref::<TokenError>() {
         return match e {
             TokenError::Refused(e) => of_refusal(e),
             TokenError::NameTaken(_) | TokenError::NoToken(_) => Some("see `sarf operator tokens`".into()),
+            TokenError::SamePerson(_) => Some("an approver who did not make it: --as NAME".into()),
+            TokenError::NothingToConfirm(_) => Some("only tokens for events take two people".into()),
             TokenError::NoInstitution(_) => Some("put the provider into config/providers".into()),
             TokenError::Scope { .. } => Some(
                 "an institution's token needs --institution CODE; only `events` is the registry's own".into(),

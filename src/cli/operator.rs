@@ -1,10 +1,11 @@
-//! `sarf operator add | list | token | tokens | revoke`.
+//! `sarf operator add | remove | list | token | confirm | tokens | revoke`.
 
 use clap::{Args, Subcommand};
 
 use super::app::App;
 use super::run::Actor;
 use super::ui::{Align, Exit};
+use crate::pipeline::people::{self, Added};
 use crate::pipeline::tokens::{self, Scope, Wish};
 use crate::store::operators::{self, Role};
 use crate::store::tokens as kept;
@@ -20,10 +21,25 @@ pub enum Operator {
         #[arg(long, value_parser = |text: &str| Role::parse(text).ok_or("one of preparer, approver, accountant"))]
         role: Role,
     },
+    /// End a person's rights; what they did stays
+    Remove {
+        /// Who
+        name: String,
+        #[command(flatten)]
+        actor: Actor,
+    },
     /// Everybody
     List,
     /// Make an API token; it is shown once
     Token(NewToken),
+    /// Confirm a token for events, as an approver who did not make it: from then on it is good
+    Confirm {
+        /// Its name
+        #[arg(value_name = "TOKEN_NAME")]
+        token: String,
+        #[command(flatten)]
+        actor: Actor,
+    },
     /// All API tokens, without their secrets
     Tokens,
     /// End an API token
@@ -69,16 +85,43 @@ impl Operator {
                 app.output.line(&format!("token {name}: ended{when}"));
                 app.output.json(&serde_json::json!({ "token": name, "revoked": true, "done_now": done }))?;
             }
-            Self::Add { name, role } => {
+            Self::Confirm { token: name, actor } => {
+                let done = tokens::confirm(&app.context, &name, &actor.name).await?.is_now();
+                let when = if done { "" } else { " before; nothing changed" };
+                app.output.line(&format!("token {name}: confirmed{when}"));
+                app.output
+                    .json(&serde_json::json!({ "token": name, "confirmed": true, "done_now": done }))?;
+            }
+            Self::Remove { name, actor } => {
+                let done = people::remove(&app.context, &name, &actor.name).await?.is_now();
+                let when = if done { "" } else { " before; nothing changed" };
+                app.output.line(&format!("operator {name}: removed{when}"));
+                let theirs = kept::list(store).await?;
                 let now = app.context.clock.now();
-                let added = operators::add(store, &name, role, now).await?;
-                let known = operators::list(store).await?.into_iter().find(|o| o.name == name);
-                if let Some(known) = known.filter(|k| k.role != role) {
-                    anyhow::bail!("operator `{name}` is {} already, and no one holds two roles", known.role);
+                let live = |t: &&kept::Token| t.revoked_at.is_none() && t.expires_at > now;
+                for token in theirs.iter().filter(live).filter(|t| people::is_same(&t.created_by, &name)) {
+                    app.output.note(&format!(
+                        "token {} was made by {name} and is good until {}; end it with `sarf operator revoke {}`",
+                        token.name,
+                        token.expires_at.date(),
+                        token.name
+                    ));
                 }
-                let when = if added { "" } else { " before; nothing changed" };
+                app.output
+                    .json(&serde_json::json!({ "operator": name, "removed": true, "done_now": done }))?;
+            }
+            Self::Add { name, role } => {
+                let added = people::add(&app.context, &name, role).await?;
+                let when = match &added {
+                    Added::Now => String::new(),
+                    Added::Already => " before; nothing changed".into(),
+                    Added::Back { removed_by } => format!(", back: {removed_by} had removed them"),
+                };
                 app.output.line(&format!("operator {name}: {role}{when}"));
-                app.output.json(&serde_json::json!({ "operator": name, "role": role, "done_now": added }))?;
+                app.output.json(&serde_json::json!({
+                    "operator": name, "role": role, "done_now": added != Added::Already,
+                    "back": matches!(added, Added::Back { .. }),
+                }))?;
             }
             Self::List => {
                 let people = operators::list(store).await?;
@@ -112,9 +155,15 @@ async fn issue(app: &App, new: NewToken) -> anyhow::Result<()> {
     let ends = issued.expires_at.date();
     app.output.line(&issued.token);
     app.output.note(&format!("token {}: ends on {ends}; it is not shown again", wish.name));
+    if issued.waits {
+        app.output.note(&format!(
+            "it is good once an approver who did not make it confirms it: sarf operator confirm {} --as NAME",
+            wish.name
+        ));
+    }
     app.output.json(&serde_json::json!({
         "name": wish.name, "token": issued.token, "institution": wish.institution, "scopes": wish.scopes,
-        "ends": ends.to_string(),
+        "ends": ends.to_string(), "waits_for_second_person": issued.waits,
     }))?;
     Ok(())
 }
@@ -130,6 +179,7 @@ async fn list_tokens(app: &App) -> anyhow::Result<()> {
         .map(|token| {
             let state = match (token.revoked_at, token.expires_at > now) {
                 (Some(_), _) => "ended by hand",
+                (None, true) if tokens::waits(token) => "waits for a second person",
                 (None, true) => "good",
                 (None, false) => "ended",
             };

@@ -293,6 +293,10 @@ pub struct Service {
     pub burst: u32,
     /// A request must be read and answered in this time.
     pub request_s_max: u32,
+    /// Connections at once: fewer than the files that the process may open.
+    pub connections_max: usize,
+    /// Connections at once of one peer (an IPv4 address, an IPv6 network of 64 bits).
+    pub peer_connections_max: usize,
     /// PEM file with the certificate chain; without, no TLS.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file with its key.

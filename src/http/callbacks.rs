@@ -1,6 +1,7 @@
 //! `POST /v1/callbacks/{provider}`: a provider tells of its orders.
 //!
-//! Guarantee: the signature of the agreed secret is always verified; where a token is sent as well, it must be good.
+//! Guarantee: the signature of the agreed secret is always verified; its headers are read before the body; where a token is
+//! sent as well, it must be good, and the body then has the room of those who are known.
 //! `200` only after the commit, so a provider that repeats until then loses nothing.
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::pipeline::stream::record::Source;
 use crate::pipeline::stream::recorder::RecorderError;
 use crate::pipeline::tokens::Scope;
 use crate::rails::stream::Answer;
+use crate::rails::stream::sign::{Claimed, SignatureError};
 use crate::rails::stream::wire::{CallbackBody, Status, WireEvent};
 
 /// Most changes in one callback.
@@ -34,16 +36,19 @@ pub(super) async fn take(
 ) -> Result<Response, Problem> {
     let provider = door.provider(&provider)?.code.as_str();
     let headers = request.headers().clone();
-    if headers.contains_key(AUTHORIZATION) {
-        door.gate.admit(&headers, Scope::Callbacks, Some(provider)).await?;
-    }
-    let secret = door.secret(provider)?;
-    let (body, _room) = door.body(request).await?;
+    let caller = match headers.contains_key(AUTHORIZATION) {
+        true => Some(door.gate.admit(&headers, Scope::Callbacks, Some(provider)).await?),
+        false => None,
+    };
+    let unsigned =
+        |error: SignatureError| Problem::unauthorised(error.to_string(), "sign the body and the time anew");
     let (timestamp, signed) = signature(&headers);
     let now = door.context.clock.now().unix_timestamp();
-    secret
-        .verify(timestamp, signed, &body, now)
-        .map_err(|error| Problem::unauthorised(error.to_string(), "sign the body and the time anew"))?;
+    // Before anything is read: what is not signed at all, or was signed long ago, costs nothing.
+    let claimed = Claimed::read(timestamp, signed, now).map_err(unsigned)?;
+    let secret = door.secret(provider)?;
+    let (body, _room) = door.body(caller.as_deref(), request).await?;
+    secret.proves(&claimed, &body).map_err(unsigned)?;
     // After the signature: nobody else can use a provider's pace up.
     door.gate.pace(&Paced::Provider(provider.to_owned()))?;
     let reports = read(&body)?;

@@ -1,22 +1,18 @@
-//! A listener whose connections are bounded in number and in silence, with TLS where asked for.
+//! Connections that end when they are silent for too long, with TLS where asked for.
 //!
-//! Input: a TCP listener. Output: connections for `axum::serve`.
-//! Guarantee: at most so many at once (more wait in the system's queue), each closed after 75 s in which nothing moved;
-//! the TLS handshake is a connection's own affair, done within 10 s, and never holds up the next connection.
-//! Limit: a client that sends a byte a minute stays; the number of connections bounds what that can cost.
+//! Input: a TCP stream. Output: bytes to and from it.
+//! Guarantee: a connection is closed after 75 s in which nothing moved; the TLS handshake is its own affair, done within
+//! 10 s, and never holds up the next connection.
+//! Limit: a client that sends a byte a minute is not silent: heads and bodies have bounds of their own.
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
@@ -26,39 +22,6 @@ use super::tls::Tls;
 const SILENCE_MAX: Duration = Duration::from_secs(75);
 /// A handshake takes a few round trips, also on a thin link.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-
-/// The listener.
-pub(super) struct Bounded {
-    listener: TcpListener,
-    free: Arc<Semaphore>,
-    tls: Option<Tls>,
-}
-
-impl Bounded {
-    pub(super) fn new(listener: TcpListener, connections_max: usize, tls: Option<Tls>) -> Self {
-        Self { listener, free: Arc::new(Semaphore::new(connections_max)), tls }
-    }
-}
-
-impl Listener for Bounded {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let permit = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
-        // axum's own accept for TCP, which waits and tries again where file handles run out.
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        let (stream, patience) = match &self.tls {
-            None => (Stream::Plain(stream), SILENCE_MAX),
-            Some(tls) => (Stream::Greeting(Box::new(tls.0.accept(stream))), HANDSHAKE_MAX),
-        };
-        (Connection { stream, silence: Box::pin(sleep(patience)), _permit: permit }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
 
 enum Stream {
     Plain(TcpStream),
@@ -71,10 +34,17 @@ enum Stream {
 pub(super) struct Connection {
     stream: Stream,
     silence: Pin<Box<Sleep>>,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
+    pub(super) fn new(stream: TcpStream, tls: Option<&Tls>) -> Self {
+        let (stream, patience) = match tls {
+            None => (Stream::Plain(stream), SILENCE_MAX),
+            Some(tls) => (Stream::Greeting(Box::new(tls.0.accept(stream))), HANDSHAKE_MAX),
+        };
+        Self { stream, silence: Box::pin(sleep(patience)) }
+    }
+
     /// Finishes the handshake first, where there is one.
     fn poll_greeted(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Stream::Greeting(greeting) = &mut self.stream {

@@ -1,7 +1,8 @@
 //! What the requests of outsiders share: who may come in, limits, and the ways into the engine.
 //!
 //! Guarantee: a request is read and answered within the time of the settings; a body is never larger than they allow;
-//! bodies that are held in memory never come to more than 32 of the largest; every refusal is JSON.
+//! bodies that are held in memory never come to more than 32 of the largest, and those of senders without a token to a
+//! quarter of that; every refusal is JSON; whoever shows no good token is told nothing of what there is.
 //! Limit: limits are those of one process.
 
 use std::collections::HashMap;
@@ -14,34 +15,31 @@ use axum::extract::{Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::gate::Gate;
 use super::problem::{self, Problem};
+use super::room::{Room, Rooms, Sender};
+use super::server::Peer;
 use super::{callbacks, events, uploads, worklists};
 use crate::config::Service;
 use crate::domain::provider::Provider;
 use crate::pipeline::Context;
 use crate::pipeline::stream::recorder::Recorder;
+use crate::pipeline::tokens::Caller;
 use crate::pipeline::upload::Uploads;
 use crate::pipeline::worklist::Lists;
 use crate::rails::stream::secrets;
 use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
 
-/// Bodies of the largest size that may be in memory at once.
-const BODIES_MAX: usize = 32;
-/// How long a request waits for room for its body.
-const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
 /// After this long a secret's file is read anew.
 const SECRET_KEPT_MAX: Duration = Duration::from_secs(5);
 /// Transactions of events at once, so that they leave connections to others.
 const EVENT_GROUPS_MAX: usize = 8;
-/// The permits of bodies are counted in these.
-const ROOM_UNIT: usize = 1_024;
 
 /// What handlers work with.
 pub struct Door {
@@ -51,14 +49,13 @@ pub struct Door {
     pub(super) uploads: Arc<Uploads>,
     pub(super) gate: Gate,
     pub(super) event_groups: Arc<Semaphore>,
-    bodies: Arc<Semaphore>,
+    rooms: Rooms,
     secrets: RwLock<HashMap<String, (Instant, Secret)>>,
 }
 
 impl Door {
     /// A door into the context's engine; reports of callbacks go to `recorder`, which its owner stops after the door.
     pub fn new(context: &Context, recorder: Recorder) -> Arc<Self> {
-        let units = context.config.settings.service.body_bytes_max.div_ceil(ROOM_UNIT).max(1);
         Arc::new(Self {
             context: context.clone(),
             recorder,
@@ -66,7 +63,7 @@ impl Door {
             uploads: Arc::new(Uploads::new(context)),
             gate: Gate::new(context),
             event_groups: Arc::new(Semaphore::new(EVENT_GROUPS_MAX)),
-            bodies: Arc::new(Semaphore::new(units * BODIES_MAX)),
+            rooms: Rooms::new(context.config.settings.service.body_bytes_max),
             secrets: RwLock::default(),
         })
     }
@@ -120,19 +117,22 @@ impl Door {
         Ok(secret)
     }
 
-    /// Reads a whole body; the permit gives its room back.
-    pub(super) async fn body(&self, request: Request) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+    /// Room for the body of a request: its caller's, where a good token was shown, else its peer's.
+    pub(super) fn room(&self, caller: Option<&Caller>, request: &Request) -> Room {
+        let peer = || Sender::Peer(request.extensions().get::<Peer>().map(|peer| peer.0));
+        self.rooms.room(caller.map_or_else(peer, |caller| Sender::Token(caller.token)))
+    }
+
+    /// Reads a whole body; the room is given back when it is dropped.
+    pub(super) async fn body(
+        &self,
+        caller: Option<&Caller>,
+        request: Request,
+    ) -> Result<(Bytes, Room), Problem> {
         let limit = self.service().body_bytes_max;
-        let length = length_within(request.headers(), limit)?;
-        let units = length.unwrap_or(limit).div_ceil(ROOM_UNIT).max(1);
-        let units = u32::try_from(units).map_err(|_| too_large(limit))?;
-        let room =
-            tokio::time::timeout(ROOM_WAIT_MAX, Arc::clone(&self.bodies).acquire_many_owned(units)).await;
-        let Ok(Ok(room)) = room else {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Problem::later(status, "too much is being sent at once", Duration::from_secs(2)));
-        };
-        let read = read_body(request.into_body(), length.unwrap_or(0), limit);
+        length_within(request.headers(), limit)?;
+        let mut room = self.room(caller, &request);
+        let read = read_body(request.into_body(), &mut room, limit);
         let bytes = tokio::time::timeout(self.request_time_max(), read).await.map_err(|_| too_slow())??;
         Ok((bytes, room))
     }
@@ -146,14 +146,15 @@ pub(super) fn length_within(headers: &HeaderMap, limit: usize) -> Result<Option<
     if length > limit { Err(too_large(limit)) } else { Ok(Some(length)) }
 }
 
-async fn read_body(body: Body, expected: usize, limit: usize) -> Result<Bytes, Problem> {
+async fn read_body(body: Body, room: &mut Room, limit: usize) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
-    let mut bytes = BytesMut::with_capacity(expected);
+    let mut bytes = BytesMut::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| cut_off())?;
         if bytes.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
+        room.take(chunk.len()).await.map_err(|_| no_room())?;
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
@@ -166,6 +167,11 @@ pub(super) fn too_large(limit: usize) -> Problem {
 pub(super) fn too_slow() -> Problem {
     let hint = "send less at a time, and the same request again";
     Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time", hint)
+}
+
+pub(super) fn no_room() -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::later(status, "too much is being sent at once", Duration::from_secs(2))
 }
 
 pub(super) fn cut_off() -> Problem {
@@ -192,15 +198,22 @@ pub fn router(door: Arc<Door>) -> Router {
         .with_state(door)
 }
 
-/// Bounds the time of a request, and gives every refusal one form.
+/// Bounds the time of a request, and gives every refusal one form. What there is, and what can be done with it, is told to
+/// those who are known.
 async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
     // A moment more than a body may take, so that a slow sender is told so.
     let time_max = door.request_time_max() + Duration::from_millis(500);
     match tokio::time::timeout(time_max, next.run(request)).await {
-        Ok(response) => problem::in_json(response),
+        Ok(response) => {
+            let tells = matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+            if tells && let Err(refused) = door.gate.known_caller(&headers).await {
+                return refused.into_response();
+            }
+            problem::in_json(response)
+        }
         Err(_) => {
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            use axum::response::IntoResponse as _;
             Problem::later(status, "the request was not done in time", Duration::from_secs(5)).into_response()
         }
     }
@@ -239,7 +252,8 @@ mod tests {
             (&["01234", "567890"], None),
             (&[], Some(b"")),
         ] {
-            let read = read_body(body(pieces), 0, 10).await;
+            let rooms = Rooms::new(1_024);
+            let read = read_body(body(pieces), &mut rooms.room(Sender::Peer(None)), 10).await;
             assert_eq!(read.ok().as_deref(), expected, "{pieces:?}");
         }
     }

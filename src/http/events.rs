@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::door::{self, Door};
 use super::problem::Problem;
+use super::room::Room;
 use crate::pipeline::events;
 use crate::pipeline::tokens::Scope;
 
@@ -32,6 +33,7 @@ pub(super) async fn take(State(door): State<Arc<Door>>, request: Request) -> Res
     let caller = door.gate.admit(request.headers(), Scope::Events, None).await?;
     door::length_within(request.headers(), door.service().body_bytes_max)?;
     let lines = Lines {
+        room: Some(door.room(Some(&caller), &request)),
         body: request.into_body().into_data_stream(),
         cut: Cutter::default(),
         left: door.service().body_bytes_max,
@@ -99,6 +101,8 @@ impl Intake {
 
 /// The lines of a body that is still coming.
 struct Lines {
+    /// Where what has come is held until the request is done.
+    room: Option<Room>,
     body: BodyDataStream,
     cut: Cutter,
     left: usize,
@@ -126,6 +130,9 @@ impl Lines {
                 Some(Ok(chunk)) => {
                     self.left =
                         self.left.checked_sub(chunk.len()).ok_or_else(|| door::too_large(self.limit))?;
+                    if let Some(room) = &mut self.room {
+                        room.take(chunk.len()).await.map_err(|_| door::no_room())?;
+                    }
                     self.cut.add(&chunk)?;
                 }
             }
@@ -181,6 +188,7 @@ mod tests {
             Some((Ok::<_, std::io::Error>(Bytes::from_static(chunk.as_bytes())), chunks))
         });
         Lines {
+            room: None,
             body: Body::from_stream(body).into_data_stream(),
             cut: Cutter::default(),
             left: 100_000,

@@ -1,10 +1,11 @@
-//! The HTTP side: `/metrics`, `/healthz`, `/readyz` for operations, and the door (`/v1/…`, `docs/api.yaml`) for
-//! institutions and the registry.
+//! The HTTP side: `/metrics`, `/healthz`, `/readyz` for operations, on a listener of their own, and the door (`/v1/…`,
+//! `docs/api.yaml`) for institutions and the registry.
 //!
 //! Input: the registry, closures that ask the database and refresh gauges; for the door, the engine. Output: plain text;
 //! behind the door JSON and newline-delimited JSON.
 //! Guarantee: no request can hold the service: bodies, rates and times are limited, checks end within a second,
-//! connections are limited in number and closed when idle; a stop finishes the answers under way, within bounds.
+//! connections are limited in number, in all and for each peer, and closed when idle or slow; what comes to the door
+//! takes nothing from the pages of operations; a stop finishes the answers under way, within bounds.
 //! Limit: the pages of operations ask for no log-in: keep them on a private address where the door is a public one.
 
 mod callbacks;
@@ -16,6 +17,9 @@ mod health;
 mod metrics;
 mod problem;
 mod range;
+mod room;
+mod seats;
+mod server;
 mod tls;
 mod uploads;
 mod worklists;
@@ -29,18 +33,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::telemetry::Metrics;
-use connections::Bounded;
 pub use door::{Door, router as door};
+pub use seats::SeatLimits;
+use seats::Seats;
 pub use tls::{Tls, TlsError};
 
-/// Connections at once for the pages of operations.
-const PAGE_CONNECTIONS_MAX: usize = 128;
-/// Connections at once for the door: below the 1,024 files that a process may open by default.
-const DOOR_CONNECTIONS_MAX: usize = 512;
+/// Connections at once for the pages of operations: Prometheus, probes, a person or two.
+const PAGE_SEATS: SeatLimits = SeatLimits { all: 128, of_peer: 64 };
 /// How long answers under way may take after a stop is asked for.
 const DRAIN_SECONDS_MAX: u64 = 5;
 
@@ -108,7 +111,7 @@ pub fn health_router(state: AppState) -> Router {
 #[derive(Debug)]
 pub struct Service {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -121,8 +124,11 @@ impl Service {
     /// Stops accepting, and waits (5 s at most) for answers under way.
     pub async fn stop(self) {
         // A service that has ended already no longer listens for this.
-        let _ = self.stop.send(());
-        let _ = tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS_MAX), self.task).await;
+        let _ = self.stop.send(true);
+        let mut task = self.task;
+        if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS_MAX), &mut task).await.is_err() {
+            task.abort();
+        }
     }
 }
 
@@ -131,37 +137,33 @@ impl Service {
 /// # Errors
 /// The address cannot be listened on.
 pub async fn spawn(address: SocketAddr, app: Router) -> Result<Service, HttpError> {
-    spawn_with(address, app, PAGE_CONNECTIONS_MAX, None).await
+    spawn_with(address, app, PAGE_SEATS, None).await
 }
 
-/// As [`spawn`], for the door: more connections, and by TLS where given.
+/// As [`spawn`], for the door: with seats of its own, and by TLS where given.
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn spawn_door(address: SocketAddr, app: Router, tls: Option<Tls>) -> Result<Service, HttpError> {
-    spawn_with(address, app, DOOR_CONNECTIONS_MAX, tls).await
+pub async fn spawn_door(
+    address: SocketAddr,
+    app: Router,
+    seats: SeatLimits,
+    tls: Option<Tls>,
+) -> Result<Service, HttpError> {
+    spawn_with(address, app, seats, tls).await
 }
 
 async fn spawn_with(
     address: SocketAddr,
     app: Router,
-    connections_max: usize,
+    seats: SeatLimits,
     tls: Option<Tls>,
 ) -> Result<Service, HttpError> {
     let bind = |source| HttpError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let (stop, stopped) = oneshot::channel();
-    let server =
-        axum::serve(Bounded::new(listener, connections_max, tls), app).with_graceful_shutdown(async {
-            // Sent, or the handle dropped: both mean stop.
-            let _ = stopped.await;
-        });
-    let task = tokio::spawn(async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the HTTP service ended");
-        }
-    });
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(server::run(listener, app, Seats::new(seats), tls, stopped));
     Ok(Service { address, stop, task })
 }
 

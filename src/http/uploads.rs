@@ -26,11 +26,11 @@ pub(super) async fn put(
 ) -> Result<Response, Problem> {
     let provider = door.provider(&provider)?.code.as_str();
     let headers = request.headers().clone();
-    door.gate.admit(&headers, Scope::Uploads, Some(provider)).await?;
+    let caller = door.gate.admit(&headers, Scope::Uploads, Some(provider)).await?;
     let id = UploadId::parse(provider, &id).map_err(refused)?;
     let (range, total) = place(&headers)?;
     let sha256 = declared(&headers)?;
-    let (bytes, _room) = door.body(request).await?;
+    let (bytes, _room) = door.body(Some(&caller), request).await?;
     if bytes.len() as u64 != range.end - range.start {
         return Err(Problem::bad("the body is not as long as its range", "send exactly these bytes"));
     }

@@ -250,7 +250,7 @@ pub async fn pause(context: &Context, id: RunId, paused: bool, by: &str) -> Resu
 /// See [`Refusal`].
 pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()>, Refusal> {
     let mut tx = context.store.begin().await?;
-    let operator = crate::store::operators::find_in_tx(&mut tx, by)
+    let operator = crate::store::operators::active_in_tx(&mut tx, by)
         .await?
         .ok_or_else(|| Refusal::NoOperator(by.to_owned()))?;
     reissue::lock_earlier_in_tx(&mut tx, id).await?;

@@ -14,6 +14,7 @@ pub mod fund;
 pub mod hold;
 pub mod intake;
 pub mod order;
+pub mod people;
 pub mod recall;
 pub mod reconcile;
 pub mod recovery;
@@ -132,9 +133,8 @@ pub(crate) async fn person(
     name: &str,
     needs: Role,
 ) -> Result<Operator, Refusal> {
-    let operator = operators::find_in_tx(connection, name)
+    let operator = operators::active_in_tx(connection, name)
         .await?
-        .filter(|o| o.active)
         .ok_or_else(|| Refusal::NoOperator(name.to_owned()))?;
     if operator.role != needs {
         return Err(Refusal::WrongRole { name: operator.name, has: operator.role, needs });

@@ -212,7 +212,7 @@ pub async fn revoke(
     by: &str,
 ) -> Result<Applied<()>, StandingError> {
     let mut tx = context.store.begin().await?;
-    let known = operators::find_in_tx(&mut tx, by).await?.filter(|o| o.active);
+    let known = operators::active_in_tx(&mut tx, by).await?;
     known.ok_or_else(|| Refusal::NoOperator(by.to_owned()))?;
     let found = standing_approvals::find_in_tx(&mut tx, id).await?.ok_or(StandingError::Unknown(id))?;
     if found.revoked_by.is_some() {

@@ -1,7 +1,7 @@
 //! API tokens: made, ended and looked up.
 //!
 //! Input: an operator's wish; later, the tokens that callers show. Output: a token, shown once; who a caller is.
-//! Guarantee: a token is 256 random bits, of which only the SHA-256 is kept; making and ending one is in the audit chain.
+//! Guarantee: a token for events is good once another person has confirmed it; a token is 256 random bits, of which only the SHA-256 is kept; making and ending one is in the audit chain.
 //! Limit: whoever holds a token is its bearer: tokens end after a year at most, and can be ended at any time.
 
 use std::collections::HashMap;
@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use super::{Applied, Context, Refusal};
+use super::{Applied, Context, Refusal, people, person};
 use crate::domain::household::listed;
 use crate::store::audit::{self, Decision};
+use crate::store::operators::Role;
 use crate::store::tokens::{self, NewToken};
 use crate::store::{StoreError, operators};
 
@@ -43,6 +44,11 @@ impl Scope {
     pub const fn of_institution(self) -> bool {
         !matches!(self, Self::Events)
     }
+
+    /// Whether a second person must confirm a token that has it: events make orders and change where payees are paid.
+    pub const fn takes_two(self) -> bool {
+        matches!(self, Self::Events)
+    }
 }
 
 /// A token to be made.
@@ -64,6 +70,8 @@ pub struct Issued {
     pub token: String,
     /// When it ends.
     pub expires_at: OffsetDateTime,
+    /// Whether it is good only once a second person confirms it.
+    pub waits: bool,
 }
 
 /// Why a token is neither made nor ended.
@@ -96,6 +104,12 @@ pub enum TokenError {
     /// No days, or too many.
     #[error("a token lives 1 to {DAYS_MAX} days")]
     Days,
+    /// It takes no second person.
+    #[error("token `{0}` is good without a second person")]
+    NothingToConfirm(String),
+    /// Who made it does not confirm it.
+    #[error("operator `{0}` made this token: another person confirms it")]
+    SamePerson(String),
     /// The system gives no randomness.
     #[error("no random bytes")]
     Random(#[source] getrandom::Error),
@@ -152,7 +166,37 @@ pub async fn issue(context: &Context, wish: &Wish, operator: &str) -> Result<Iss
     };
     audit::append_in_tx(&mut tx, decision).await?;
     tx.commit().await?;
-    Ok(Issued { token, expires_at })
+    let waits = wish.scopes.iter().any(|scope| scope.takes_two());
+    Ok(Issued { token, expires_at, waits })
+}
+
+/// Confirms a token that takes two people: an approver who did not make it. From then on it is good.
+///
+/// # Errors
+/// See [`TokenError`].
+pub async fn confirm(context: &Context, name: &str, approver: &str) -> Result<Applied<()>, TokenError> {
+    let now = context.clock.now();
+    let mut tx = context.store.begin().await?;
+    person(&mut tx, approver, Role::Approver).await?;
+    let token = tokens::find_in_tx(&mut tx, name).await?.filter(|token| token.revoked_at.is_none());
+    let token = token.ok_or_else(|| TokenError::NoToken(name.to_owned()))?;
+    if !token.scopes.iter().filter_map(|s| Scope::parse(s)).any(Scope::takes_two) {
+        return Err(TokenError::NothingToConfirm(name.to_owned()));
+    }
+    if token.confirmed_by.is_some() {
+        return Ok(Applied::Already(()));
+    }
+    if people::is_same(&token.created_by, approver) {
+        return Err(TokenError::SamePerson(approver.to_owned()));
+    }
+    tokens::confirm_in_tx(&mut tx, token.id, approver, now).await?;
+    let subject = format!("token {name}");
+    let detail = format!("made by {}: {}", token.created_by, token.scopes.join(","));
+    let decision =
+        Decision { actor: approver, action: "token.confirm", subject: &subject, detail: &detail, at: now };
+    audit::append_in_tx(&mut tx, decision).await?;
+    tx.commit().await?;
+    Ok(Applied::Now(()))
 }
 
 /// Ends a token.
@@ -191,7 +235,7 @@ fn check(wish: &Wish) -> Result<(), TokenError> {
 }
 
 async fn active(connection: &mut sqlx::PgConnection, name: &str) -> Result<(), TokenError> {
-    let known = operators::find_in_tx(connection, name).await?.filter(|o| o.active);
+    let known = operators::active_in_tx(connection, name).await?;
     known.map(drop).ok_or_else(|| Refusal::NoOperator(name.to_owned()).into())
 }
 
@@ -215,7 +259,9 @@ pub struct Caller {
 /// # Errors
 /// When the database is gone.
 pub async fn callers(context: &Context) -> Result<HashMap<[u8; 32], Caller>, StoreError> {
-    let live = tokens::live(&context.store, context.clock.now()).await?;
+    let confirmed: Vec<String> =
+        Scope::ALL.iter().filter(|s| s.takes_two()).map(|s| s.as_str().to_owned()).collect();
+    let live = tokens::live(&context.store, context.clock.now(), &confirmed).await?;
     live.into_iter()
         .map(|token| {
             let sha256 = token.sha256.try_into().map_err(|_| StoreError::Corrupt("token"))?;
@@ -231,6 +277,11 @@ pub async fn callers(context: &Context) -> Result<HashMap<[u8; 32], Caller>, Sto
             Ok((sha256, caller))
         })
         .collect()
+}
+
+/// Whether a token is not good yet, since a second person has to confirm it.
+pub fn waits(token: &tokens::Token) -> bool {
+    token.confirmed_by.is_none() && token.scopes.iter().filter_map(|s| Scope::parse(s)).any(Scope::takes_two)
 }
 
 /// What stands for a token that has a token's form. Looking it up by this hash tells nothing of the token by the time

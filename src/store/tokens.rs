@@ -28,6 +28,8 @@ pub struct Token {
     /// When it was ended by hand.
     #[serde(with = "time::serde::rfc3339::option")]
     pub revoked_at: Option<OffsetDateTime>,
+    /// Who confirmed it, where a second person must.
+    pub confirmed_by: Option<String>,
     /// SHA-256 of the token.
     #[serde(skip)]
     pub sha256: Vec<u8>,
@@ -98,7 +100,35 @@ pub async fn revoke_in_tx(
     Ok(Some(revoked_at.is_none()))
 }
 
-const COLUMNS: &str = "select id, name, institution, scopes, created_by, created_at, expires_at, revoked_at, sha256 from api_token";
+/// A token by its name, locked.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn find_in_tx(connection: &mut PgConnection, name: &str) -> Result<Option<Token>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} where name = $1 for update"));
+    sqlx::query(sql).bind(name).fetch_optional(connection).await?.as_ref().map(read).transpose()
+}
+
+/// Confirms a token.
+///
+/// # Errors
+/// With the constraint `api_token_confirmed_by_another` when the same person does.
+pub async fn confirm_in_tx(
+    connection: &mut PgConnection,
+    token: i64,
+    by: &str,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query("update api_token set confirmed_by = $2, confirmed_at = $3 where id = $1")
+        .bind(token)
+        .bind(by)
+        .bind(at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const COLUMNS: &str = "select id, name, institution, scopes, created_by, created_at, expires_at, revoked_at, sha256, confirmed_by from api_token";
 
 /// All tokens, by name.
 ///
@@ -109,13 +139,19 @@ pub async fn list(store: &Store) -> Result<Vec<Token>, StoreError> {
     sqlx::query(sql).fetch_all(store.pool()).await?.iter().map(read).collect()
 }
 
-/// Tokens that are good at `now`.
+/// Tokens that are good at `now`: those with a scope of `confirmed` only once a second person has confirmed them.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn live(store: &Store, now: OffsetDateTime) -> Result<Vec<Token>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} where revoked_at is null and expires_at > $1"));
-    sqlx::query(sql).bind(now).fetch_all(store.pool()).await?.iter().map(read).collect()
+pub async fn live(
+    store: &Store,
+    now: OffsetDateTime,
+    confirmed: &[String],
+) -> Result<Vec<Token>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{COLUMNS} where revoked_at is null and expires_at > $1 and (confirmed_by is not null or not scopes && $2)"
+    ));
+    sqlx::query(sql).bind(now).bind(confirmed).fetch_all(store.pool()).await?.iter().map(read).collect()
 }
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<Token, StoreError> {
@@ -130,5 +166,6 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Token, StoreError> {
         expires_at: row.try_get(6)?,
         revoked_at: row.try_get(7)?,
         sha256: row.try_get(8)?,
+        confirmed_by: row.try_get(9)?,
     })
 }

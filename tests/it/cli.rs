@@ -162,7 +162,7 @@ fn served(program: &Program) -> String {
         .expect("it starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
     let address = lines
-        .find_map(|line| line.split_once("http://").map(|(_, a)| a.trim().to_owned()))
+        .find_map(|line| line.split_once("health and metrics on http://").map(|(_, a)| a.trim().to_owned()))
         .expect("it says where it listens");
     assert!(fetch(&address, "/healthz").starts_with("HTTP/1.1 200 OK"));
     assert!(fetch(&address, "/readyz").starts_with("HTTP/1.1 200 OK"));

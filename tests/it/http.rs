@@ -8,18 +8,20 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode};
 use sarf::config::Config;
 use sarf::domain::run::RunState;
-use sarf::http::{self, AppState, Door, Service, Tls};
+use sarf::http::{self, AppState, Door, SeatLimits, Service, Tls};
 use sarf::pipeline::stream::recorder::Recorder;
-use sarf::pipeline::tokens::{self, Scope, Wish};
+use sarf::pipeline::tokens::{self, Scope};
 use sarf::rails::stream::secrets;
 use sarf::rails::stream::sign::Secret;
 use serde_json::Value;
 use sha2::Digest as _;
 
-use crate::harness::{APPROVER, Bed, TempHome, config_folder, copy_folder};
+use crate::harness::{APPROVER, Bed, TempHome, config_folder, copy_folder, issue_token};
 
 /// The provider that work lists are made for.
 const POINTS: &str = "baridcash";
+
+const SEATS: SeatLimits = SeatLimits { all: 64, of_peer: 32 };
 
 fn client() -> Client {
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
@@ -74,19 +76,13 @@ impl Served {
         let app = http::health_router(AppState::metrics_only(Arc::new(sarf::telemetry::Metrics::new())))
             .merge(http::door(Door::new(&bed.context, recorder.clone())));
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let service = http::spawn_door(any, app, None).await.expect("listens");
+        let service = http::spawn_door(any, app, SEATS, None).await.expect("listens");
         let base = format!("http://{}", service.address());
         Some(Self { bed, service, recorder, secret, client: client(), base })
     }
 
     async fn token(&self, name: &str, scopes: &[Scope], institution: Option<&str>) -> String {
-        let wish = Wish {
-            name: name.into(),
-            scopes: scopes.to_vec(),
-            institution: institution.map(Into::into),
-            days: 9,
-        };
-        tokens::issue(&self.bed.context, &wish, APPROVER).await.expect("a token").token
+        issue_token(&self.bed.context, name, scopes, institution).await
     }
 
     fn now(&self) -> i64 {
@@ -126,7 +122,7 @@ async fn callers_reach_what_is_theirs_and_no_more() {
     assert!(!tokens::revoke(&served.bed.context, "ended", APPROVER).await.expect("ended").is_now());
     let kept = served.bed.number("select count(*) from api_token where sha256 is not null").await;
     assert_eq!(kept, 3);
-    assert_eq!(served.bed.number("select count(*) from audit where action like 'token.%'").await, 4);
+    assert_eq!(served.bed.number("select count(*) from audit where action like 'token.%'").await, 5);
     let upload = format!("/v1/institutions/{POINTS}/uploads/a");
     let list = format!("/v1/institutions/{POINTS}/points/rabat/worklist");
     for (path, token, status, error) in [
@@ -357,7 +353,7 @@ async fn tls_is_spoken_and_a_silent_caller_holds_nobody_up() {
     let tls = Tls::configured(Some(&chain), Some(&key)).expect("TLS");
     let app = http::health_router(AppState::metrics_only(Arc::new(sarf::telemetry::Metrics::new())));
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    let service = http::spawn_door(any, app, tls).await.expect("listens");
+    let service = http::spawn_door(any, app, SEATS, tls).await.expect("listens");
     let address = service.address();
     // One that connects and says nothing, and one that does not speak TLS.
     let silent = tokio::net::TcpStream::connect(address).await.expect("connected");

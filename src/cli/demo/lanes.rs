@@ -16,7 +16,7 @@ use crate::domain::order::OrderState;
 use crate::engine::lane::{Lane, LaneError};
 use crate::engine::stop::Stop;
 use crate::engine::worker::{self, WorkerOptions};
-use crate::http::{self, Door, Service};
+use crate::http::{self, Door, SeatLimits, Service};
 use crate::pipeline::Context;
 use crate::pipeline::stream::recorder::Recorder;
 use crate::pipeline::stream::sweep::sweep;
@@ -68,7 +68,10 @@ impl Lanes {
         let providers = sandbox_providers(&config, &app.context.home)?;
         let any = "127.0.0.1:0".parse().expect("an address");
         let recorder = Recorder::new(&app.context);
-        let door = http::spawn_door(any, http::door(Door::new(&app.context, recorder.clone())), None).await?;
+        let service = &app.context.config.settings.service;
+        let seats = SeatLimits { all: service.connections_max, of_peer: service.peer_connections_max };
+        let door =
+            http::spawn_door(any, http::door(Door::new(&app.context, recorder.clone())), seats, None).await?;
         let points = Points::start(PointsOptions {
             listen: any,
             providers,

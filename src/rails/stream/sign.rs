@@ -40,6 +40,29 @@ pub enum SignatureError {
     Mismatch,
 }
 
+/// What the two headers claim, readable and timely, before any body is there to prove it.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    at: i64,
+    mac: Vec<u8>,
+}
+
+impl Claimed {
+    /// Reads the two headers of a request received at `now`.
+    ///
+    /// # Errors
+    /// [`SignatureError::Missing`] or [`SignatureError::OutsideWindow`].
+    pub fn read(timestamp: Option<&str>, signature: Option<&str>, now: i64) -> Result<Self, SignatureError> {
+        let at: i64 = timestamp.and_then(|t| t.trim().parse().ok()).ok_or(SignatureError::Missing)?;
+        let given = signature.and_then(|s| s.trim().strip_prefix("v1=")).and_then(unhex);
+        let mac = given.ok_or(SignatureError::Missing)?;
+        if now.abs_diff(at) > WINDOW_SECONDS.unsigned_abs() {
+            return Err(SignatureError::OutsideWindow);
+        }
+        Ok(Self { at, mac })
+    }
+}
+
 impl Secret {
     /// From the bytes agreed with the provider.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
@@ -67,13 +90,15 @@ impl Secret {
         body: &[u8],
         now: i64,
     ) -> Result<(), SignatureError> {
-        let at: i64 = timestamp.and_then(|t| t.trim().parse().ok()).ok_or(SignatureError::Missing)?;
-        let given = signature.and_then(|s| s.trim().strip_prefix("v1=")).and_then(unhex);
-        let given = given.ok_or(SignatureError::Missing)?;
-        if now.abs_diff(at) > WINDOW_SECONDS.unsigned_abs() {
-            return Err(SignatureError::OutsideWindow);
-        }
-        self.mac(at, body).verify_slice(&given).map_err(|_| SignatureError::Mismatch)
+        self.proves(&Claimed::read(timestamp, signature, now)?, body)
+    }
+
+    /// Verifies a body against headers that were read before it.
+    ///
+    /// # Errors
+    /// [`SignatureError::Mismatch`].
+    pub fn proves(&self, claimed: &Claimed, body: &[u8]) -> Result<(), SignatureError> {
+        self.mac(claimed.at, body).verify_slice(&claimed.mac).map_err(|_| SignatureError::Mismatch)
     }
 
     fn mac(&self, unix_seconds: i64, body: &[u8]) -> Hmac<Sha256> {

@@ -10,7 +10,7 @@ use sarf::domain::ids::{Code, RunId, SnapshotId};
 use sarf::domain::period::Period;
 use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::feedback::{FeedbackError, Imported};
-use sarf::pipeline::{Context, approve, dispatch, feedback, fund, intake, order, reconcile, verify};
+use sarf::pipeline::{Context, approve, dispatch, feedback, fund, intake, order, reconcile, tokens, verify};
 use sarf::rails::sandbox::{Answers, Faults, Rates, Sandbox, SandboxOptions, Share, StatusStyle};
 use sarf::snapshot::generate::{GenerateOptions, generate};
 use sarf::store::{Store, cluster, orders};
@@ -56,6 +56,26 @@ pub fn standing_sql(run: RunId) -> String {
                   else b.id = bm.batch_id end
           order by 1"
     )
+}
+
+/// A token for what it is needed, confirmed where it must be.
+pub async fn issue_token(
+    context: &Context,
+    name: &str,
+    scopes: &[tokens::Scope],
+    institution: Option<&str>,
+) -> String {
+    let wish = tokens::Wish {
+        name: name.into(),
+        scopes: scopes.to_vec(),
+        institution: institution.map(Into::into),
+        days: 9,
+    };
+    let issued = tokens::issue(context, &wish, PREPARER).await.expect("a token");
+    if issued.waits {
+        tokens::confirm(context, name, APPROVER).await.expect("confirmed");
+    }
+    issued.token
 }
 
 pub struct Bed {

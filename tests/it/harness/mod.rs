@@ -12,7 +12,7 @@ mod program;
 mod provider;
 mod registry;
 
-pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, period, standing_sql};
+pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, issue_token, period, standing_sql};
 pub use files::{Sent, TempHome, config_folder, copy_folder, files_only_config, sent_files};
 pub use nats::{NatsServer, event, eventually, publish_events};
 pub use program::{Program, Ran};
