@@ -156,6 +156,13 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             HoldError::GivesWay { other, .. } => Some(format!(
                 "see `sarf order show {other}`; it can be let go only once the run of that order is cancelled"
             )),
+            HoldError::NotProposed(order) => Some(format!(
+                "a preparer proposes it first: sarf order release {order} --why \"…\" --as NAME"
+            )),
+            HoldError::SamePerson(_) => Some("an approver who did not propose it: --as NAME".into()),
+            HoldError::Changed { order, .. } => Some(format!(
+                "look at it again, and propose it again: sarf order release {order} --why \"…\" --as NAME"
+            )),
             HoldError::NoProvider(_) => {
                 Some("ask the beneficiary for another account; the next snapshot brings it".into())
             }

@@ -1,4 +1,4 @@
-//! `sarf order show | hold | release | reissue`; `recall` and `recalls` are in a file of their own.
+//! `sarf order show | hold | release | confirm | proposed | reissue`; `recall` and `recalls` are in a file of their own.
 
 use clap::Subcommand;
 
@@ -15,7 +15,7 @@ use crate::pipeline::unpaid::{self, Unpaid};
 use crate::pipeline::{hold, reissue};
 use crate::store::feedback::history;
 use crate::store::orders::OrderDetail;
-use crate::store::{holds, orders, recovery_money};
+use crate::store::{hold_releases, holds, orders, recovery_money};
 
 /// Orders.
 #[derive(Subcommand)]
@@ -27,8 +27,17 @@ pub enum Order {
     },
     /// Keep an order back
     Hold(Change),
-    /// Let a held order go
+    /// Let a held order go; once its run is funded, this proposes it, and an approver confirms it
     Release(Change),
+    /// Confirm, as an approver, that a held order is let go
+    Confirm {
+        /// Order number or end-to-end id
+        key: String,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Releases that wait for an approver
+    Proposed,
     /// Put an unpaid order forward that the policy leaves to an operator: the next reissue run takes it
     Reissue(Change),
     Recall(Recall),
@@ -53,19 +62,69 @@ impl Order {
             Self::Show { key } => return show(app, &key).await,
             Self::Hold(change) => (change, true),
             Self::Release(change) => (change, false),
+            Self::Confirm { key, actor } => return confirm(app, &key, &actor.name).await,
+            Self::Proposed => return proposed(app).await,
             Self::Reissue(change) => return put_forward(app, &change).await,
             Self::Recall(recall) => return recall.run(app).await,
             Self::Recalls(recalls) => return recalls.run(app).await,
         };
         let order = named(&change.key)?;
         let done = hold::set(&app.context, order, held, &change.actor.name, &change.why).await?;
-        let what = if held { "held" } else { "let go" };
         let when = if done.is_now() { "" } else { " before; nothing changed" };
+        let changed = done.into_inner();
+        let what = match changed {
+            hold::Changed::Held => "held",
+            hold::Changed::LetGo => "let go",
+            hold::Changed::Proposed => "its release is proposed",
+        };
         app.output.line(&format!("order {}: {what}{when}", order.get()));
-        app.output
-            .json(&serde_json::json!({ "order": order.get(), "held": held, "done_now": done.is_now() }))?;
+        if changed == hold::Changed::Proposed {
+            let number = order.get();
+            app.output.note(&format!(
+                "it stays held until an approver confirms it: sarf order confirm {number} --as NAME"
+            ));
+        }
+        app.output.json(&serde_json::json!({
+            "order": order.get(), "held": changed != hold::Changed::LetGo, "done_now": done.is_now(),
+            "waits_for_second_person": changed == hold::Changed::Proposed,
+        }))?;
         Ok(Exit::Done)
     }
+}
+
+async fn confirm(app: &App, key: &str, by: &str) -> anyhow::Result<Exit> {
+    let order = named(key)?;
+    let done = hold::confirm(&app.context, order, by).await?.is_now();
+    let when = if done { "" } else { " before; nothing changed" };
+    app.output.line(&format!("order {}: let go{when}", order.get()));
+    if done {
+        let run = order.run();
+        app.output
+            .note(&format!("it leaves in a file of its own with the next: sarf run release {run} --as NAME"));
+    }
+    app.output.json(&serde_json::json!({ "order": order.get(), "held": false, "done_now": done }))?;
+    Ok(Exit::Done)
+}
+
+async fn proposed(app: &App) -> anyhow::Result<Exit> {
+    let waiting = hold_releases::open(&app.context.store).await?;
+    if app.output.is_json() {
+        app.output.json(&waiting)?;
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<Vec<String>> = waiting
+        .into_iter()
+        .map(|p| vec![p.order.to_string(), p.reasons, p.why, p.proposed_by, format::moment(p.proposed_at)])
+        .collect();
+    let columns = [
+        ("order", Align::Right),
+        ("held for", Align::Left),
+        ("why", Align::Left),
+        ("by", Align::Left),
+        ("at", Align::Left),
+    ];
+    app.output.table(&columns, &rows);
+    Ok(Exit::Done)
 }
 
 async fn put_forward(app: &App, change: &Change) -> anyhow::Result<Exit> {

@@ -29,6 +29,22 @@ listed! {
     }
 }
 
+impl RunState {
+    /// Whether letting a held order of the run go takes two people: its money is reserved for what was approved. Before, it
+    /// changes the content, and whoever approves or funds it sees that.
+    pub const fn release_takes_two(self) -> bool {
+        match self {
+            Self::Draft | Self::Computed | Self::Submitted | Self::Approved => false,
+            Self::Funded
+            | Self::Dispatching
+            | Self::Settling
+            | Self::Reconciled
+            | Self::Closed
+            | Self::Cancelled => true,
+        }
+    }
+}
+
 listed! {
     /// Why a run is made.
     RunKind {

@@ -44,8 +44,11 @@ pub(super) struct Rooms {
     parts: Parts<Sender>,
 }
 
-/// What each sender may take at most.
-struct Parts<K>(Arc<Mutex<HashMap<K, (Arc<Semaphore>, usize)>>>);
+/// What each sender may take at most, and how many bodies of it are under way.
+type PartOf<K> = HashMap<K, (Arc<Semaphore>, usize)>;
+
+/// All senders that have bodies under way.
+struct Parts<K>(Arc<Mutex<PartOf<K>>>);
 
 /// Room that a body takes.
 pub(super) struct Room {
@@ -115,7 +118,7 @@ impl Room {
 
 /// A sender's part, as long as it has a body under way.
 struct Part<K: Copy + Eq + Hash> {
-    all: Arc<Mutex<HashMap<K, (Arc<Semaphore>, usize)>>>,
+    all: Arc<Mutex<PartOf<K>>>,
     key: K,
     units: Arc<Semaphore>,
 }

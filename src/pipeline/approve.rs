@@ -79,6 +79,11 @@ pub async fn content_in_tx(
     for (reason, count, amount) in holds::by_reason_in_tx(connection, run.id).await? {
         content.insert(format!("held for {reason}"), json!(format!("{count} orders, {amount} MAD")));
     }
+    // The sums above say how many: one held order may not be exchanged for another of the same provider and amount.
+    content.insert(
+        "which orders are held, and why".to_owned(),
+        json!(hex(&holds::digest_in_tx(connection, run.id).await?)),
+    );
     for part in reissues::parts_in_tx(connection, run.id).await? {
         content.insert(
             format!("reissued from run {}, {}", part.of_run, part.decision),

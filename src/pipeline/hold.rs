@@ -1,6 +1,10 @@
 //! Holding an order back, and letting it go, one at a time, with a reason.
+//!
+//! Guarantee: a hold is placed by one person, whenever it still can be. Letting go changes what is paid: before the run is funded, it
+//! makes its submission and approval stale; afterwards it is proposed by one person and confirmed by another, for exactly
+//! the reasons that were open, and the order leaves in a file of its own.
 
-use super::{Applied, Context, Refusal, locked_run, person};
+use super::{Applied, Context, Refusal, locked_run, people, person};
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
@@ -10,7 +14,7 @@ use crate::store::audit::{self, Decision};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::operators::Role;
 use crate::store::runs::{self, TotalMove};
-use crate::store::{holds, orders};
+use crate::store::{hold_releases, holds, orders};
 
 /// Why an order cannot be held or let go.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,22 @@ pub enum HoldError {
         /// The order of the other programme.
         other: i64,
     },
+    /// Nobody has proposed to let it go.
+    #[error("order `{0}` is held, and nobody has proposed to let it go")]
+    NotProposed(i64),
+    /// Who proposed it does not confirm it.
+    #[error("operator `{0}` proposed this release: another person confirms it")]
+    SamePerson(String),
+    /// It is held for something else by now.
+    #[error("order `{order}` was held for {was} when its release was proposed, and is held for {is} now")]
+    Changed {
+        /// Which.
+        order: i64,
+        /// Reasons then.
+        was: String,
+        /// Reasons now.
+        is: String,
+    },
     /// Nobody could pay it.
     #[error("order `{0}` has no provider: it needs another account first")]
     NoProvider(i64),
@@ -50,7 +70,18 @@ impl<E: Into<crate::store::StoreError>> From<E> for HoldError {
     }
 }
 
-/// Holds an order (`held` true) or lets it go (`held` false).
+/// What became of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is held.
+    Held,
+    /// It is let go.
+    LetGo,
+    /// Letting it go is proposed: it stays held until another person confirms it.
+    Proposed,
+}
+
+/// Holds an order (`held` true) or lets it go (`held` false); after its run was funded, letting go is only proposed.
 ///
 /// # Errors
 /// See [`HoldError`].
@@ -60,12 +91,8 @@ pub async fn set(
     held: bool,
     by: &str,
     why: &str,
-) -> Result<Applied<()>, HoldError> {
-    let detail = orders::find(&context.store, None, Some(order))
-        .await?
-        .into_iter()
-        .next()
-        .ok_or(HoldError::NoOrder(order.get()))?;
+) -> Result<Applied<Changed>, HoldError> {
+    let detail = detail(context, order).await?;
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Preparer).await?;
     let run = locked_run(&mut tx, order.run()).await?;
@@ -84,20 +111,111 @@ pub async fn set(
         return Err(HoldError::GivesWay { order: order.get(), other: other.get() });
     }
     let now = context.clock.now();
-    let changed = if held {
-        holds::place_in_tx(&mut tx, order, why, by, now).await?
+    let (changed, what) = if held {
+        let placed = holds::place_in_tx(&mut tx, order, why, by, now).await?;
+        (withdraw_in_tx(&mut tx, order, by, now).await? || placed, Changed::Held)
+    } else if !run.state.release_takes_two() {
+        (holds::release_in_tx(&mut tx, order, by, why, now).await? > 0, Changed::LetGo)
+    } else if was_held {
+        (propose_in_tx(&mut tx, order, by, why, now).await?, Changed::Proposed)
     } else {
-        holds::release_in_tx(&mut tx, order, by, why, now).await? > 0
+        (false, Changed::LetGo)
     };
     if !changed {
-        return Ok(Applied::Already(()));
+        return Ok(Applied::Already(what));
     }
-    if was_held != held {
+    if was_held != held && what != Changed::Proposed {
         move_one(&mut tx, &run, provider, held, detail.amount, now).await?;
     }
-    let action = if held { "order.hold" } else { "order.release" };
+    let action = match what {
+        Changed::Held => "order.hold",
+        Changed::LetGo => "order.release",
+        Changed::Proposed => "order.propose-release",
+    };
     let decision =
         Decision { actor: by, action, subject: &format!("order {}", order.get()), detail: why, at: now };
+    audit::append_in_tx(&mut tx, decision).await?;
+    tx.commit().await?;
+    Ok(Applied::Now(what))
+}
+
+async fn detail(context: &Context, order: OrderId) -> Result<orders::OrderDetail, HoldError> {
+    let found = orders::find(&context.store, None, Some(order)).await?;
+    found.into_iter().next().ok_or(HoldError::NoOrder(order.get()))
+}
+
+/// Proposes to let an order go: `false` when the same is proposed already. Where it came to be held for something else
+/// since, the earlier proposal ends.
+async fn propose_in_tx(
+    tx: &mut sqlx::PgConnection,
+    order: OrderId,
+    by: &str,
+    why: &str,
+    at: time::OffsetDateTime,
+) -> Result<bool, crate::store::StoreError> {
+    let reasons = holds::open_reasons_in_tx(tx, order).await?;
+    match hold_releases::open_of_order_in_tx(tx, order).await? {
+        Some(open) if open.reasons == reasons => return Ok(false),
+        Some(open) => hold_releases::withdraw_in_tx(tx, open.id, by, at).await?,
+        None => {}
+    }
+    hold_releases::propose_in_tx(tx, order, &reasons, why, by, at).await?;
+    Ok(true)
+}
+
+/// Ends what is proposed for an order: whether anything was.
+async fn withdraw_in_tx(
+    tx: &mut sqlx::PgConnection,
+    order: OrderId,
+    by: &str,
+    at: time::OffsetDateTime,
+) -> Result<bool, crate::store::StoreError> {
+    let open = hold_releases::open_of_order_in_tx(tx, order).await?;
+    if let Some(open) = &open {
+        hold_releases::withdraw_in_tx(tx, open.id, by, at).await?;
+    }
+    Ok(open.is_some())
+}
+
+/// Confirms, as an approver who did not propose it, that an order is let go: it leaves in a file of its own, with the next
+/// release of its run.
+///
+/// # Errors
+/// See [`HoldError`].
+pub async fn confirm(context: &Context, order: OrderId, by: &str) -> Result<Applied<()>, HoldError> {
+    let detail = detail(context, order).await?;
+    let mut tx = context.store.begin().await?;
+    person(&mut tx, by, Role::Approver).await?;
+    let run = locked_run(&mut tx, order.run()).await?;
+    let Some(open) = hold_releases::open_of_order_in_tx(&mut tx, order).await? else {
+        if holds::is_held_in_tx(&mut tx, order).await? {
+            return Err(HoldError::NotProposed(order.get()));
+        }
+        return Ok(Applied::Already(()));
+    };
+    if matches!(run.state, RunState::Closed | RunState::Cancelled) {
+        return Err(Refusal::WrongState { run: run.id, state: run.state }.into());
+    }
+    if people::is_same(&open.proposed_by, by) {
+        return Err(HoldError::SamePerson(by.to_owned()));
+    }
+    let reasons = holds::open_reasons_in_tx(&mut tx, order).await?;
+    if reasons != open.reasons {
+        return Err(HoldError::Changed { order: order.get(), was: open.reasons, is: reasons });
+    }
+    if let Some(other) = holds::gives_way_to_in_tx(&mut tx, order).await? {
+        return Err(HoldError::GivesWay { order: order.get(), other: other.get() });
+    }
+    let Placed { provider, .. } = placed_in_tx(&mut tx, order).await?;
+    let now = context.clock.now();
+    hold_releases::confirm_in_tx(&mut tx, open.id, by, now).await?;
+    holds::leave_batch_in_tx(&mut tx, order).await?;
+    holds::release_in_tx(&mut tx, order, by, &open.why, now).await?;
+    move_one(&mut tx, &run, provider, false, detail.amount, now).await?;
+    let detail = format!("{reasons}, proposed by {}: {}", open.proposed_by, open.why);
+    let subject = format!("order {}", order.get());
+    let decision =
+        Decision { actor: by, action: "order.release", subject: &subject, detail: &detail, at: now };
     audit::append_in_tx(&mut tx, decision).await?;
     tx.commit().await?;
     Ok(Applied::Now(()))

@@ -1,9 +1,10 @@
 //! Holds: why an order is kept back, by whom, and who let it go.
 
+use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::pgcopy::CopyBuffer;
+use super::pgcopy::{CopyBuffer, CopyOut};
 use super::{Store, StoreError};
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::money::Centimes;
@@ -69,6 +70,59 @@ pub async fn by_reason_in_tx(
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|(reason, orders, amount)| (reason, orders, Centimes::new(amount))).collect())
+}
+
+/// SHA-256 over which orders of a run are held and why: order numbers and reasons, ascending.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn digest_in_tx(connection: &mut PgConnection, run: RunId) -> Result<[u8; 32], StoreError> {
+    let (low, high) = super::orders::bounds(run);
+    let source = format!(
+        "(select order_id, reason from order_hold
+           where released_at is null and order_id >= {low} and order_id < {high} order by order_id, reason collate \"C\")"
+    );
+    let mut rows = CopyOut::begin(connection, &source).await?;
+    let mut hash = Sha256::new();
+    while let Some(mut row) = rows.next().await? {
+        hash.update(row.i64()?.to_be_bytes());
+        let reason = row.raw()?;
+        hash.update((reason.len() as u64).to_be_bytes());
+        hash.update(reason);
+    }
+    Ok(hash.finalize().into())
+}
+
+/// Open reasons of an order, with commas between.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn open_reasons_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<String, StoreError> {
+    Ok(sqlx::query_scalar(
+        "select coalesce(string_agg(reason, ',' order by reason collate \"C\"), '') from order_hold
+          where order_id = $1 and released_at is null",
+    )
+    .bind(order.get())
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Takes a held order out of its planned batch, where it is in one: once let go, it leaves in a file of its own.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn leave_batch_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<(), StoreError> {
+    sqlx::query(
+        "update order_hold h set missed_batch = b.id from payment_order o join batch b on b.run_id = $2
+            and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order and not b.listed
+            and b.state = 'planned'
+          where o.order_id = $1 and h.order_id = $1 and h.released_at is null and h.missed_batch is null",
+    )
+    .bind(order.get())
+    .bind(order.run().get())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Orders of a run that are, or were, held for a reason, ascending.

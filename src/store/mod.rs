@@ -20,6 +20,7 @@ pub mod exclusive;
 pub mod extracts;
 pub mod feedback;
 mod hint;
+pub mod hold_releases;
 pub mod holds;
 pub mod households;
 pub mod leases;

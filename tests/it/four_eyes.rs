@@ -114,7 +114,7 @@ async fn a_changed_content_makes_the_approval_stale() {
         let run = bed.run_to(300, 1, state).await;
         let order = any_planned(&bed, run).await;
         let applied = hold::set(&bed.context, order, true, PREPARER, "a doubt").await.expect("held");
-        assert_eq!(applied, Applied::Now(()));
+        assert_eq!(applied, Applied::Now(hold::Changed::Held));
         let refusal = attempt(&bed, run, step, by).await;
         assert!(refusal.starts_with("what was submitted has changed: "), "{refusal}");
         assert!(refusal.contains("held for manual was none and is 1 orders, "), "{refusal}");

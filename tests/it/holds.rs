@@ -2,7 +2,8 @@
 
 use sarf::domain::ids::{OrderId, RunId};
 use sarf::domain::run::RunState;
-use sarf::pipeline::{approve, dispatch, fund, hold};
+use sarf::pipeline::hold::{Changed, HoldError};
+use sarf::pipeline::{Applied, approve, dispatch, fund, hold};
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Registry, rib, sent_files};
 
@@ -104,6 +105,57 @@ async fn every_reason_is_found_and_held_orders_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn held_orders_cannot_be_exchanged_after_submission() {
+    let Some((bed, run)) = bed_with_holds().await else { return };
+    let context = &bed.context;
+    approve::acknowledge(context, run, PREPARER, "seen").await.expect("acknowledged");
+    // Two orders of one provider and one amount, both sound.
+    let pair = bed
+        .rows(&format!(
+            "select min(order_id)::text || ' ' || max(order_id)::text from payment_order_{run} o
+              where not exists (select from order_hold h where h.order_id = o.order_id)
+              group by provider_id, amount having count(*) > 1 limit 1"
+        ))
+        .await;
+    let pair: Vec<OrderId> =
+        pair[0].split(' ').map(|id| OrderId::new(id.parse().expect("a number"))).collect();
+    hold::set(context, pair[0], true, PREPARER, "a doubt").await.expect("held");
+    approve::submit(context, run, PREPARER).await.expect("submitted");
+    hold::set(context, pair[0], false, PREPARER, "none").await.expect("let go");
+    hold::set(context, pair[1], true, PREPARER, "a doubt").await.expect("held");
+    let refused = approve::approve(context, run, APPROVER).await.expect_err("it is not what was submitted");
+    assert!(refused.to_string().contains("which orders are held, and why was "), "{refused}");
+    assert_eq!(bed.state(run).await, RunState::Computed);
+    // The same for one order whose reason is exchanged.
+    approve::submit(context, run, PREPARER).await.expect("submitted");
+    let swap =
+        "update order_hold set reason = 'payee_in_doubt' where reason = 'manual' and released_at is null";
+    bed.execute(swap).await.expect("changed by hand");
+    assert!(approve::approve(context, run, APPROVER).await.is_err());
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn let_go_between_funding_and_release_it_leaves_in_a_file_of_its_own() {
+    let Some((bed, run)) = bed_with_holds().await else { return };
+    let context = &bed.context;
+    let deceased = order(&bed, 2).await;
+    approve::acknowledge(context, run, PREPARER, "seen").await.expect("acknowledged");
+    bed.take_to(run, RunState::Funded).await;
+    let alone = hold::set(context, deceased, false, PREPARER, "lives").await.expect("proposed");
+    assert_eq!(alone.into_inner(), Changed::Proposed);
+    bed.verify_all_holds().await;
+    hold::confirm(context, deceased, APPROVER).await.expect("let go");
+    bed.verify_all_holds().await;
+    bed.take_to(run, RunState::Settling).await;
+    bed.verify_all_holds().await;
+    let member = format!("select count(*) from batch_member where order_id = {}", deceased.get());
+    assert_eq!((bed.number(&member).await, files_with(&bed, deceased).await), (1, 1));
+    assert_eq!(sent_files(&bed.outbox()).iter().map(|f| f.orders.len()).sum::<usize>(), 15);
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn let_go_early_it_leaves_in_its_file_and_late_in_a_late_one() {
     let Some((bed, run)) = bed_with_holds().await else { return };
     let context = &bed.context;
@@ -121,7 +173,31 @@ async fn let_go_early_it_leaves_in_its_file_and_late_in_a_late_one() {
     approve::acknowledge(context, run, PREPARER, "seen").await.expect("acknowledged");
     bed.take_to(run, RunState::Dispatching).await;
     bed.verify_all_holds().await;
-    assert!(hold::set(context, late, false, PREPARER, "one family").await.expect("let go").is_now());
+    // The run is funded: two people let it go, for what it is held for.
+    let proposed = hold::set(context, late, false, PREPARER, "one family").await.expect("proposed");
+    assert_eq!(proposed, Applied::Now(Changed::Proposed));
+    let again = hold::set(context, late, false, PREPARER, "one family").await.expect("proposed before");
+    assert_eq!(again, Applied::Already(Changed::Proposed));
+    assert_eq!(state_of(&bed, run, 3).await, "held");
+    assert!(matches!(hold::confirm(context, late, PREPARER).await, Err(HoldError::Refused(_))));
+    assert!(matches!(hold::confirm(context, lost, APPROVER).await, Err(HoldError::NotProposed(_))));
+    bed.verify_all_holds().await;
+    // What it came to be held for since, nobody has looked at.
+    hold::set(context, late, true, PREPARER, "a doubt").await.expect("held, the proposal is withdrawn");
+    assert!(matches!(hold::confirm(context, late, APPROVER).await, Err(HoldError::NotProposed(_))));
+    hold::set(context, late, false, PREPARER, "one family").await.expect("proposed");
+    let other = "insert into order_hold (order_id, reason, placed_by, placed_at) values ($1, 'payee_deceased', 'registry', now())";
+    let mut tx = context.store.begin().await.expect("a transaction");
+    sqlx::query(other).bind(late.get()).execute(&mut *tx).await.expect("held for more");
+    tx.commit().await.expect("committed");
+    assert!(matches!(hold::confirm(context, late, APPROVER).await, Err(HoldError::Changed { .. })));
+    let renewed =
+        hold::set(context, late, false, PREPARER, "one family, and alive").await.expect("proposed anew");
+    assert_eq!(renewed, Applied::Now(Changed::Proposed));
+    assert!(hold::confirm(context, late, APPROVER).await.expect("let go").is_now());
+    assert!(!hold::confirm(context, late, APPROVER).await.expect("let go before").is_now());
+    let by_hand = "update hold_release set proposed_by = confirmed_by where confirmed_by is not null";
+    assert!(bed.execute(by_hand).await.is_err(), "the database refuses one person as well");
     bed.verify_all_holds().await;
     dispatch::dispatch(context, run).await.expect("dispatched");
     assert_eq!((files_with(&bed, early).await, files_with(&bed, late).await), (1, 0));

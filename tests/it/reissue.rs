@@ -577,7 +577,8 @@ async fn a_payee_in_doubt_is_held_until_a_person_has_looked() {
     put_forward(context, cleared, PREPARER, "alive: the bank mixed up two names").await.expect("put forward");
     let waits = put_forward(context, doubted, PREPARER, "why").await;
     assert!(matches!(waits, Err(ForwardError::InDoubt { .. })), "{waits:?}");
-    hold::set(context, month.order(next, 1).await, false, PREPARER, "alive").await.expect("let go");
+    hold::set(context, month.order(next, 1).await, false, PREPARER, "alive").await.expect("proposed");
+    hold::confirm(context, month.order(next, 1).await, APPROVER).await.expect("let go");
     let made = month.made().await;
     assert_eq!(
         month.parts(made.run).await,

@@ -98,6 +98,7 @@ impl Simulation<'_> {
         let held = places::held(&context.store, run, &LET_GO, self.options.seed, most).await?;
         for order in &held {
             hold::set(context, *order, false, PREPARER, "looked into: the household is sound").await?;
+            hold::confirm(context, *order, APPROVER).await?;
         }
         if !held.is_empty() {
             fund::release(context, run, None, ACCOUNTANT).await?;

@@ -19,7 +19,7 @@ use crate::pipeline::hold::move_in_tx;
 use crate::store::changes::{Concerned, NewHold, Reach};
 use crate::store::personal::{self, OrderPayee};
 use crate::store::runs::TotalMove;
-use crate::store::{StoreError, changes, feedback};
+use crate::store::{StoreError, changes, feedback, runs};
 
 /// Who places and lifts holds that the registry asked for.
 const PLACED_BY: &str = "registry";
@@ -38,13 +38,18 @@ pub(in crate::pipeline) struct Effect {
     held: u32,
     let_go: u32,
     left: u32,
+    /// Orders that stay held until two people let them go.
+    waiting: u32,
 }
 
 impl Effect {
     /// The code and detail to answer with.
     pub(super) fn tell(self) -> (&'static str, String) {
-        let Self { held, let_go, left } = self;
+        let Self { held, let_go, left, waiting } = self;
         match (left, held, let_go) {
+            (0, 0, 0) if waiting > 0 => {
+                ("release_waits", format!("{waiting} orders stay held until two people let them go"))
+            }
             (0, 0, 0) => ("taken", String::new()),
             (0, 0, _) => ("orders_let_go", format!("{let_go} orders let go")),
             (0, ..) => ("orders_held", format!("{held} orders are held")),
@@ -88,7 +93,8 @@ pub(in crate::pipeline) async fn hold_in_tx(
     let mut effects = HashMap::new();
     for run in locked {
         // Only now nobody moves them.
-        let mut turn = Turn::new(&providers);
+        let state = runs::find_in_tx(tx, run, false).await?.ok_or(StoreError::Corrupt("run"))?.state;
+        let mut turn = Turn::new(&providers, state.release_takes_two());
         for order in changes::orders_in_tx(tx, run, &households).await? {
             let (touched, known) = (touched[&order.household], now_known.get(&order.household));
             let known = known.ok_or(StoreError::Corrupt("changes of a household"))?;
@@ -103,6 +109,8 @@ pub(in crate::pipeline) async fn hold_in_tx(
 struct Turn<'a> {
     /// Providers whose orders nobody hands over meanwhile.
     locked: &'a BTreeSet<i16>,
+    /// Whether letting go takes two people, whoever asks for it.
+    takes_two: bool,
     holds: Vec<NewHold>,
     lifted: Vec<OrderId>,
     out: BTreeMap<(BatchId, bool), (Vec<OrderId>, Centimes)>,
@@ -110,8 +118,15 @@ struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    fn new(locked: &'a BTreeSet<i16>) -> Self {
-        Self { locked, holds: Vec::new(), lifted: Vec::new(), out: BTreeMap::new(), moves: BTreeMap::new() }
+    fn new(locked: &'a BTreeSet<i16>, takes_two: bool) -> Self {
+        Self {
+            locked,
+            takes_two,
+            holds: Vec::new(),
+            lifted: Vec::new(),
+            out: BTreeMap::new(),
+            moves: BTreeMap::new(),
+        }
     }
 
     fn weigh(
@@ -170,6 +185,11 @@ impl<'a> Turn<'a> {
     /// Ends the registry's hold; an order that is held for nothing else, and can be paid, is let go.
     fn lift(&mut self, order: &Concerned, free: bool, effect: &mut Effect) {
         if order.held_by_registry_only && order.provider == 0 {
+            return;
+        }
+        // What was approved is what leaves: the registry's word alone lets nothing go any more.
+        if self.takes_two {
+            effect.waiting += 1;
             return;
         }
         self.lifted.push(order.order);
@@ -277,7 +297,7 @@ mod tests {
         let check =
             |order: Concerned, touched: Touched, known: &Changes, locked: bool, expected: (&str, &str)| {
                 let providers: BTreeSet<i16> = locked.then_some(3).into_iter().collect();
-                let (mut turn, mut effect) = (Turn::new(&providers), Effect::default());
+                let (mut turn, mut effect) = (Turn::new(&providers, false), Effect::default());
                 turn.weigh(&order, touched, known, &mut effect).unwrap();
                 let moves: Vec<String> =
                     turn.moves.iter().map(|((_, from, to), (n, _))| format!("{n} {from} {to}")).collect();
@@ -331,6 +351,11 @@ mod tests {
         check(order(Reach::Planned, true, true), HOLD, &release, false, ("orders_let_go", "1 held planned"));
         check(order(Reach::Planned, true, false), HOLD, &release, false, ("taken", ""));
         check(order(Reach::Planned, false, false), HOLD, &release, false, ("taken", ""));
+        // Once its run is funded, the same lets nothing go.
+        let (providers, mut effect) = (BTreeSet::new(), Effect::default());
+        let mut turn = Turn::new(&providers, true);
+        turn.weigh(&order(Reach::Planned, true, true), HOLD, &release, &mut effect).unwrap();
+        assert_eq!((effect.tell().0, turn.moves.len(), turn.lifted.len()), ("release_waits", 0, 0));
         let both = Touched { death: true, ..HOLD };
         check(order(Reach::Planned, true, true), both, &release, false, ("orders_held", "payee_deceased"));
     }
