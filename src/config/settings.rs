@@ -309,6 +309,10 @@ pub struct Service {
 pub struct Events {
     /// Most events decided in one transaction.
     pub batch_max: u32,
+    /// Changes of account that one sender may bring in an hour; beyond, the orders of all of them are held.
+    pub account_changes_sender_hour_max: u32,
+    /// The same, of the households of one commune.
+    pub account_changes_commune_hour_max: u32,
     /// Where events come from besides HTTP; nothing of NATS runs without.
     pub nats: Option<Nats>,
     /// Where state changes are told; none are kept without.

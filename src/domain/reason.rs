@@ -46,6 +46,8 @@ listed! {
         NotAtDepositHolder = "not_at_deposit_holder",
         /// Another programme, which may not be drawn together with this one, pays the household for the same month.
         OtherProgrammePays = "other_programme_pays",
+        /// Its account was changed by an event among more such changes than usual.
+        ManyChanges = "many_changes",
         /// A person held it.
         Manual = "manual",
     }

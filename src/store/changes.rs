@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
+use super::change_sharing::Held;
 use super::day_runs::array_of;
 use super::feedback::Step;
 use super::personal::{self, OrderPayee};
@@ -18,7 +19,7 @@ use crate::domain::reason::HoldReason;
 use crate::domain::rib::Rib;
 
 /// Columns in the order that [`push`] writes them.
-pub const COLUMNS: &str = "household_id, programme_id, kind, payload, event_id, at";
+pub const COLUMNS: &str = "household_id, programme_id, kind, payload, event_id, at, thing, commune";
 
 /// Appends a change to a buffer.
 pub fn push(
@@ -28,15 +29,19 @@ pub fn push(
     change: &Change,
     event: &str,
     at: OffsetDateTime,
+    commune: Option<&str>,
 ) {
+    let thing = if let Change::Account(account) = change { Some(Held::of(account).key()) } else { None };
     buffer
-        .row(6)
+        .row(8)
         .text(household.as_str())
         .i16(programme_id)
         .text(change.kind())
         .raw(&encode(change))
         .text(event)
-        .timestamp(at);
+        .timestamp(at)
+        .text_or_null(thing.as_deref())
+        .text_or_null(commune);
 }
 
 /// The payload of a change: for an account the means, the provider and, through the codec, what is personal; for a hold
@@ -60,7 +65,7 @@ fn encode(change: &Change) -> Vec<u8> {
     out
 }
 
-fn decode(kind: &str, payload: &[u8]) -> Result<Change, StoreError> {
+pub(super) fn decode(kind: &str, payload: &[u8]) -> Result<Change, StoreError> {
     const FAULT: StoreError = StoreError::Corrupt("change of a household");
     let code = |bytes: &[u8]| {
         let text = std::str::from_utf8(bytes).map_err(|_| FAULT)?;

@@ -8,6 +8,7 @@ pub mod books;
 pub mod break_steps;
 pub mod breaks;
 pub mod change_cursor;
+pub mod change_sharing;
 pub mod changes;
 pub mod children;
 pub mod cluster;

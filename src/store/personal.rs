@@ -25,6 +25,11 @@ pub struct OrderPayee {
     pub phone: Option<Phone>,
 }
 
+/// Where a list is asked for an account: a RIB of 24 digits is the last thing that [`encode_payee`] writes.
+pub(super) const ACCOUNT_SQL: &str = "substr(payee, octet_length(payee) - 23)";
+/// Where it is asked for a phone.
+pub(super) const PHONE_SQL: &str = "substr(payee, 10, 4)";
+
 /// Writes a household's payee.
 pub fn encode_payee(payee: &Payee, out: &mut Vec<u8>) {
     out.clear();

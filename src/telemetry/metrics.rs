@@ -62,6 +62,7 @@ pub struct Metrics {
     stream_calls: IntCounterVec,
     stream_seconds: HistogramVec,
     stream_waiting: IntGaugeVec,
+    unusual_changes: IntCounterVec,
     pool: IntGaugeVec,
     ready: IntGauge,
 }
@@ -160,6 +161,12 @@ impl Metrics {
                 "Shards not worked off, and orders to ask about (unknown, pending).",
                 &["provider", "kind"],
             ),
+            unusual_changes: counters(
+                r,
+                "account_changes_held_total",
+                "Changes of account by events whose orders are held: shared accounts, too many of a sender, in a commune.",
+                &["by"],
+            ),
             pool: gauges(r, "db_pool_connections", "Connections of the database pool.", &["state"]),
             ready: gauge(r, "ready", "1 where the last readiness check passed, else 0."),
             registry,
@@ -196,6 +203,11 @@ impl Metrics {
     /// Sets how many orders are on hold for `reason`.
     pub fn set_holds(&self, reason: &str, orders: u64) {
         self.holds.with_label_values(&[reason]).set(gauge_value(orders));
+    }
+
+    /// Counts changes of account that are held, by what there were too many of.
+    pub fn add_unusual_changes(&self, by: &str, changes: u64) {
+        self.unusual_changes.with_label_values(&[by]).inc_by(changes);
     }
 
     /// Sets how many recovery cases of a programme stand in a state, and what is outstanding of them.

@@ -543,3 +543,89 @@ async fn events_a_second() {
     bed.verify_all_holds().await;
     bed.end().await;
 }
+
+fn moved(n: usize, household: usize, account: u32) -> Value {
+    let account = json!({ "means": "bank_account", "account": rib("011", account) });
+    event(&format!("m{n}"), "account", &format!("H{household:06}"), account)
+}
+
+async fn held_for(bed: &Bed, run: RunId) -> Vec<String> {
+    let sql = format!(
+        "select o.household_id || ' ' || h.reason from order_hold h join payment_order_{run} o using (order_id)
+          where h.released_at is null order by 1"
+    );
+    bed.rows(&sql).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_account_for_many_by_events_is_held_at_once_and_by_every_run() {
+    let Some(bed) = Bed::new().await else { return };
+    listed(&bed, 12, |registry| registry.set(11, &[("account", &rib("011", 4_711))])).await;
+    in_force(&bed, &proposal(600, 9_000)).await;
+    // An order is there when its payee's account becomes another household's too: H12 had it first.
+    assert_eq!(one(&bed, urgent("o12", "H000012", "100.00")).await, (Outcome::Taken, "taken"));
+    assert_eq!(one(&bed, moved(1, 1, 4_711)).await, (Outcome::Taken, "shared"));
+    assert_eq!(state_of(&bed, "H000012").await, ["urgent held boa"]);
+    // By many at once, and one by one; a change back ends it for who changed.
+    let outcomes = send(&bed, &[moved(2, 2, 99), moved(3, 3, 99), moved(4, 4, 55)]).await;
+    let codes: Vec<&str> = outcomes.iter().map(|o| o.code).collect();
+    assert_eq!(codes, ["shared", "shared", "taken"]);
+    assert_eq!(one(&bed, moved(5, 5, 55)).await.1, "shared");
+    let back = with(moved(6, 4, 56), "at", "2026-11-24T08:45:00Z");
+    assert_eq!(one(&bed, back).await.1, "taken");
+    // An order by an event for one of them is held; so are an order and the change that follows in one call.
+    assert_eq!(one(&bed, urgent("o2", "H000002", "100.00")).await, (Outcome::Held, "held"));
+    let both = [moved(7, 6, 77), urgent("o6", "H000006", "100.00"), moved(8, 7, 77)];
+    let codes: Vec<&str> = send(&bed, &both).await.iter().map(|o| o.code).collect();
+    assert_eq!(codes, ["shared", "taken", "shared"]);
+    assert_eq!(state_of(&bed, "H000006").await, ["urgent held boa"]);
+    bed.verify_all_holds().await;
+    // The month's run lays changes over the list before it judges what is shared.
+    let list = sarf::domain::ids::SnapshotId::new(bed.number("select id from snapshot").await);
+    let run =
+        order::create(&bed.context, list, RunKind::Regular, PREPARER).await.expect("a run").into_inner();
+    let shared = ["H000001", "H000002", "H000003", "H000006", "H000007", "H000012"];
+    assert_eq!(held_for(&bed, run).await, shared.map(|h| format!("{h} shared_account")));
+    bed.verify_all_holds().await;
+    // And what comes when the run is there reaches its planned orders.
+    assert_eq!(one(&bed, moved(9, 8, 56)).await.1, "shared");
+    let after = held_for(&bed, run).await;
+    for expected in ["H000004 shared_account", "H000008 shared_account", "H000008 account_changed"] {
+        assert!(after.iter().any(|held| held == expected), "{expected}: {after:?}");
+    }
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_changes_than_usual_are_held() {
+    let bed = Bed::with(|config| {
+        config.settings.events.account_changes_sender_hour_max = 4;
+        config.settings.events.account_changes_commune_hour_max = 3;
+    });
+    let Some(bed) = bed.await else { return };
+    listed(&bed, 12, |registry| {
+        for household in 0..6 {
+            registry.set(household, &[("commune", "Elsewhere")]);
+        }
+    })
+    .await;
+    let change = |n: usize| moved(n, n, 1_000 + n as u32);
+    // Three in one commune are usual, the fourth is not: all four are held, also those of before.
+    for n in [1, 2, 3] {
+        assert_eq!(one(&bed, change(n)).await.1, "taken", "{n}");
+    }
+    assert_eq!(one(&bed, change(4)).await.1, "many_changes");
+    // The fifth of one sender within the hour, wherever it is.
+    assert_eq!(one(&bed, change(9)).await.1, "many_changes");
+    let list = sarf::domain::ids::SnapshotId::new(bed.number("select id from snapshot").await);
+    let run =
+        order::create(&bed.context, list, RunKind::Regular, PREPARER).await.expect("a run").into_inner();
+    let held = ["H000001", "H000002", "H000003", "H000004", "H000009"];
+    assert_eq!(held_for(&bed, run).await, held.map(|h| format!("{h} many_changes")));
+    let told = bed.context.telemetry.metrics.render();
+    assert!(told.contains("sarf_account_changes_held_total{by=\"commune\"} 4"), "{told}");
+    assert!(told.contains("sarf_account_changes_held_total{by=\"sender\"} 1"), "{told}");
+    bed.verify_all_holds().await;
+    bed.end().await;
+}

@@ -31,8 +31,8 @@ pub(super) use arrears::Arrears;
 pub(super) use find::Differences;
 
 use super::order::{
-    Computed, Inputs, KEEP_BACK_LOCK, Maker, OrderError, Parcel, RUN_LOCK, book, hold_changed, last_change,
-    new_comparison,
+    Computed, Inputs, KEEP_BACK_LOCK, Maker, OrderError, Parcel, RUN_LOCK, book, changed, hold_changed,
+    last_change, new_comparison,
 };
 use super::{Applied, Context, check, person, recovery};
 use crate::config::ConfiguredProgramme;
@@ -128,6 +128,7 @@ pub async fn create(
         doubted: &breaks::doubted_households_in_tx(&mut tx).await?,
         correction: true,
         questions: &questions::of_programme_in_tx(&mut tx, programme_id).await?,
+        flagged: &changed::flagged(context, &mut tx, programme_id, snapshot.id).await?,
         now: context.clock.now(),
     };
     let review = restated::insert_in_tx(&mut tx, review_of(&inputs, back, by)).await?;

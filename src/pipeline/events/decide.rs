@@ -193,6 +193,7 @@ impl Ground<'_> {
         if self.doubted.contains(&household.id) {
             reasons.push(HoldReason::PayeeInDoubt);
         }
+        reasons.extend(known.flagged.get(&household.id).into_iter().flatten());
         if known.questions.of_claim(household.id, wanted.period, purpose).is_some() {
             reasons.push(HoldReason::ClaimInQuestion);
         }

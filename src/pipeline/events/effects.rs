@@ -30,6 +30,12 @@ pub(in crate::pipeline) struct Touched {
     pub account: bool,
     pub death: bool,
     pub hold: bool,
+    /// Its account stands in too many households, with changes laid over the list.
+    pub shared_account: bool,
+    /// Its phone does.
+    pub shared_phone: bool,
+    /// Its change came with too many others.
+    pub many: bool,
 }
 
 /// What became of a household's orders.
@@ -40,12 +46,25 @@ pub(in crate::pipeline) struct Effect {
     left: u32,
     /// Orders that stay held until two people let them go.
     waiting: u32,
+    /// Its new account or phone is other households' too: whatever is ordered for it is held.
+    shared: bool,
+    /// Its change came with too many others: the same.
+    many: bool,
 }
 
 impl Effect {
     /// The code and detail to answer with.
     pub(super) fn tell(self) -> (&'static str, String) {
-        let Self { held, let_go, left, waiting } = self;
+        let Self { held, let_go, left, waiting, shared, many } = self;
+        if shared {
+            return (
+                "shared",
+                format!("it is other households' too: their orders are held; {left} have left"),
+            );
+        }
+        if many {
+            return ("many_changes", format!("more changes than usual: orders are held; {left} have left"));
+        }
         match (left, held, let_go) {
             (0, 0, 0) if waiting > 0 => {
                 ("release_waits", format!("{waiting} orders stay held until two people let them go"))
@@ -90,14 +109,20 @@ pub(in crate::pipeline) async fn hold_in_tx(
     for (household, at, change) in changes::of_households_in_tx(tx, programme, &households, None).await? {
         now_known.entry(household).or_default().add(at, &change);
     }
-    let mut effects = HashMap::new();
+    let none = Changes::default();
+    let mut effects: HashMap<HouseholdId, Effect> = HashMap::new();
+    for (household, touched) in touched {
+        let effect = effects.entry(*household).or_default();
+        (effect.shared, effect.many) = (touched.shared_account || touched.shared_phone, touched.many);
+    }
     for run in locked {
         // Only now nobody moves them.
         let state = runs::find_in_tx(tx, run, false).await?.ok_or(StoreError::Corrupt("run"))?.state;
         let mut turn = Turn::new(&providers, state.release_takes_two());
         for order in changes::orders_in_tx(tx, run, &households).await? {
             let (touched, known) = (touched[&order.household], now_known.get(&order.household));
-            let known = known.ok_or(StoreError::Corrupt("changes of a household"))?;
+            // Whoever only shares with a household that changed has no changes.
+            let known = known.unwrap_or(&none);
             turn.weigh(&order, touched, known, effects.entry(order.household).or_default())?;
         }
         turn.write_in_tx(tx, programme, run, now).await?;
@@ -142,6 +167,15 @@ impl<'a> Turn<'a> {
         }
         if touched.account && known.account().map_or(Ok(false), |a| pays_elsewhere(order, a))? {
             reasons.push((HoldReason::AccountChanged, String::new()));
+        }
+        for (is, reason) in [
+            (touched.shared_account, HoldReason::SharedAccount),
+            (touched.shared_phone, HoldReason::SharedPhone),
+            (touched.many, HoldReason::ManyChanges),
+        ] {
+            if is {
+                reasons.push((reason, String::new()));
+            }
         }
         if touched.hold {
             match known.hold() {
@@ -291,9 +325,17 @@ mod tests {
         };
         let (hold, release) = (changes(&[Change::Hold(code())]), changes(&[Change::Release(code())]));
         let released = |stream| Reach::Released { batch: BatchId::new(9), listed: false, stream };
-        const DEATH: Touched = Touched { account: false, death: true, hold: false };
-        const ACCOUNT: Touched = Touched { account: true, death: false, hold: false };
-        const HOLD: Touched = Touched { account: false, death: false, hold: true };
+        const NOTHING: Touched = Touched {
+            account: false,
+            death: false,
+            hold: false,
+            shared_account: false,
+            shared_phone: false,
+            many: false,
+        };
+        const DEATH: Touched = Touched { death: true, ..NOTHING };
+        const ACCOUNT: Touched = Touched { account: true, ..NOTHING };
+        const HOLD: Touched = Touched { hold: true, ..NOTHING };
         let check =
             |order: Concerned, touched: Touched, known: &Changes, locked: bool, expected: (&str, &str)| {
                 let providers: BTreeSet<i16> = locked.then_some(3).into_iter().collect();
@@ -356,6 +398,10 @@ mod tests {
         let mut turn = Turn::new(&providers, true);
         turn.weigh(&order(Reach::Planned, true, true), HOLD, &release, &mut effect).unwrap();
         assert_eq!((effect.tell().0, turn.moves.len(), turn.lifted.len()), ("release_waits", 0, 0));
+        let shared = Touched { shared_account: true, many: true, ..NOTHING };
+        let shares = ("orders_held", "shared_account many_changes 1 planned held");
+        check(order(Reach::Planned, false, false), shared, &none, false, shares);
+        check(order(Reach::Left, false, false), shared, &none, false, ("left_already", ""));
         let both = Touched { death: true, ..HOLD };
         check(order(Reach::Planned, true, true), both, &release, false, ("orders_held", "payee_deceased"));
     }

@@ -10,14 +10,17 @@ use time::{Date, OffsetDateTime};
 
 use crate::config::{Config, ConfiguredProgramme};
 use crate::domain::entitlement::{Assessor, NoRules};
-use crate::domain::event::{Changes, Event, Wanted, What};
+use crate::domain::event::{Change, Changes, Event, Wanted, What};
 use crate::domain::household::Household;
 use crate::domain::ids::{Code, HouseholdId, RunId, SnapshotId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::programme::Programme;
+use crate::domain::rib::Rib;
+use crate::pipeline::order::changed::{Flagged, flagged_of_in_tx};
 use crate::pipeline::{Context, order};
+use crate::store::change_sharing::{self, Held};
 use crate::store::day_runs::DayRun;
 use crate::store::ledger::AccountKey;
 use crate::store::questions::Questions;
@@ -47,6 +50,10 @@ pub(super) struct Known<'a> {
     pub assessors: HashMap<Period, Result<Assessor, NoRules>>,
     /// Claims that may be paid, as open breaks say.
     pub questions: Questions,
+    /// Households to hold for what changed since the list, of those that are asked for.
+    pub flagged: Flagged,
+    /// Accounts and phones that the call's changes bring.
+    pub new_things: BTreeSet<Held>,
 }
 
 impl Known<'_> {
@@ -72,6 +79,7 @@ struct Asked<'e> {
     households: BTreeSet<HouseholdId>,
     changed: BTreeSet<HouseholdId>,
     orders: Vec<(HouseholdId, &'e Wanted)>,
+    new_things: BTreeSet<Held>,
 }
 
 fn by_programme<'a, 'e>(
@@ -86,7 +94,12 @@ fn by_programme<'a, 'e>(
         asked.households.insert(event.household);
         match &event.what {
             What::Order(wanted) => asked.orders.push((event.household, wanted)),
-            What::Change(_) => drop(asked.changed.insert(event.household)),
+            What::Change(change) => {
+                asked.changed.insert(event.household);
+                if let Change::Account(account) = change {
+                    asked.new_things.insert(Held::of(account));
+                }
+            }
         }
     }
     found
@@ -145,6 +158,13 @@ impl<'a> Ground<'a> {
         Ok(Ground { config, today, month, doubted, programmes })
     }
 
+    /// Place of a household in the list of a programme, where it is in it.
+    pub(super) fn commune_of(&self, programme: i16, household: HouseholdId) -> Option<String> {
+        let known = self.programmes.iter().find(|known| known.number == programme)?;
+        let (list, _) = known.list?;
+        known.households.get(&household).map(|h| format!("{list}/{}", h.place.0))
+    }
+
     /// The number of a programme by its place.
     pub(super) fn programme_number(&self, place: usize) -> i16 {
         self.programmes[place].number
@@ -176,9 +196,11 @@ async fn known_in_tx<'a>(
         barred: HashSet::new(),
         assessors: HashMap::new(),
         questions: Questions::default(),
+        flagged: Flagged::new(),
+        new_things: asked.new_things.clone(),
     };
     known.read_approvals(tx, asked, today).await?;
-    known.read_list(tx, asked, today).await?;
+    known.read_list(tx, config, asked, today).await?;
     known.read_claims(config, tx, asked).await?;
     Ok(known)
 }
@@ -224,6 +246,7 @@ impl Known<'_> {
     async fn read_list(
         &mut self,
         tx: &mut PgConnection,
+        config: &Config,
         asked: &Asked<'_>,
         today: Date,
     ) -> Result<(), StoreError> {
@@ -241,6 +264,7 @@ impl Known<'_> {
             {
                 self.changes.entry(household).or_default().add(at, &change);
             }
+            self.read_flagged(config, tx, asked, list).await?;
         }
         let missing = asked.changed.iter().filter(|id| !self.households.contains_key(*id));
         let missing: Vec<HouseholdId> = missing.copied().collect();
@@ -250,6 +274,32 @@ impl Known<'_> {
                 self.elsewhere.extend(orders.into_iter().map(|order| order.household));
             }
         }
+        Ok(())
+    }
+
+    /// Who of the households that an order is asked for shares what changes brought.
+    async fn read_flagged(
+        &mut self,
+        config: &Config,
+        tx: &mut PgConnection,
+        asked: &Asked<'_>,
+        list: SnapshotId,
+    ) -> Result<(), StoreError> {
+        let asked: BTreeSet<HouseholdId> = asked.orders.iter().map(|(id, _)| *id).collect();
+        if asked.is_empty() || !change_sharing::any_in_tx(tx, self.number, list).await? {
+            return Ok(());
+        }
+        let mut things = Vec::new();
+        for id in &asked {
+            let Some(household) = self.households.get(id) else { continue };
+            let changed = self.changes.get(id).and_then(Changes::account).map(Held::of);
+            let account = Rib::parse(&household.payee.account).ok().map(|rib| Held::Account(rib.as_number()));
+            let phone = household.payee.phone.map(|phone| Held::Phone(phone.national()));
+            things.extend(changed.into_iter().chain(account).chain(phone));
+        }
+        let households: Vec<HouseholdId> = asked.into_iter().collect();
+        let limits = &config.settings.holds;
+        self.flagged = flagged_of_in_tx(limits, tx, self.number, list, (&things, &households)).await?;
         Ok(())
     }
 

@@ -27,15 +27,17 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::Context;
+use super::order::changed;
 use crate::domain::event::{Change, Event, EventId, What};
 use crate::domain::household::listed;
 use crate::domain::ids::{HouseholdId, OrderId};
 use crate::domain::order::{OrderKey, OrderNames, OrderState};
 use crate::store::audit::{self, Decision};
+use crate::store::change_sharing::{self, Held, Pace};
 use crate::store::events::{EventOutcome, KnownEvent, NewEvent, NewEvents};
 use crate::store::outbox::{self, NewOutbox};
 use crate::store::pgcopy::CopyBuffer;
-use crate::store::{StoreError, Tx, changes, day_runs, events};
+use crate::store::{StoreError, Tx, changes, day_runs, events, reissues};
 use decide::{Accepted, Decided};
 use effects::Effect;
 pub(super) use effects::{Touched, hold_in_tx};
@@ -122,6 +124,10 @@ pub async fn accept(
     source: &str,
     lines: Vec<Bytes>,
 ) -> Result<Vec<LineOutcome>, StoreError> {
+    let lines_of = |bytes: &Bytes| memchr::memmem::find(bytes, b"account").is_some();
+    if lines.iter().any(lines_of) {
+        prepare_lists(context).await?;
+    }
     let at_once = usize::try_from(context.config.settings.events.batch_max).unwrap_or(usize::MAX).max(1);
     let now = context.clock.now();
     let mut outcomes = Vec::with_capacity(lines.len());
@@ -136,6 +142,19 @@ pub async fn accept(
         });
     }
     Ok(outcomes)
+}
+
+/// Makes the lists ready to be asked who has an account or a phone.
+async fn prepare_lists(context: &Context) -> Result<(), StoreError> {
+    for programme in context.config.programmes.values() {
+        let mut tx = context.store.begin().await?;
+        let list = reissues::latest_snapshot_in_tx(&mut tx, programme.rules.code().as_str()).await?;
+        tx.rollback().await?;
+        if let Some(list) = list {
+            change_sharing::prepare(&context.store, list).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Another call took one of the events, or crossed this one's way: what it did is seen on the next try.
@@ -199,7 +218,8 @@ async fn take(
     let orders = book::number_in_tx(&mut tx, &mut ground, &decided, now).await?;
     write_events_in_tx(&mut tx, source, &list, &decided, &orders, now).await?;
     let made = book::book_in_tx(context, &mut tx, &orders, now).await?;
-    let changed = write_changes_in_tx(&mut tx, &ground, &list, &decided).await?;
+    let mut changed = write_changes_in_tx(&mut tx, &ground, &list, &decided).await?;
+    let unusual = look_around_in_tx(context, &mut tx, source, &ground, &mut changed, now).await?;
     let mut effects = HashMap::new();
     for (programme, touched) in &changed {
         let runs = changes::open_runs_in_tx(&mut tx, *programme).await?;
@@ -236,8 +256,47 @@ async fn take(
         record_in_tx(&mut tx, "run.begin", &format!("run {}", run.id), &detail, now).await?;
     }
     tx.commit().await?;
+    for (by, changes) in unusual {
+        context.telemetry.metrics.add_unusual_changes(by, changes);
+        tracing::warn!(by, changes, source, "changes of account that are held");
+    }
     tracing::info!(events = list.len(), orders = made.orders, refused, "events decided");
     Ok(())
+}
+
+/// Adds the households that must be held for what the call's changes of account bring: whoever has the same account or phone,
+/// and whoever's changes are more than usual. Gives how many changes are unusual, by what.
+async fn look_around_in_tx(
+    context: &Context,
+    tx: &mut Tx,
+    source: &str,
+    ground: &Ground<'_>,
+    changed: &mut BTreeMap<i16, BTreeMap<HouseholdId, Touched>>,
+    now: OffsetDateTime,
+) -> Result<Vec<(&'static str, u64)>, StoreError> {
+    let settings = &context.config.settings;
+    let mut counts = BTreeMap::<&'static str, u64>::new();
+    for known in &ground.programmes {
+        let Some(touched) = changed.get_mut(&known.number) else { continue };
+        let Some((list, _)) = known.list.filter(|_| touched.values().any(|t| t.account)) else { continue };
+        let pace = Pace {
+            programme_id: known.number,
+            source,
+            since: now - time::Duration::HOUR,
+            of_source: i64::from(settings.events.account_changes_sender_hour_max),
+            of_commune: i64::from(settings.events.account_changes_commune_hour_max),
+        };
+        for (household, by) in change_sharing::mark_in_tx(tx, &pace).await? {
+            touched.entry(household).or_default().many = true;
+            *counts.entry(if by == "sender" { "sender" } else { "commune" }).or_default() += 1;
+        }
+        let things: Vec<Held> = known.new_things.iter().copied().collect();
+        let flagged =
+            changed::flagged_of_in_tx(&settings.holds, tx, known.number, list, (&things, &[])).await?;
+        *counts.entry("account").or_default() += flagged.len() as u64;
+        changed::touch(touched, &flagged);
+    }
+    Ok(counts.into_iter().filter(|(_, count)| *count > 0).collect())
 }
 
 async fn record_in_tx(
@@ -333,7 +392,9 @@ async fn write_changes_in_tx(
     for (event, decision) in list.iter().zip(decided) {
         let (Decided::Change(programme), What::Change(change)) = (decision, &event.what) else { continue };
         let programme = ground.programme_number(*programme);
-        changes::push(&mut rows, programme, event.household, change, event.id.as_str(), event.at);
+        let commune = ground.commune_of(programme, event.household);
+        let id = event.id.as_str();
+        changes::push(&mut rows, programme, event.household, change, id, event.at, commune.as_deref());
         let entry = touched.entry(programme).or_default().entry(event.household).or_default();
         entry.note(change);
     }

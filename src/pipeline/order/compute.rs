@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
+use super::changed::Flagged;
 use super::compare::{Comparison, Now};
 use super::judge::{judge, shared_reason};
 use super::merge::{ChangesSince, EarlierOrders, Shares};
@@ -56,6 +57,8 @@ pub(in crate::pipeline) struct Inputs<'a> {
     pub correction: bool,
     /// Claims that may be paid, as open breaks say.
     pub questions: &'a Questions,
+    /// Households to hold for what changed since the list.
+    pub flagged: &'a Flagged,
     pub now: OffsetDateTime,
 }
 
@@ -318,6 +321,7 @@ impl<'a> Maker<'a> {
         if self.inputs.doubted.contains(&household.id) {
             reasons.push(HoldReason::PayeeInDoubt);
         }
+        reasons.extend(self.inputs.flagged.get(&household.id).into_iter().flatten());
         if self.is_in_question(household.id) {
             reasons.push(HoldReason::ClaimInQuestion);
         }

@@ -13,6 +13,7 @@
 //! Guarantee: one transaction: a run is there whole or not at all. Repeating the command finds the run.
 //! Limit: one order for each household and run.
 
+pub(super) mod changed;
 mod compare;
 mod compute;
 mod judge;
@@ -201,6 +202,7 @@ pub async fn create(
     let barring = barring_runs(&context.config, &mut tx, programme, period, run).await?;
     let doubted = breaks::doubted_households_in_tx(&mut tx).await?;
     let questions = questions::of_programme_in_tx(&mut tx, programme_id).await?;
+    let flagged = changed::flagged(context, &mut tx, programme_id, snapshot.id).await?;
 
     let inputs = Inputs {
         context,
@@ -216,6 +218,7 @@ pub async fn create(
         doubted: &doubted,
         correction: false,
         questions: &questions,
+        flagged: &flagged,
         now,
     };
     let stage = context.telemetry.stage("order", "households", Some(snapshot.households as u64));
@@ -373,6 +376,11 @@ pub(super) async fn hold_changed(
     for (household, _, change) in changes::after_in_tx(tx, programme, inputs.snapshot.id, last_change).await?
     {
         touched.entry(household).or_default().note(&change);
+    }
+    if !touched.is_empty() {
+        // What came while the orders were made may be shared with any of them.
+        let flagged = changed::flagged(inputs.context, tx, programme, inputs.snapshot.id).await?;
+        changed::touch(&mut touched, &flagged);
     }
     hold_in_tx(tx, programme, &touched, &[inputs.run], inputs.now).await?;
     Ok(())

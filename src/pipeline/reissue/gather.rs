@@ -18,6 +18,7 @@ use crate::domain::policy::{Decision, Waits};
 use crate::domain::reason::HoldReason;
 use crate::pipeline::Context;
 use crate::pipeline::children::{DEPOSIT, account_holder};
+use crate::pipeline::order::changed::{Flagged, flagged};
 use crate::pipeline::order::merge::ChangesSince;
 use crate::pipeline::order::shared_reason;
 use crate::pipeline::order::slices::Slicer;
@@ -76,6 +77,8 @@ pub(super) struct Gatherer<'a> {
     doubted: HashSet<HouseholdId>,
     /// Claims that may be paid, as open breaks say.
     questions: Questions,
+    /// Households to hold for what changed since the list.
+    flagged: Flagged,
     digest: Sha256,
     gathered: Gathered,
     last: Option<HouseholdId>,
@@ -116,6 +119,7 @@ impl<'a> Gatherer<'a> {
             deposit: reference::purpose_id_in_tx(tx, DEPOSIT).await?,
             doubted: breaks::doubted_households_in_tx(tx).await?,
             questions: questions::of_programme_in_tx(tx, head.programme_id).await?,
+            flagged: flagged(context, tx, head.programme_id, snapshot).await?,
             digest: Sha256::new(),
             gathered: Gathered {
                 run,
@@ -295,6 +299,7 @@ impl<'a> Gatherer<'a> {
             !before.let_go.iter().any(|r| r == reason.as_str()) || (of_account && way.another)
         });
         found.extend(way.hold);
+        found.extend(self.flagged.get(&before.household).into_iter().flatten());
         if self.doubted.contains(&before.household) {
             found.push(PayeeInDoubt);
         }
