@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use time::{Date, OffsetDateTime, Time};
 
 use super::stop::Stop;
+use crate::clock::Clock;
 use crate::domain::provider::{Provider, StreamApi, StreamTerms};
 use crate::pipeline::Context;
 use crate::rails::stream::breaker::Breaker;
@@ -168,7 +169,8 @@ impl Lane {
                 as i64,
             orders: orders as i64,
             daily_capacity: self.provider.daily_capacity.into(),
-            day: self.local_now().date(),
+            day: (self.context.clock != Clock::system()).then(|| self.local_now().date()),
+            offset_s: self.context.config.settings.calendar.utc_offset.whole_seconds(),
         };
         let begins = pace::ask(&self.context.store, self.id, ask).await?;
         Ok(begins.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(0))))

@@ -39,8 +39,9 @@ impl Stop {
         let asked = stop.clone();
         tokio::spawn(async move {
             either(&mut terminate, &mut interrupt).await;
-            tracing::info!("stopping: what is under way is finished; a second signal ends at once");
+            // First of all: a log that nobody reads any more must not keep the process from stopping.
             asked.request();
+            tracing::info!("stopping: what is under way is finished; a second signal ends at once");
             let code = either(&mut terminate, &mut interrupt).await;
             tracing::warn!("a second signal: ending at once");
             std::process::exit(code);

@@ -75,6 +75,14 @@ pub async fn wait_at_most_in_tx(connection: &mut PgConnection, seconds: u32) -> 
     Ok(())
 }
 
+/// The database's clock, which all processes share.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn now_in_tx(connection: &mut PgConnection) -> Result<OffsetDateTime, StoreError> {
+    Ok(sqlx::query_scalar("select clock_timestamp()").fetch_one(connection).await?)
+}
+
 /// The list that a day's events of a programme are judged by, and when the registry made it: that of the day's first run,
 /// so that one day has one list; before there is a run, the latest.
 ///

@@ -19,8 +19,10 @@ pub struct Ask {
     pub orders: i64,
     /// Orders that the provider takes a day.
     pub daily_capacity: i64,
-    /// The business day, local.
-    pub day: Date,
+    /// The business day, local, where the clock was set; else it is the database's.
+    pub day: Option<Date>,
+    /// Seconds by which local time is ahead of UTC.
+    pub offset_s: i32,
 }
 
 /// Grants a share of a provider's time: in how many microseconds it begins (0 or less: at once). `None` when the day's
@@ -34,12 +36,14 @@ pub async fn ask(store: &Store, provider: i16, ask: Ask) -> Result<Option<i64>, 
     sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
     let begins = sqlx::query_scalar(
         "insert into pace as p (provider_id, given_until, day, day_orders)
-         values ($1, clock_timestamp() + ($2 - $3) * interval '1 microsecond', $4, $5)
+         values ($1, clock_timestamp() + ($2 - $3) * interval '1 microsecond',
+                 coalesce($4, (clock_timestamp() at time zone 'UTC' + $7 * interval '1 second')::date), $5)
          on conflict (provider_id) do update
             set given_until = greatest(p.given_until, clock_timestamp() - $3::bigint * interval '1 microsecond')
                               + $2::bigint * interval '1 microsecond',
-                day = $4, day_orders = case when p.day = $4 then p.day_orders else 0 end + $5
-          where case when p.day = $4 then p.day_orders else 0 end + $5 <= $6
+                day = greatest(p.day, excluded.day),
+                day_orders = case when p.day >= excluded.day then p.day_orders else 0 end + $5
+          where case when p.day >= excluded.day then p.day_orders else 0 end + $5 <= $6
          returning (extract(epoch from given_until - clock_timestamp()) * 1000000)::bigint - $2",
     )
     .bind(provider)
@@ -48,6 +52,7 @@ pub async fn ask(store: &Store, provider: i16, ask: Ask) -> Result<Option<i64>, 
     .bind(ask.day)
     .bind(ask.orders)
     .bind(ask.daily_capacity)
+    .bind(ask.offset_s)
     .fetch_optional(&mut *tx)
     .await?;
     tx.commit().await?;

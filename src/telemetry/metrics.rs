@@ -280,6 +280,9 @@ impl Metrics {
     /// Cells that an alert looks at exist from the first scrape.
     fn start_at_zero(&self) {
         self.set_pool(0, 0);
+        for by in ["account", "sender", "commune"] {
+            self.add_unusual_changes(by, 0);
+        }
     }
 }
 

@@ -177,8 +177,8 @@ fn served(program: &Program) -> String {
     }
     let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
     assert!(stopped.success());
-    drop(lines);
     assert_eq!(child.wait().expect("it ends").code(), Some(0), "an ended service exits with 0");
+    drop(lines);
     metrics.split_once("\r\n\r\n").expect("a body").1.to_owned()
 }
 

@@ -151,7 +151,7 @@ async fn let_go_between_funding_and_release_it_leaves_in_a_file_of_its_own() {
     bed.verify_all_holds().await;
     let member = format!("select count(*) from batch_member where order_id = {}", deceased.get());
     assert_eq!((bed.number(&member).await, files_with(&bed, deceased).await), (1, 1));
-    assert_eq!(sent_files(&bed.outbox()).iter().map(|f| f.orders.len()).sum::<usize>(), 15);
+    assert_eq!(sent_files(&bed.outbox()).iter().map(|f| f.orders.len()).sum::<usize>(), 14);
     bed.end().await;
 }
 

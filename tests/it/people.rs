@@ -40,7 +40,7 @@ async fn who_is_removed_can_do_nothing_and_spellings_are_one_person() {
     let back = people::add(context, "daoud", Role::Approver).await.expect("back");
     assert_eq!(back, Added::Back { removed_by: ACCOUNTANT.into() });
     approve::approve(context, run, "daoud").await.expect("approved");
-    let told = bed.rows("select action from audit where subject = 'operator daoud' order by id").await;
+    let told = bed.rows("select action from audit where subject = 'operator daoud' order by sequence").await;
     assert_eq!(told, ["operator.add", "operator.remove", "operator.back"]);
     bed.verify_all_holds().await;
     bed.end().await;

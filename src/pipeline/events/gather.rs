@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
+use crate::clock::Clock;
 use crate::config::{Config, ConfiguredProgramme};
 use crate::domain::entitlement::{Assessor, NoRules};
 use crate::domain::event::{Change, Changes, Event, Wanted, What};
@@ -147,7 +148,9 @@ impl<'a> Ground<'a> {
         now: OffsetDateTime,
     ) -> Result<Ground<'a>, StoreError> {
         let config: &'a Config = &context.config;
-        let today = now.to_offset(config.settings.calendar.utc_offset).date();
+        // The day of a ceiling is the same for all callers, whatever their machines' clocks say.
+        let day_of = if context.clock == Clock::system() { day_runs::now_in_tx(tx).await? } else { now };
+        let today = day_of.to_offset(config.settings.calendar.utc_offset).date();
         let month =
             Period::new(today.year(), today.month().into()).map_err(|_| StoreError::Corrupt("clock"))?;
         let mut programmes = Vec::new();
