@@ -20,7 +20,7 @@ pub(super) use deposits::account_holder;
 use sqlx::PgConnection;
 
 use super::order::{
-    Computed, Inputs, KEEP_BACK_LOCK, Maker, OrderError, RUN_LOCK, book, hold_changed, last_change,
+    Computed, Inputs, KEEP_BACK_LOCK, Maker, OrderError, RUN_LOCK, book, changed, hold_changed, last_change,
 };
 use super::{Applied, Context, person};
 use crate::domain::ids::{RunId, SnapshotId};
@@ -92,6 +92,7 @@ pub async fn create(
         doubted: &breaks::doubted_households_in_tx(&mut tx).await?,
         correction: false,
         questions: &questions::of_programme_in_tx(&mut tx, programme_id).await?,
+        flagged: &changed::flagged(context, &mut tx, programme_id, snapshot.id).await?,
         now,
     };
     let computed = match kind {
