@@ -4,8 +4,9 @@ use super::app::HomeError;
 use crate::config::ConfigError;
 use crate::domain::ids::RunId;
 use crate::engine::lane::LaneError;
+use crate::engine::webhook::WebhookError;
 use crate::files::PathFault;
-use crate::http::HttpError;
+use crate::http::{HttpError, TlsError};
 use crate::pipeline::approve::ApproveError;
 use crate::pipeline::breaks::BreakError;
 use crate::pipeline::children::statement::DepositError;
@@ -25,6 +26,7 @@ use crate::pipeline::standing::StandingError;
 use crate::pipeline::tokens::TokenError;
 use crate::pipeline::{Refusal, feedback::FeedbackError};
 use crate::rails::bank_file::DeliveryError;
+use crate::rails::stream::secrets::SecretError;
 use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
 use crate::store::cluster::ClusterError;
@@ -45,6 +47,19 @@ fn of_system(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(DeliveryError::Disk(path, source)) = error.downcast_ref() {
         return PathFault::of(source).map(|fault| fault.hint(path)).or_else(|| of_system(source));
     }
+    if let Some(secret) = error.downcast_ref::<SecretError>() {
+        return Some(secret.hint());
+    }
+    if let Some(HttpError::Tls(TlsError::Read { path, source })) = error.downcast_ref()
+        && let Some(fault) = PathFault::of(source)
+    {
+        return Some(fault.hint(path));
+    }
+    if let Some(WebhookError::Secret { path, source }) = error.downcast_ref()
+        && let Some(fault) = PathFault::of(source)
+    {
+        return Some(fault.hint(path));
+    }
     let cause = error.downcast_ref::<std::io::Error>()?;
     match PathFault::of(cause) {
         Some(PathFault::NotAFile(_)) => {
@@ -53,7 +68,12 @@ fn of_system(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(PathFault::NotAFolder(_)) => {
             return Some("move it away, or name another folder: links are not followed".into());
         }
-        Some(PathFault::Open(_) | PathFault::OtherOwner(_)) | None => {}
+        Some(PathFault::Open(_) | PathFault::OtherOwner(_)) => {
+            return Some(
+                "let nobody but its owner, the account that runs sarf, read it: chmod 600 FILE".into(),
+            );
+        }
+        None => {}
     }
     match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
@@ -347,7 +367,8 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             _ => "correct the file; `sarf config check` reads it all again".into(),
         });
     }
-    error.downcast_ref::<StoreError>().and_then(of_store)
+    let of_statement = || error.downcast_ref::<sqlx::Error>().map(crate::store::hint_of);
+    error.downcast_ref::<StoreError>().and_then(of_store).or_else(of_statement)
 }
 
 fn of_store(error: &StoreError) -> Option<String> {

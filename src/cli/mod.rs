@@ -163,20 +163,35 @@ pub fn main() -> ExitCode {
 
 /// Help goes to stdout; a command line that is not understood is repeated without what a terminal would act on.
 fn not_understood(error: &clap::Error) -> ExitCode {
-    let text = error.render().to_string();
-    if !error.use_stderr() || shown::on_terminal(&text) == text {
+    let harmless = std::env::args_os().all(|arg| {
+        let text = arg.to_string_lossy();
+        shown::on_one_line(&text) == text
+    });
+    if harmless || !error.use_stderr() {
         error.exit();
     }
-    eprint!("{}", shown::on_terminal(&text));
+    eprint!("{}", shown::on_terminal(&error.render().to_string()));
     Exit::Usage.into()
+}
+
+/// The error and its causes. Some repeat their cause at the end of what they say: that is said once.
+fn told(error: &anyhow::Error) -> String {
+    let mut what = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if what.is_empty() {
+            what = cause;
+        } else if !what.ends_with(&cause) {
+            what = format!("{what}: {cause}");
+        }
+    }
+    what
 }
 
 async fn run(cli: Cli, output: &Output) -> Exit {
     // First of all, so that no signal finds this process deaf: a server that is being started would stay behind.
     let stop = Stop::on_signals();
     execute(cli, output, &stop).await.unwrap_or_else(|error| {
-        let what = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        output.error(&what, hints::hint(&error).as_deref());
+        output.error(&told(&error), hints::hint(&error).as_deref());
         Exit::Refused
     })
 }
@@ -236,5 +251,20 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<Exit> {
         | Command::Generate(_)
         | Command::Config(_)
         | Command::Sandbox(_) => unreachable!("handled above"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cause_says_is_said_once() {
+        let cause = std::io::Error::other("refused");
+        let told_of =
+            |text: &str| told(&anyhow::Error::new(std::io::Error::other("refused")).context(text.to_owned()));
+        assert_eq!(told_of("no connection: refused"), "no connection: refused");
+        assert_eq!(told_of("no connection"), "no connection: refused");
+        assert_eq!(told(&anyhow::Error::new(cause)), "refused");
     }
 }

@@ -61,11 +61,14 @@ pub mod worklists;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 
 use commits::Commits;
 pub use hint::{hint_of, is_gone};
 pub use tx::Tx;
+
+/// How long a connection is waited for.
+const ACQUIRE_MAX: Duration = Duration::from_secs(10);
 
 /// The database, through a pool of connections.
 #[derive(Clone, Debug)]
@@ -115,9 +118,12 @@ impl Store {
             ("synchronize_seqscans", "off"),
             ("jit", "off"),
         ]);
+        // A pool would try again and again, and in the end say only that it had no connection.
+        let first = tokio::time::timeout(ACQUIRE_MAX, options.connect()).await;
+        first.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(ACQUIRE_MAX)
             .connect_with(options)
             .await?;
         Ok(Self { pool, commits: Commits::default() })

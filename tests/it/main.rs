@@ -14,6 +14,7 @@ mod crash;
 mod dispatch_alone;
 mod door;
 mod events;
+mod exports;
 mod feedback_any_order;
 mod feedback_faults;
 mod feedback_reasons;

@@ -45,8 +45,8 @@ pub enum ClusterError {
         /// The directory tried last.
         dir: PathBuf,
     },
-    /// The home is something else than a folder.
-    #[error("home `{path}` is not a folder", path = path.display())]
+    /// The home, or a folder in it, is something else than a folder.
+    #[error("`{path}` is not a folder", path = path.display())]
     NotAFolder {
         /// What was named.
         path: PathBuf,
@@ -113,9 +113,10 @@ impl ClusterError {
                 format!("run as account {owner} or as root, or set `SARF_HOME` to a directory of your own")
             }
             Self::NoSocketDir { .. } => "set `SARF_HOME` to a directory with a shorter path".into(),
-            Self::NotAFolder { .. } => {
-                "set `SARF_HOME` to a folder, or to a path where one can be made".into()
-            }
+            Self::NotAFolder { path } => format!(
+                "move `{}` away (links are not followed), or set `SARF_HOME` to a path where a folder can be made",
+                path.display()
+            ),
             Self::Io { path, source, .. } => of_io(path, source),
             Self::Program { said, log, .. } => {
                 let known = KNOWN.iter().find(|(words, _)| said.contains(words)).map(|(_, hint)| *hint);

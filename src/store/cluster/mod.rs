@@ -254,8 +254,20 @@ fn run(mut command: Command, program: &'static str, place: &Place) -> Result<Out
         return Ok(output);
     }
     let log = fs::read(&place.log).unwrap_or_default();
-    let said = format!("{} {}", last_lines(&output.stderr, 2), last_lines(&log, 3));
+    let said = format!("{} {}", last_lines(&output.stderr, 2), grave_lines(&log));
     Err(ClusterError::Program { program, said: said.trim().to_owned(), log: place.log.clone() })
+}
+
+/// What the end of the server's log says of why it stopped: its last grave lines, else its last lines.
+fn grave_lines(log: &[u8]) -> String {
+    const TAIL_LINES: usize = 25;
+    let text = String::from_utf8_lossy(log);
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    let grave =
+        |line: &&&str| ["FATAL:", "PANIC:", "could not", "HINT:"].iter().any(|word| line.contains(word));
+    let found: Vec<&str> = tail.iter().filter(grave).copied().collect();
+    if found.is_empty() { last_lines(log, 3) } else { last_lines(found.join("\n").as_bytes(), 3) }
 }
 
 fn last_lines(text: &[u8], count: usize) -> String {

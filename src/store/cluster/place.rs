@@ -48,7 +48,7 @@ impl Place {
         let home = fs::canonicalize(home).map_err(ClusterError::io("resolve", home))?;
         let pg = home.join("pg");
         let owner = Owner::decide(&pg)?;
-        if !existed {
+        if !existed || is_empty_of_root(&home) {
             // A home that root makes is the server's account's: it must pass through, and nobody else may.
             owner.take(&home)?;
         }
@@ -153,6 +153,12 @@ impl Place {
     }
 }
 
+/// Whether root made the folder for this and nothing else: it holds nothing.
+fn is_empty_of_root(home: &Path) -> bool {
+    fs::metadata(home).is_ok_and(|meta| meta.uid() == 0)
+        && fs::read_dir(home).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// Makes the home, mode 0700, and what is missing above it: folders that others may pass through, since the server's
 /// account must, but not list.
 fn make_way(home: &Path) -> Result<(), ClusterError> {
@@ -200,10 +206,13 @@ pub(super) fn private_dir(dir: &Path, owner: &Owner) -> Result<(), ClusterError>
         Err(error) => return Err(ClusterError::io("create", dir)(error)),
     }
     let meta = fs::symlink_metadata(dir).map_err(ClusterError::io("read", dir))?;
+    if !meta.is_dir() {
+        return Err(ClusterError::NotAFolder { path: dir.to_path_buf() });
+    }
     // Made by root and killed before handing over: taken now.
-    if owner.drop_root && meta.is_dir() && meta.uid() == 0 {
+    if owner.drop_root && meta.uid() == 0 {
         owner.take(dir)?;
-    } else if !meta.is_dir() || meta.uid() != owner.uid {
+    } else if meta.uid() != owner.uid {
         return Err(ClusterError::OtherOwner { path: dir.to_path_buf(), owner: meta.uid() });
     }
     fs::set_permissions(dir, Permissions::from_mode(0o700))
