@@ -167,6 +167,8 @@ impl Scene {
                     let entries = fs::read_dir(folder.path()).expect("a folder").flatten().map(|e| e.path());
                     files.extend(entries.filter(|p| p.extension().is_some_and(|e| e == "xml")));
                 }
+                // As the program takes them: which steps of its own an order has depends on the order of messages.
+                files.sort();
                 for (path, result) in feedback::import(context, files).await.expect("lanes are read") {
                     result.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
                 }
