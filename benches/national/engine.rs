@@ -28,7 +28,7 @@ const NOW: time::OffsetDateTime = time::macros::datetime!(2026-06-24 09:00 UTC);
 
 /// A migrated database with three people, and the configuration that is shipped.
 pub async fn open(options: PgConnectOptions, home: PathBuf) -> anyhow::Result<Context> {
-    let store = Store::connect(options, CONNECTIONS_MAX).await?;
+    let store = Store::connect(options, CONNECTIONS_MAX).await?.anchored(&home);
     store.migrate().await?;
     for (name, role) in
         [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)]

@@ -5,9 +5,10 @@
 //! | import and orders | `COPY FROM` the very rows into bare tables, then the same indexes |
 //! | dispatch | `COPY TO` the orders' columns into nothing, then the same bytes into new files, fsynced |
 //! | feedback | a bare scan of the XML, `COPY` of one row a status, one HOT update of a narrow table |
+//! | verify | `COPY TO` of households and orders, hashed by two workers, then the files hashed by two workers |
 //!
 //! Guarantee: only the work named is timed; files and tables are prepared before and taken away after.
-//! Limit: one connection and one thread, one step after the other, as somebody with `psql` would do it.
+//! Limit: one connection and one thread, one step after the other, as somebody with `psql` would do it; the proofs' floor has two.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -20,6 +21,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use sarf::domain::ids::{RunId, SnapshotId};
 use sarf::store::{households, orders};
+use sha2::{Digest as _, Sha256};
 
 use crate::psql::Psql;
 
@@ -125,6 +127,36 @@ impl<'a> Floor<'a> {
         let took = scanned + self.timed(&steps)?;
         self.clean()?;
         Ok(took)
+    }
+
+    /// Reads and hashes the rows of a run and of its list, and the files that left: two workers, as a proof has two cores.
+    pub fn hash(&self, snapshot: SnapshotId, run: RunId, files: &[PathBuf]) -> anyhow::Result<Duration> {
+        let leaves = [households::leaf(snapshot), orders::leaf(run)];
+        let began = Instant::now();
+        let hashed = |bytes: &mut dyn std::io::Read| -> anyhow::Result<()> {
+            let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 18]);
+            while let read @ 1.. = bytes.read(&mut buffer)? {
+                hash.update(&buffer[..read]);
+            }
+            std::hint::black_box(hash.finalize());
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let rows = leaves.map(|leaf| {
+                let statement = format!("copy {leaf} to stdout (format binary)");
+                scope.spawn(move || self.psql.read(&statement, &mut |bytes| hashed(bytes)))
+            });
+            for worker in rows {
+                worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+            }
+            let halves = files.chunks(files.len().div_ceil(2).max(1)).map(|half| {
+                scope.spawn(move || half.iter().try_for_each(|path| hashed(&mut File::open(path)?)))
+            });
+            for worker in halves.collect::<Vec<_>>() {
+                worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+            }
+            Ok(began.elapsed())
+        })
     }
 
     fn timed(&self, steps: &[String]) -> anyhow::Result<Duration> {

@@ -158,24 +158,25 @@ impl Meter<'_> {
         let began = Instant::now();
         reconcile::reconcile(context, run).await?;
         let reconciled = began.elapsed();
+        self.note("reconcile", "all providers".to_owned(), reconciled, Some(10));
+        self.quiet().await?;
+        let began = Instant::now();
         let proofs = verify::verify(context, Some(run)).await?;
-        let verified = began.elapsed();
-        reconcile::close(context, run, ACCOUNTANT, None).await?;
         let took = began.elapsed();
         for proof in proofs.iter().filter(|p| !p.holds) {
             println!("DOES NOT HOLD: {} ({}): {}", proof.claim, proof.scope, proof.figures);
         }
         anyhow::ensure!(proofs.iter().all(|p| p.holds), "the books are not proven");
+        self.note("verify", format!("{} proofs hold", proofs.len()), took, None);
+        let (files, snapshot) =
+            (xml_below(&context.home.join("outbox"))?, find(context, run).await?.snapshot);
+        self.compare(|floor| floor.hash(snapshot, run, &files))?;
+        let began = Instant::now();
+        reconcile::close(context, run, ACCOUNTANT, None).await?;
+        let took = began.elapsed();
         let closed = find(context, run).await?;
         anyhow::ensure!(closed.state == RunState::Closed, "the run is {}", closed.state);
-        let figures = format!(
-            "reconciled ({}), {} proofs hold ({}), closed ({})",
-            table::seconds(reconciled),
-            proofs.len(),
-            table::seconds(verified - reconciled),
-            table::seconds(took - verified)
-        );
-        self.note("reconcile, verify, close", figures, took, Some(10));
+        self.note("close", "closed".to_owned(), took, Some(5));
         Ok(())
     }
 

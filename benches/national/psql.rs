@@ -34,6 +34,28 @@ impl Psql {
     /// Runs `steps` one after the other in one session, each committed by itself, with files looked for in `folder` and
     /// rows going to `out`.
     pub fn run(&self, folder: &Path, out: impl Into<Stdio>, steps: &[String]) -> anyhow::Result<()> {
+        let mut command = self.command(steps);
+        let status = command.current_dir(folder).stdin(Stdio::null()).stdout(out).status();
+        let status = status.with_context(|| format!("`{}`", self.program.display()))?;
+        anyhow::ensure!(status.success(), "psql ended with {status}");
+        Ok(())
+    }
+
+    /// Gives what one step writes to `take`, as it comes.
+    pub fn read(
+        &self,
+        step: &str,
+        take: &mut dyn FnMut(&mut dyn std::io::Read) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut child =
+            self.command(&[step.to_owned()]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        take(child.stdout.as_mut().context("piped")?)?;
+        let status = child.wait()?;
+        anyhow::ensure!(status.success(), "psql ended with {status}");
+        Ok(())
+    }
+
+    fn command(&self, steps: &[String]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", &self.user, "-d", &self.database]);
         command.arg("-h").arg(&self.socket).arg("-p").arg(self.port.to_string());
@@ -43,9 +65,6 @@ impl Psql {
         for name in ["PGOPTIONS", "PGSERVICE", "PGPASSWORD", "PGSSLMODE"] {
             command.env_remove(name);
         }
-        let status = command.current_dir(folder).stdin(Stdio::null()).stdout(out).status();
-        let status = status.with_context(|| format!("`{}`", self.program.display()))?;
-        anyhow::ensure!(status.success(), "psql ended with {status}");
-        Ok(())
+        command
     }
 }

@@ -47,7 +47,7 @@ impl Bed {
         cluster::recreate_database(&cluster.connect_options("postgres"), DATABASE, None).await?;
         let options = cluster.connect_options(DATABASE);
         let url = options.to_url_lossy().to_string();
-        let store = Store::connect(options, 8).await?;
+        let store = Store::connect(options, 8).await?.anchored(home);
         store.migrate().await?;
         let clock = Clock::system();
         for (name, role) in

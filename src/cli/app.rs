@@ -119,7 +119,7 @@ async fn connect(global: &Global, server: &Server, migrate: bool) -> anyhow::Res
     if global.demo {
         options = options.database(DEMO_DATABASE);
     }
-    let store = Store::connect(options, CONNECTIONS_MAX).await?;
+    let store = Store::connect(options, CONNECTIONS_MAX).await?.anchored(&home(global));
     if migrate || global.migrate || global.database_url.is_none() {
         store.migrate().await?;
     }
@@ -178,6 +178,8 @@ async fn set_gauges(context: &Context) -> Result<(), crate::store::StoreError> {
     for (provider, kind, waiting) in crate::store::reports::stream_gauges(&context.store).await? {
         metrics.set_stream_waiting(&provider, &kind, waiting as u64);
     }
+    let head = crate::store::audit::head(&context.store).await?;
+    metrics.set_audit_records(head.map_or(0, |(records, _)| records));
     let queues = breaks::queues(&context.store).await?;
     let now = context.clock.now();
     // All kinds, so that a queue that was emptied goes back to zero.

@@ -438,6 +438,10 @@ fn of_refusal(error: &Refusal) -> Option<String> {
             Some("another person must do this: --as NAME".into())
         }
         Refusal::WrongState { run, .. } => next(run),
+        Refusal::Altered { .. } => Some(
+            "somebody changed the database by hand: let nothing leave, see `sarf verify`, and bring the rows back from a backup"
+                .into(),
+        ),
         Refusal::Store(e) => of_store(e),
     }
 }

@@ -6,17 +6,25 @@ use super::app::App;
 use super::ui::{Align, Cell, Exit, Tone};
 use crate::domain::ids::RunId;
 use crate::pipeline::verify::{self, Proof};
+use crate::store::anchor;
 
 /// Prove the guarantees.
 #[derive(Args)]
 pub struct Verify {
     /// One run only
     run: Option<RunId>,
+    /// SHA-256 of a record of the audit chain that was written down: it must still be there
+    #[arg(long, value_name = "HASH", value_parser = head)]
+    head: Option<[u8; 32]>,
+}
+
+fn head(text: &str) -> Result<[u8; 32], String> {
+    anchor::unhex(text).ok_or_else(|| "a SHA-256 has 64 hexadecimal digits".to_owned())
 }
 
 impl Verify {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
-        let proofs = verify::verify(&app.context, self.run).await?;
+        let proofs = verify::verify_with_head(&app.context, self.run, self.head).await?;
         if app.output.is_json() {
             app.output.json(&proofs)?;
         } else {

@@ -15,9 +15,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::lane::Lane;
 use super::stop::Stop;
 use crate::domain::ids::{Code, OrderId};
+use crate::pipeline::as_written;
 use crate::pipeline::stream::{self, Named};
 use crate::store::shards::{self, Shard};
 use crate::store::{Store, StoreError, runs};
+
+/// How long a shard whose rows were changed by hand waits for somebody to look.
+const ALTERED_PAUSE: time::Duration = time::Duration::minutes(15);
 
 /// Most orders intended at once.
 const CHUNK_ORDERS_MAX: u32 = 2_000;
@@ -42,6 +46,18 @@ impl Lane {
         if shard.fence > 1 {
             let unanswered = shards::unanswered(&self.context.store, &shard).await?;
             stream::lose(&self.context, self.code(), &unanswered, "taken over").await?;
+        }
+        let altered = as_written::altered_orders(&self.context, shard.run, shard.next, shard.last).await?;
+        if let Some(rows) = altered {
+            tracing::error!(
+                shard = shard.id,
+                run = shard.run.get(),
+                rows,
+                "orders are not as they were written"
+            );
+            let later = self.context.clock.now() + ALTERED_PAUSE;
+            shards::give_back(&self.context.store, &shard, false, Some(later)).await?;
+            return Ok(Ended::Later(later));
         }
         let ended = self.hand_over_all(shard.clone(), stop, &renewal).await?;
         drop(renewal);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
+use super::as_written::{self, WithList};
 use super::{Applied, Context, Refusal, hex, locked_run, next_state, person};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
@@ -177,6 +178,7 @@ pub async fn submit(context: &Context, id: RunId, by: &str) -> Result<Applied<St
     if !open.is_empty() {
         return Err(ApproveError::Breached(open));
     }
+    as_written::require(context, &run, WithList::Yes).await?;
     let content = content_in_tx(context, &mut tx, &run).await?;
     let hash = content_hash(&content);
     sqlx::query(
@@ -209,7 +211,8 @@ pub async fn approve(context: &Context, id: RunId, by: &str) -> Result<Applied<S
     if run.created_by == by || run.submitted_by.as_deref() == Some(by) {
         return Err(Refusal::SamePerson(by.to_owned()).into());
     }
-    let hash = still_as_submitted(context, tx.as_mut(), &run, by).await;
+    as_written::require(context, &run, WithList::Yes).await?;
+    let hash = still_as_submitted(context, &mut tx, &run, by).await;
     let hash = match hash {
         Err(ApproveError::Stale(changes)) => {
             tx.commit().await?;

@@ -7,6 +7,7 @@
 use sqlx::PgConnection;
 
 use super::approve::{ApproveError, record, still_as_submitted};
+use super::as_written::{self, WithList};
 use super::{Applied, Context, Refusal, doubt, locked_run, next_state, person, recovery, reissue};
 use crate::domain::batch::Lane;
 use crate::domain::ids::RunId;
@@ -82,6 +83,7 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     {
         return Err(Refusal::SamePerson(by.to_owned()).into());
     }
+    as_written::require(context, &run, WithList::No).await?;
     if let Err(error) = still_as_submitted(context, &mut tx, &run, by).await {
         if matches!(error, ApproveError::Stale(_)) {
             tx.commit().await?;

@@ -2,6 +2,7 @@
 //! feedback → reconcile → report; `verify` proves the guarantees over all of it.
 
 pub mod approve;
+pub mod as_written;
 pub mod breaks;
 pub mod check;
 pub mod children;
@@ -110,6 +111,14 @@ pub enum Refusal {
         run: RunId,
         /// Where it stands.
         state: RunState,
+    },
+    /// Rows are not as they were written.
+    #[error("rows of run `{run}` are not as they were written: {rows}")]
+    Altered {
+        /// Which run.
+        run: RunId,
+        /// The first of them, and how many more.
+        rows: String,
     },
     /// The database.
     #[error(transparent)]

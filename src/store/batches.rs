@@ -54,6 +54,9 @@ pub struct Batch {
     /// SHA-256 of the file.
     #[serde(skip)]
     pub file_sha256: Option<Vec<u8>>,
+    /// What the configuration put into the file, fixed with its intent.
+    #[serde(skip)]
+    pub made_with: Option<serde_json::Value>,
     /// Figures kept as outcomes and statement entries come in.
     pub figures: BatchFigures,
 }
@@ -94,7 +97,7 @@ pub struct BatchFigures {
 const COLUMNS: &str = "b.id, b.run_id, b.provider_id, p.code, b.wave, b.sequence, b.listed, b.first_order, b.last_order, b.state,
     b.orders, b.amount, b.value_date, b.message_id, b.file_name, b.created_at, b.file_sha256, b.outcomes, b.outcomes_amount,
     b.accepted, b.accepted_amount, b.rejected, b.rejected_amount, b.returned, b.returned_amount, b.debited_amount, b.credited_amount,
-    b.paid, b.paid_amount, b.expired, b.expired_amount, b.lane";
+    b.paid, b.paid_amount, b.expired, b.expired_amount, b.lane, b.made_with";
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<Batch, StoreError> {
     use sqlx::Row as _;
@@ -118,6 +121,7 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Batch, StoreError> {
         file_name: row.try_get(14)?,
         created_at: row.try_get(15)?,
         file_sha256: row.try_get(16)?,
+        made_with: row.try_get(32)?,
         figures: BatchFigures {
             outcomes: row.try_get(17)?,
             outcomes_amount: row.try_get(18)?,
@@ -343,6 +347,8 @@ pub struct Intent<'a> {
     pub value_date: Date,
     /// Time of creation in the file.
     pub created_at: OffsetDateTime,
+    /// What the configuration puts into the file.
+    pub made_with: &'a serde_json::Value,
 }
 
 /// Commits a batch to leave under these names.
@@ -355,14 +361,15 @@ pub async fn intend_in_tx(
     intent: &Intent<'_>,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "update batch set state = 'dispatching', message_id = $2, file_name = $3, value_date = $4, created_at = $5
-          where id = $1 and state = 'released'",
+        "update batch set state = 'dispatching', message_id = $2, file_name = $3, value_date = $4, created_at = $5,
+                made_with = $6 where id = $1 and state = 'released'",
     )
     .bind(id.get())
     .bind(intent.message_id)
     .bind(intent.file_name)
     .bind(intent.value_date)
     .bind(intent.created_at)
+    .bind(intent.made_with)
     .execute(connection)
     .await?;
     Ok(())

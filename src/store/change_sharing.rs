@@ -233,9 +233,8 @@ async fn listed_in_tx(
     let moved = latest_in_tx(connection, programme_id, list, "c.household_id = any($3)", &names).await?;
     // Whoever is paid elsewhere now has the account no more; the phone stays until another is told.
     let moved: HashMap<HouseholdId, Held> = moved.into_iter().map(|l| (l.household, l.held)).collect();
-    found.retain(|(household, held)| match (held, moved.get(household)) {
-        (_, None) | (Held::Phone(_), Some(Held::Account(_))) => true,
-        _ => false,
+    found.retain(|(household, held)| {
+        matches!((held, moved.get(household)), (_, None) | (Held::Phone(_), Some(Held::Account(_))))
     });
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! All SQL: PostgreSQL through sqlx, one file for each aggregate. Functions ending in `_in_tx` run inside the caller's
 //! transaction, so that money and state change together.
 
+pub mod anchor;
 pub mod audit;
 pub mod batch_orders;
 pub mod batches;
@@ -24,6 +25,7 @@ mod hint;
 pub mod hold_releases;
 pub mod holds;
 pub mod households;
+pub mod journal;
 pub mod leases;
 pub mod ledger;
 pub mod operators;
@@ -46,6 +48,10 @@ pub mod reference;
 pub mod reissues;
 pub mod reports;
 pub mod restated;
+pub mod row_blocks;
+pub mod row_fields;
+pub mod row_sums;
+pub mod rule_sets;
 pub mod runs;
 pub mod settlements;
 pub mod shards;
@@ -58,6 +64,8 @@ pub mod unpaid;
 pub mod uploads;
 pub mod worklists;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -75,6 +83,8 @@ const ACQUIRE_MAX: Duration = Duration::from_secs(10);
 pub struct Store {
     pool: PgPool,
     commits: Commits,
+    database: Arc<str>,
+    anchor: Option<Arc<anchor::Anchor>>,
 }
 
 /// Why the store could not do as asked.
@@ -113,6 +123,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<Self, StoreError> {
         // Long statements are what this program is made of; its own stages tell how long they take.
+        let database = options.get_database().unwrap_or_default().into();
         let options = options.disable_statement_logging().options([
             ("timezone", "UTC"),
             ("synchronize_seqscans", "off"),
@@ -126,15 +137,32 @@ impl Store {
             .acquire_timeout(ACQUIRE_MAX)
             .connect_with(options)
             .await?;
-        Ok(Self { pool, commits: Commits::default() })
+        Ok(Self { pool, commits: Commits::default(), database, anchor: None })
     }
 
-    /// Brings the schema up to date; safe to repeat.
+    /// The same store, which writes the head of the audit chain below `home` with each commit.
+    #[must_use]
+    pub fn anchored(mut self, home: &Path) -> Self {
+        self.anchor = Some(Arc::new(anchor::Anchor::new(home, &self.database)));
+        self
+    }
+
+    /// Where the head of the audit chain is written, if anywhere.
+    pub fn anchor(&self) -> Option<&anchor::Anchor> {
+        self.anchor.as_deref()
+    }
+
+    /// Brings the schema up to date; safe to repeat. What migrations wrote is vouched for, as the engine's own.
     ///
     /// # Errors
     /// When a migration fails or was changed after it ran.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(sqlx::migrate!("./migrations").run(&self.pool).await?)
+        let before = journal::migrations(self).await?;
+        sqlx::migrate!("./migrations").run(&self.pool).await?;
+        if before.as_ref() != journal::migrations(self).await?.as_ref() {
+            journal::install(self, before.map_or(0, |at| at.last_entry)).await?;
+        }
+        Ok(())
     }
 
     /// The pool, for single statements.
@@ -154,7 +182,7 @@ impl Store {
     /// # Errors
     /// When the database is gone.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::new(self.pool.begin().await?, self.commits.clone()))
+        Ok(Tx::new(self.pool.begin().await?, self.commits.clone(), self.anchor.clone()))
     }
 
     /// What this process commits through this store and its clones.

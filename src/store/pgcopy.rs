@@ -9,7 +9,7 @@ use sqlx::postgres::PgPoolCopyExt as _;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 
-use super::StoreError;
+use super::{StoreError, row_blocks};
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 const HEADER_LEN: usize = 19;
@@ -130,6 +130,8 @@ impl CopyBuffer {
         copy.send(self.bytes.as_slice()).await?;
         let rows = copy.finish().await?;
         assert_eq!(rows, self.rows, "rows taken by COPY are the rows sent");
+        let end = self.bytes.len() - 2;
+        row_blocks::note_in_tx(connection, target, &self.bytes[HEADER_LEN..end]).await?;
         self.bytes.clear();
         self.rows = 0;
         Ok(rows)
@@ -161,6 +163,15 @@ impl<'c> CopyOut<'c> {
     /// # Errors
     /// When the database refuses the query.
     async fn open(pool: &PgPool, source: &str) -> Result<CopyOut<'static>, StoreError> {
+        // A COPY that is refused leaves its connection in the pool out of step: what is refused is asked for by a query first.
+        let query = match source.split_once(" (") {
+            Some((table, columns)) if !source.starts_with('(') => {
+                format!("select {} from {table} limit 0", columns.trim_end_matches(')'))
+            }
+            _ if source.starts_with('(') => format!("select from {source} asked limit 0"),
+            _ => format!("select from {source} limit 0"),
+        };
+        sqlx::query(sqlx::AssertSqlSafe(query)).persistent(false).execute(pool).await?;
         let statement = format!("COPY {source} TO STDOUT (FORMAT binary)");
         Ok(CopyOut { stream: pool.copy_out_raw(&statement).await?, first: true })
     }
@@ -275,6 +286,11 @@ pub struct CopyRow {
 }
 
 impl CopyRow {
+    /// The whole row as it came.
+    pub fn whole(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn value(&mut self) -> Result<Option<&[u8]>, StoreError> {
         let fault = || StoreError::Corrupt("COPY row");
         let len = self.bytes.get(self.at..self.at + 4).ok_or_else(fault)?;

@@ -1,15 +1,12 @@
 //! Queries behind `sarf verify`: each recounts from the rows what is kept elsewhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::AssertSqlSafe;
 
-use super::pgcopy::CopyAhead;
-use super::standing::Standing;
 use super::{Store, StoreError, orders};
-use crate::domain::ids::{BatchId, OrderId, RunId};
+use crate::domain::ids::{BatchId, Code, RunId};
 use crate::domain::order::OrderState;
-use crate::domain::run::RunState;
 
 /// Orders of one provider, batch and state, counted from the rows.
 #[derive(Clone, Copy, Debug)]
@@ -30,57 +27,38 @@ pub struct Counted {
     pub offset: i64,
 }
 
-/// Recounts a run's orders by provider, batch and state, in one pass over the rows; `progress` is told of every
-/// hundred thousand.
+/// What orders of a run keep back, by their instalments.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn recount(
-    store: &Store,
-    run: RunId,
-    state: RunState,
-    progress: impl Fn(u64),
-) -> Result<Vec<Counted>, StoreError> {
-    const COLUMNS: &str = "order_id, provider_id, entitled, offset_amount, amount";
-    // Leaves of most runs lie in order; those that grew with the day's events fill whatever room there is.
-    let grown: bool =
-        sqlx::query_scalar("select exists (select from run where id = $1 and standing_approval is not null)")
-            .bind(run.get())
-            .fetch_one(store.pool())
-            .await?;
-    let source = if grown {
-        format!("(select {COLUMNS} from {} order by order_id)", orders::leaf(run))
-    } else {
-        format!("{} ({COLUMNS})", orders::leaf(run))
-    };
-    let mut rows = CopyAhead::open(store.pool(), source);
-    let mut standing = Standing::open(store, run, state).await?;
-    let mut groups: HashMap<(i16, Option<BatchId>, OrderState), [i64; 4]> = HashMap::new();
-    let (mut before, mut seen) = (OrderId::new(0), 0u64);
-    while let Some(mut row) = rows.next().await? {
-        let order = OrderId::new(row.i64()?);
-        if order <= before {
-            return Err(StoreError::Corrupt("order of orders"));
-        }
-        before = order;
-        let provider = row.i16()?;
-        let stands = standing.next(order, provider).await?;
-        let sums = groups.entry((provider, stands.batch, stands.state)).or_default();
-        let (entitled, offset, amount) = (row.i64()?, row.i64()?, row.i64()?);
-        for (sum, value) in sums.iter_mut().zip([1, amount, entitled, offset]) {
-            *sum += value;
-        }
-        seen += 1;
-        if seen.is_multiple_of(100_000) {
-            progress(100_000);
-        }
-    }
-    progress(seen % 100_000);
-    let counted = |((provider, batch, state), [orders, amount, entitled, offset]): (
-        (i16, Option<BatchId>, OrderState),
-        [i64; 4],
-    )| Counted { provider, batch, state, orders, amount, entitled, offset };
-    Ok(groups.into_iter().map(counted).collect())
+pub async fn kept_back(store: &Store, run: RunId) -> Result<HashMap<i64, i64>, StoreError> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "select order_id, sum(amount)::bigint from recovery_instalment where run_id = $1 group by order_id",
+    )
+    .bind(run.get())
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Households of a programme that changed by events.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn changed_households(store: &Store, programme: i16) -> Result<HashSet<String>, StoreError> {
+    let sql = "select distinct household_id from household_change where programme_id = $1";
+    let rows: Vec<String> = sqlx::query_scalar(sql).bind(programme).fetch_all(store.pool()).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Codes of purposes by their number; one that is no code is left out.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn purposes(store: &Store) -> Result<HashMap<i16, Code>, StoreError> {
+    let rows: Vec<(i16, String)> =
+        sqlx::query_as("select id, code from purpose").fetch_all(store.pool()).await?;
+    Ok(rows.into_iter().filter_map(|(id, code)| Some((id, Code::parse(&code).ok()?))).collect())
 }
 
 /// One number that a query gives.
@@ -89,6 +67,62 @@ pub async fn recount(
 /// When the database is gone.
 pub async fn number(store: &Store, sql: String) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(sql)).fetch_one(store.pool()).await?.unwrap_or(0))
+}
+
+/// What is reserved for a run, and what should be.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Reservation {
+    /// Run.
+    pub run: i64,
+    /// Balance of its account.
+    pub reserved: i64,
+    /// What it ordered, less what a reissue took over, once it was funded.
+    pub due: i64,
+}
+
+/// Reservations of all runs, counted from their rows.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn reservations(store: &Store) -> Result<Vec<Reservation>, StoreError> {
+    Ok(sqlx::query_as(
+        "select r.id as run, coalesce((select sum(a.balance) from ledger_account a where a.run_id = r.id and a.kind = 'reserved'), 0)::bigint as reserved,
+                (case when r.state in ('draft', 'computed', 'submitted', 'approved', 'cancelled') then 0 else r.ordered end
+                 - coalesce((select sum(l.amount) from order_reissue l join run n on n.id = l.run_id
+                              where l.live and l.of_order >> 32 = r.id
+                                and n.state not in ('draft', 'computed', 'submitted', 'approved', 'cancelled')), 0))::bigint as due
+           from run r order by r.id",
+    )
+    .fetch_all(store.pool())
+    .await?)
+}
+
+/// What left an envelope, and what stands reserved out of it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Envelope {
+    /// Programme.
+    pub programme: String,
+    /// Budget year.
+    pub year: i32,
+    /// What it gave.
+    pub given: i64,
+    /// What runs of the year have reserved.
+    pub reserved: i64,
+}
+
+/// All envelopes.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn envelopes(store: &Store) -> Result<Vec<Envelope>, StoreError> {
+    Ok(sqlx::query_as(
+        "select p.code as programme, a.budget_year as year, coalesce(-sum(a.balance) filter (where a.kind = 'envelope'), 0)::bigint as given,
+                coalesce(sum(a.balance) filter (where a.kind = 'reserved'), 0)::bigint as reserved
+           from ledger_account a join programme p on p.id = a.programme_id
+          where a.kind in ('envelope', 'reserved') and a.budget_year is not null group by 1, 2 order by 1, 2",
+    )
+    .fetch_all(store.pool())
+    .await?)
 }
 
 /// Pairs of live runs that could order one claim twice.

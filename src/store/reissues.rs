@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::pgcopy::CopyBuffer;
-use super::{Store, StoreError, orders};
+use super::{Store, StoreError, orders, row_sums};
 use crate::domain::ids::{MessageId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
@@ -135,6 +135,7 @@ pub async fn mark_in_tx(
     .bind(message.get())
     .execute(&mut *connection)
     .await?;
+    row_sums::note_steps_in_tx(connection, message.get(), 13).await?;
     count_own_in_tx(connection, run, 1).await
 }
 

@@ -61,6 +61,10 @@ pub struct Stands {
     pub batch: Option<BatchId>,
     /// Its state.
     pub state: OrderState,
+    /// Whether it took steps of its own.
+    pub stepped: bool,
+    /// What those come to, as the provider said them.
+    pub said: Option<OrderState>,
 }
 
 impl Standing {
@@ -121,7 +125,12 @@ impl Standing {
             let of_batch = batch.map_or(OrderState::Planned, |(_, state)| of_batch(state));
             steps.state().map_or(of_batch, |own| own.max(of_batch))
         };
-        Ok(Stands { batch: batch.map(|(id, _)| id), state })
+        Ok(Stands {
+            batch: batch.map(|(id, _)| id),
+            state,
+            stepped: !steps.is_empty(),
+            said: steps.said().state(),
+        })
     }
 
     fn range(&mut self, order: OrderId, provider: i16) -> Option<(BatchId, BatchState)> {

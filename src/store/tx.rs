@@ -1,31 +1,60 @@
-//! A transaction of the engine, whose commit is counted: a signal that comes meanwhile waits for its end.
+//! A transaction of the engine. Right before it commits, its decisions and the hash over the rows that it changed go into the
+//! audit chain, and the chain's new head is written outside of the database. The commit is counted: a signal that comes meanwhile
+//! waits for its end.
+//!
+//! Guarantee: whoever commits through here vouches for what was changed, and nobody else can: an entry of the journal that no
+//! record of the chain covers was made by hand. The chain is locked from here to the commit only, after all other locks.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use super::anchor::Anchor;
 use super::commits::Commits;
+use super::{StoreError, audit};
 
 /// A transaction that its holder owns: dropped, it is rolled back.
 #[derive(Debug)]
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
     commits: Commits,
+    anchor: Option<Arc<Anchor>>,
 }
 
 impl Tx {
-    pub(super) const fn new(inner: Transaction<'static, Postgres>, commits: Commits) -> Self {
-        Self { inner, commits }
+    pub(super) const fn new(
+        inner: Transaction<'static, Postgres>,
+        commits: Commits,
+        anchor: Option<Arc<Anchor>>,
+    ) -> Self {
+        Self { inner, commits, anchor }
     }
 
-    /// Commits.
+    /// Vouches for what was changed and commits.
     ///
     /// # Errors
-    /// When the database is gone; whether it committed is not known then.
-    pub async fn commit(self) -> Result<(), sqlx::Error> {
+    /// When the database is gone, and whether it committed is not known then; or when the head of the chain cannot be written, and
+    /// nothing was changed.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         let committing = self.commits.begin();
+        let change: Option<String> =
+            sqlx::query_scalar("select nullif(current_setting('sarf.change', true), '')")
+                .fetch_one(&mut *self.inner)
+                .await?;
+        let added = match change.and_then(|text| text.parse::<i64>().ok()) {
+            Some(change) => Some(audit::close_in_tx(&mut self.inner, change).await.map_err(as_sqlx)?),
+            None => None,
+        };
+        let anchored = self.anchor.as_deref().zip(added.filter(|added| !added.heads.is_empty()));
+        if let Some((anchor, added)) = &anchored {
+            anchor.intend(added).map_err(sqlx::Error::Io)?;
+        }
         self.inner.commit().await?;
         committing.succeeded();
+        if let Some((anchor, added)) = &anchored {
+            anchor.committed(added);
+        }
         Ok(())
     }
 
@@ -49,5 +78,13 @@ impl Deref for Tx {
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.inner
+    }
+}
+
+/// Callers know commits by the database's own error.
+fn as_sqlx(error: StoreError) -> sqlx::Error {
+    match error {
+        StoreError::Database(error) => error,
+        other => sqlx::Error::Protocol(other.to_string()),
     }
 }

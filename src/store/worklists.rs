@@ -387,6 +387,7 @@ pub async fn fetched(
     number: i32,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
     sqlx::query(
         "update worklist set fetched_at = $5
           where provider_id = $1 and point = $2 and day = $3 and number = $4 and fetched_at is null",
@@ -396,7 +397,7 @@ pub async fn fetched(
     .bind(at.day)
     .bind(number)
     .bind(now)
-    .execute(store.pool())
+    .execute(&mut *tx)
     .await?;
-    Ok(())
+    Ok(tx.commit().await?)
 }

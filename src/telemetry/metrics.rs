@@ -65,6 +65,7 @@ pub struct Metrics {
     unusual_changes: IntCounterVec,
     pool: IntGaugeVec,
     ready: IntGauge,
+    audit_records: IntGauge,
 }
 
 impl Default for Metrics {
@@ -169,6 +170,11 @@ impl Metrics {
             ),
             pool: gauges(r, "db_pool_connections", "Connections of the database pool.", &["state"]),
             ready: gauge(r, "ready", "1 where the last readiness check passed, else 0."),
+            audit_records: gauge(
+                r,
+                "audit_records",
+                "Records of the audit chain: a number that falls is a chain that was cut.",
+            ),
             registry,
         };
         metrics.start_at_zero();
@@ -247,6 +253,11 @@ impl Metrics {
     pub fn set_pool(&self, in_use: u64, idle: u64) {
         self.pool.with_label_values(&["in_use"]).set(gauge_value(in_use));
         self.pool.with_label_values(&["idle"]).set(gauge_value(idle));
+    }
+
+    /// Sets how many records the audit chain has.
+    pub fn set_audit_records(&self, records: i64) {
+        self.audit_records.set(records);
     }
 
     /// Records whether the last readiness check passed.
@@ -366,6 +377,7 @@ mod tests {
         metrics.set_appeals_overdue("dss", 1);
         metrics.add_feedback("pain.002", "applied", 5);
         metrics.set_pool(2, 3);
+        metrics.set_audit_records(12);
         let stage = metrics.stage_started("entitle");
         stage.add(10);
         stage.finished(Duration::from_millis(1500));
@@ -395,6 +407,7 @@ mod tests {
         check("sarf_stage_duration_seconds_bucket{stage=\"entitle\",le=\"1\"} 0");
         check("sarf_stage_duration_seconds_bucket{stage=\"entitle\",le=\"2.5\"} 1");
         check("sarf_ready 0");
+        check("sarf_audit_records 12");
         check(concat!("sarf_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"));
     }
 

@@ -242,7 +242,7 @@ async fn within_the_limit_one_person_does_and_rules_keep_their_own() {
     for change in ["-", "+", "-", "+"] {
         let sql =
             format!("update batch set debited_amount = debited_amount {change} 1000 where id = {batch}");
-        bed.execute(&sql).await.expect("changed");
+        bed.write(&sql).await.expect("changed");
         bed.reconcile(run).await;
         states.push(bed.open_breaks().await);
     }
@@ -262,7 +262,7 @@ async fn within_the_limit_one_person_does_and_rules_keep_their_own() {
 
     // One that a person resolved stays so while the same difference is found; money that is not there is not posted.
     let open = || {
-        bed.execute("update batch set debited_amount = debited_amount - 7 where id = (select min(id) from batch where debited_amount > 1000)")
+        bed.write("update batch set debited_amount = debited_amount - 7 where id = (select min(id) from batch where debited_amount > 1000)")
     };
     open().await.expect("changed");
     bed.reconcile(run).await;
@@ -274,7 +274,7 @@ async fn within_the_limit_one_person_does_and_rules_keep_their_own() {
     );
     assert_eq!(bed.reconcile(run).await.open_breaks, 0);
     assert_eq!(breaks::show(context, differs).await.expect("shown").1.len(), 1);
-    bed.execute(&format!("update batch set debited_amount = debited_amount + 7 where id = {batch}"))
+    bed.write(&format!("update batch set debited_amount = debited_amount + 7 where id = {batch}"))
         .await
         .expect("mended");
     bed.verify_all_holds().await;
@@ -510,6 +510,6 @@ async fn money_in_suspense_from_before_breaks_kept_it_gets_a_break() {
         bed.rows("select kind || ' ' || suspense from break where resolved_at is null and kind <> 'payee_in_doubt' order by 1").await,
         ["settlement_missing 70000", "unknown_reference -5000", "unknown_reference 0"]
     );
-    bed.verify_all_holds().await;
+    bed.books_hold().await;
     bed.end().await;
 }

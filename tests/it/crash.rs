@@ -104,6 +104,7 @@ impl Scene {
     async fn context(&self, database: &str, home: &Path) -> Context {
         let store =
             Store::connect(self.server.connect_options().database(database), 12).await.expect("it answers");
+        let store = store.anchored(home);
         let config = Arc::new(Config::read(&self.program.config).expect("configuration"));
         Context {
             store,

@@ -492,7 +492,7 @@ async fn an_envelope_is_never_overdrawn() {
     listed(&bed, 3, |_| ()).await;
     in_force(&bed, &proposal(600, 9_000)).await;
     // A run took all but 150 MAD of 32 thousand million.
-    bed.execute(
+    bed.write(
         "insert into ledger_account (programme_id, budget_year, kind) select id, 2026, 'envelope' from programme where code = 'dss';
          insert into ledger_account (programme_id, budget_year, kind) select id, 2026, 'reserved' from programme where code = 'dss';
          insert into ledger_transfer (debit_account, credit_account, amount, why, posted_at)

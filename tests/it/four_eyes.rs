@@ -85,10 +85,10 @@ async fn one_person_cannot_act_on_two_sides() {
     let same = format!(
         "operator `{PREPARER}` has acted on this run before: preparer, approver and accountant are three people"
     );
-    bed.execute(&become_("approver")).await.expect("a role changed by hand");
+    bed.write(&become_("approver")).await.expect("a role changed by hand");
     assert_eq!(attempt(&bed, run, Do::Approve, PREPARER).await, same);
     bed.take_to(run, RunState::Approved).await;
-    bed.execute(&become_("accountant")).await.expect("a role changed by hand");
+    bed.write(&become_("accountant")).await.expect("a role changed by hand");
     assert_eq!(attempt(&bed, run, Do::Fund, PREPARER).await, same);
     assert_eq!(bed.state(run).await, RunState::Approved);
     let by_hand = format!("update run set funded_by = '{PREPARER}' where id = {run}");

@@ -199,7 +199,7 @@ async fn a_point_fetches_its_list_in_parts_and_each_order_once() {
         "update batch set lane = 'stream', state = 'dispatching' where state <> 'empty'
             and provider_id = (select id from provider where code = '{POINTS}')"
     );
-    bed.execute(&lane).await.expect("in the stream lane");
+    bed.write(&lane).await.expect("in the stream lane");
     let busiest = bed
         .rows(&format!(
             "select p.commune from payment_order_{run} o join run r on r.id = {run}

@@ -41,3 +41,4 @@ mod simulation;
 mod statement_entries;
 mod stream_record;
 mod stream_worker;
+mod tamper;

@@ -144,7 +144,7 @@ async fn a_recall_leaves_in_one_file_whatever_is_killed() {
     let mut later = bed.context.clone();
     later.clock = Clock::fixed(bed.context.clock.now() + Duration::hours(5));
     for _ in 0..2 {
-        bed.execute("update recall set state = 'requested', file_sha256 = null").await.expect("killed");
+        bed.write("update recall set state = 'requested', file_sha256 = null").await.expect("killed");
         let (now, again) = ask(&later, order).await.expect("asked");
         assert!(!now);
         assert_eq!(recall::deliver(&later, &again).await.expect("delivered").state, RecallState::Sent);
@@ -156,7 +156,7 @@ async fn a_recall_leaves_in_one_file_whatever_is_killed() {
         .await;
     assert_eq!(audited, [format!("order.recall {ACCOUNTANT}"), "recall.send sarf".to_owned()]);
     // Another content under its name is never overwritten.
-    bed.execute("update recall set state = 'requested'").await.expect("killed");
+    bed.write("update recall set state = 'requested'").await.expect("killed");
     fs::write(&path, "<other/>").expect("tampered with");
     let refusal = recall::deliver(&bed.context, &asked).await.expect_err("differs");
     assert!(matches!(refusal, RecallError::Delivery(_)), "{refusal}");
@@ -276,7 +276,7 @@ async fn the_program_asks_and_lists() {
     assert!(program.ends(0, "order recalls").out.contains("CUST"));
     // What the sandbox answers is not known before it is imported.
     program.ends(0, "sandbox --seed 3");
-    bed.execute("update recall set deadline = now() - interval '1 day'").await.expect("late");
+    bed.write("update recall set deadline = now() - interval '1 day'").await.expect("late");
     assert!(program.ends(3, "order recalls --open").out.contains("lapsed"));
     bed.end().await;
 }

@@ -115,20 +115,18 @@ async fn instalments_are_kept_back_in_order_of_age_and_given_back() {
     let run = bed.create(november).await;
     bed.take_to(run, RunState::Settling).await;
     // The household agreed on less, and the other one complains.
-    bed.execute("update recovery_case set monthly_max = 5000 where origin = 'first'").await.expect("agreed");
-    bed.execute(
+    bed.write("update recovery_case set monthly_max = 5000 where origin = 'first'").await.expect("agreed");
+    bed.write(
         "update recovery_case set appeal_stage = 'complaint', appeal_since = '2026-11-01', appeal_due = '2026-12-01' where origin = 'third'",
     )
     .await
     .expect("complains");
     let run = paid_month(&bed, &registry, "2026-12").await;
     assert_eq!(kept_back(&bed, run).await, ["H000001 90000 15000 75000 5000+10000"]);
-    bed.execute("update recovery_case set monthly_max = null").await.expect("agreed otherwise");
-    bed.execute(
-        "update recovery_case set appeal_stage = 'decided', appeal_due = null where origin = 'third'",
-    )
-    .await
-    .expect("decided");
+    bed.write("update recovery_case set monthly_max = null").await.expect("agreed otherwise");
+    bed.write("update recovery_case set appeal_stage = 'decided', appeal_due = null where origin = 'third'")
+        .await
+        .expect("decided");
     let run = paid_month(&bed, &registry, "2027-01").await;
     assert_eq!(
         kept_back(&bed, run).await,

@@ -174,14 +174,14 @@ async fn a_complaint_takes_its_course_by_the_clock() {
         appeals::reply(&bed.context, case, Ruling::Upheld, "x", PREPARER).await,
         Err(CaseError::Refused(_))
     ));
-    bed.execute(&format!("update recovery_case set opened_by = '{APPROVER}' where id = {case}"))
+    bed.write(&format!("update recovery_case set opened_by = '{APPROVER}' where id = {case}"))
         .await
         .expect("by hand");
     assert!(matches!(
         appeals::reply(&bed.context, case, Ruling::Upheld, "x", APPROVER).await,
         Err(CaseError::SamePerson { .. })
     ));
-    bed.execute(&format!("update recovery_case set opened_by = '{PREPARER}' where id = {case}"))
+    bed.write(&format!("update recovery_case set opened_by = '{PREPARER}' where id = {case}"))
         .await
         .expect("by hand");
     for id in [case, lapsing] {
@@ -257,9 +257,9 @@ async fn a_write_off_takes_two() {
     assert_eq!(stands(&bed, case).await, (CaseState::Receivable, mad(100)), "nothing moves yet");
     let role = |role: &str| format!("update operator set role = '{role}' where name = '{ACCOUNTANT}'");
     assert!(matches!(write_off::confirm(context, case, ACCOUNTANT).await, Err(CaseError::Refused(_))));
-    bed.execute(&role("approver")).await.expect("by hand");
+    bed.write(&role("approver")).await.expect("by hand");
     assert!(matches!(write_off::confirm(context, case, ACCOUNTANT).await, Err(CaseError::SamePerson { .. })));
-    bed.execute(&role("accountant")).await.expect("by hand");
+    bed.write(&role("accountant")).await.expect("by hand");
 
     assert!(write_off::refuse(context, case, "has heirs", APPROVER).await.expect("refused").is_now());
     assert!(!write_off::refuse(context, case, "has heirs", APPROVER).await.expect("refused").is_now());

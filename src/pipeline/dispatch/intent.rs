@@ -3,10 +3,11 @@
 use sqlx::PgConnection;
 use time::PrimitiveDateTime;
 
-use super::DispatchError;
+use super::{DispatchError, MadeWith};
 use crate::domain::ids::Code;
 use crate::domain::provider::Provider;
 use crate::pipeline::Context;
+use crate::store::StoreError;
 use crate::store::batches::{self, Batch, Intent};
 use crate::store::runs::Run;
 
@@ -30,7 +31,16 @@ pub(super) async fn commit_in_tx(
     let value_date = calendar.add_business_days(first, later)?;
     let message_id = message_id(run, batch);
     let file_name = format!("pain001_{message_id}_{}.xml", batch.provider);
-    let intent = Intent { message_id: &message_id, file_name: &file_name, value_date, created_at };
+    let made_with = MadeWith::configured(&context.config, &run.programme, provider)?;
+    let made_with =
+        serde_json::to_value(made_with).map_err(|_| StoreError::Corrupt("configuration of a file"))?;
+    let intent = Intent {
+        message_id: &message_id,
+        file_name: &file_name,
+        value_date,
+        created_at,
+        made_with: &made_with,
+    };
     Ok(batches::intend_in_tx(tx, batch.id, &intent).await?)
 }
 

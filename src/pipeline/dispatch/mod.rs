@@ -13,6 +13,7 @@
 //! a sent file that is torn is put right.
 //! Limit: one open file for each provider, constant memory.
 
+mod format;
 mod intent;
 mod restore;
 mod write;
@@ -23,6 +24,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
+pub(super) use format::{FileOrder, Format, MadeWith};
+
+use super::as_written::{self, WithList};
 use super::{Context, Refusal, locked_run, next_state, person};
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::calendar::CalendarError;
@@ -164,6 +168,7 @@ pub async fn dispatch_again(
 }
 
 async fn deliver_all(context: &Context, id: RunId, again: &Again) -> Result<Dispatched, DispatchError> {
+    as_written(context, id).await?;
     let (run, batches) = intend(context, id, again).await?;
     let (streamed, batches): (Vec<Batch>, Vec<Batch>) =
         batches.into_iter().partition(|b| b.lane == Lane::Stream);
@@ -264,6 +269,18 @@ async fn record_restored(context: &Context, done: &Done) -> Result<(), DispatchE
     audit::append_in_tx(&mut tx, decision).await?;
     tx.commit().await?;
     tracing::warn!(file = name, "file was not whole in the outbox, and was written again");
+    Ok(())
+}
+
+/// Refuses when something is to leave and rows are not as they were written: before anything is fixed.
+async fn as_written(context: &Context, id: RunId) -> Result<(), DispatchError> {
+    let mut tx = context.store.begin().await?;
+    let run = runs::find_in_tx(&mut tx, id, false).await?.ok_or(Refusal::NoRun(id))?;
+    let batches = batches::of_run_in_tx(&mut tx, id).await?;
+    tx.rollback().await?;
+    if batches.iter().any(|b| matches!(b.state, BatchState::Released | BatchState::Dispatching)) {
+        as_written::require(context, &run, WithList::No).await?;
+    }
     Ok(())
 }
 

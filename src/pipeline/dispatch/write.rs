@@ -9,19 +9,13 @@ use std::sync::mpsc as blocking;
 
 use tokio::sync::mpsc;
 
-use super::{DispatchError, Done, intent};
+use super::{DispatchError, Done, FileOrder, Format, MadeWith, intent};
 use crate::domain::ids::{BatchId, Code, HouseholdId, OrderId};
 use crate::domain::money::Centimes;
-use crate::domain::order::{OrderKey, OrderNames};
 use crate::domain::period::Period;
-use crate::domain::provider::{AccountFormat, Provider};
-use crate::iso20022::pain001::{
-    Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction,
-};
 use crate::pipeline::Context;
 use crate::rails::bank_file::{BankFile, WrittenFile};
 use crate::store::batches::Batch;
-use crate::store::personal::{self, OrderPayee};
 use crate::store::pgcopy::{CopyAhead, CopyRow};
 use crate::store::runs::Run;
 use crate::store::{StoreError, orders};
@@ -126,32 +120,30 @@ async fn write_scan(
 
 /// The open files of a scan.
 struct Files {
-    programme: Code,
-    category_purpose: String,
-    purpose: String,
-    debtor_name: String,
-    debtor_id: String,
     outbox: std::path::PathBuf,
     /// By provider number: its configuration, its batches still to come (last first), and the open one.
     lanes: HashMap<i16, Lane>,
     finisher: Finisher,
-    texts: Texts,
     before: OrderId,
 }
 
 struct Lane {
-    provider: Provider,
-    iban: String,
+    /// As configured now: for batches whose intent does not say what they are made with.
+    configured: MadeWith,
     waiting: Vec<Batch>,
-    open: Option<(Batch, BankFile)>,
+    open: Option<(Batch, Format, BankFile)>,
 }
 
-#[derive(Default)]
-struct Texts {
-    end_to_end: String,
-    uetr: String,
-    account: String,
-    payee: Option<OrderPayee>,
+impl Lane {
+    fn made_with(&self, batch: &Batch) -> Result<MadeWith, StoreError> {
+        batch.made_with.as_ref().map_or_else(
+            || Ok(self.configured.clone()),
+            |with| {
+                serde_json::from_value(with.clone())
+                    .map_err(|_| StoreError::Corrupt("what a file is made with"))
+            },
+        )
+    }
 }
 
 impl Files {
@@ -166,18 +158,11 @@ impl Files {
         let mut lanes: HashMap<i16, Lane> = HashMap::new();
         for batch in batches {
             let provider = intent::configured(context, &batch.provider)?;
-            let lane = lanes.entry(batch.provider_id).or_insert_with(|| Lane {
-                provider: provider.clone(),
-                iban: provider.debtor_account.iban(),
-                waiting: Vec::new(),
-                open: None,
-            });
-            lane.waiting.push(batch);
+            let configured = MadeWith::configured(&context.config, &run.programme, provider)?;
+            let new = || Lane { configured, waiting: Vec::new(), open: None };
+            lanes.entry(batch.provider_id).or_insert_with(new).waiting.push(batch);
         }
-        let programme =
-            context.config.programme(&run.programme).ok_or(StoreError::Corrupt("programme of a run"))?;
-        let settings = &context.config.settings;
-        let read_back = settings.dispatch.read_back;
+        let read_back = context.config.settings.dispatch.read_back;
         let (sender, receiver) = blocking::sync_channel::<(Batch, WrittenFile)>(2);
         let handle = std::thread::spawn(move || -> Result<(), DispatchError> {
             while let Ok((batch, file)) = receiver.recv() {
@@ -193,15 +178,9 @@ impl Files {
             Ok(())
         });
         Ok(Self {
-            programme: programme.rules.code().clone(),
-            category_purpose: programme.rules.category_purpose().as_str().to_owned(),
-            purpose: programme.rules.purpose_code().as_str().to_owned(),
-            debtor_name: settings.debtor.name.clone(),
-            debtor_id: settings.debtor.id.clone(),
             outbox: context.home.join("outbox"),
             lanes,
             finisher: Some((sender, handle)),
-            texts: Texts::default(),
             before: OrderId::new(0),
         })
     }
@@ -213,8 +192,8 @@ impl Files {
         let provider = row.i16()?;
         let lane = self.lanes.get_mut(&provider).expect("the scan asks for these providers only");
         // Batches were cut from this very order of rows, so they are met in their order.
-        while lane.open.as_ref().is_some_and(|(batch, _)| batch.last < order) {
-            let (batch, file) = lane.open.take().expect("just seen");
+        while lane.open.as_ref().is_some_and(|(batch, ..)| batch.last < order) {
+            let (batch, _, file) = lane.open.take().expect("just seen");
             hand_over(&mut self.finisher, batch, file.finish()?)?;
         }
         if lane.open.is_none() {
@@ -224,58 +203,27 @@ impl Files {
                 _ => return Ok(()),
             }
             let batch = lane.waiting.pop().expect("just seen");
-            let header = Names {
-                debtor_name: &self.debtor_name,
-                debtor_id: &self.debtor_id,
-                category_purpose: &self.category_purpose,
-            };
-            let file = begin(&self.outbox, lane, &batch, &header)?;
-            lane.open = Some((batch, file));
+            let format = Format::new(lane.made_with(&batch)?)?;
+            let name = batch.file_name.as_deref().ok_or(StoreError::Corrupt("intent of a batch"))?;
+            let file = BankFile::begin(&self.outbox, &batch.provider, name, &format.header(&batch)?)?;
+            lane.open = Some((batch, format, file));
         }
-        let (_, file) = lane.open.as_mut().expect("opened above");
+        let (_, format, file) = lane.open.as_mut().expect("opened above");
         let household = HouseholdId::parse(row.raw()?).map_err(|_| StoreError::Corrupt("household id"))?;
         let period = Period::from_index(row.i32()?).map_err(|_| StoreError::Corrupt("period"))?;
         let purpose = Code::parse(row.text()?).map_err(|_| StoreError::Corrupt("purpose"))?;
         let attempt = row.i16()? as u16;
         let amount = Centimes::new(row.i64()?);
-        let names = OrderNames::of(&OrderKey {
-            programme: &self.programme,
-            period,
-            household,
-            purpose: &purpose,
-            attempt,
-        });
-        let texts = &mut self.texts;
-        texts.end_to_end.clear();
-        names.write_end_to_end(&self.programme, period, order, &mut texts.end_to_end);
-        texts.uetr.clear();
-        names.write_uetr(&mut texts.uetr);
-        let payee = texts.payee.get_or_insert_with(|| OrderPayee {
-            name: String::new(),
-            account: String::new(),
-            phone: None,
-        });
-        personal::decode_order_payee(row.raw()?, payee)?;
-        let account = creditor_account(&lane.provider, payee, &mut texts.account);
-        file.transaction(&Transaction {
-            instr_id: &texts.end_to_end,
-            end_to_end_id: &texts.end_to_end,
-            uetr: Some(&texts.uetr),
-            amount,
-            creditor_agent: Some(agent(&lane.provider)),
-            creditor_name: &payee.name,
-            creditor_account: account,
-            purpose: &self.purpose,
-            remittance: "",
-        })?;
-        Ok(())
+        let payee = row.raw()?;
+        let of = FileOrder { order, household, period, purpose: &purpose, attempt, amount, payee };
+        format.transfer(&of, |transfer| file.transaction(transfer).map_err(DispatchError::from))
     }
 
     fn finish(mut self) -> Result<(), DispatchError> {
-        let mut open: Vec<(Batch, BankFile)> =
+        let mut open: Vec<(Batch, Format, BankFile)> =
             self.lanes.values_mut().filter_map(|lane| lane.open.take()).collect();
-        open.sort_by_key(|(batch, _)| batch.id);
-        for (batch, file) in open {
+        open.sort_by_key(|(batch, ..)| batch.id);
+        for (batch, _, file) in open {
             hand_over(&mut self.finisher, batch, file.finish()?)?;
         }
         let unopened = self.lanes.values().flat_map(|lane| &lane.waiting).any(|batch| batch.orders > 0);
@@ -300,69 +248,4 @@ fn hand_over(finisher: &mut Finisher, batch: Batch, file: WrittenFile) -> Result
         handle.join().expect("the delivering thread does not panic")?;
     }
     Ok(())
-}
-
-struct Names<'a> {
-    debtor_name: &'a str,
-    debtor_id: &'a str,
-    category_purpose: &'a str,
-}
-
-fn begin(
-    outbox: &std::path::Path,
-    lane: &Lane,
-    batch: &Batch,
-    names: &Names<'_>,
-) -> Result<BankFile, DispatchError> {
-    let missing = || StoreError::Corrupt("intent of a batch");
-    let message_id = batch.message_id.as_deref().ok_or_else(missing)?;
-    let debtor_account = match lane.provider.account_format {
-        AccountFormat::Iban => Account::Iban(&lane.iban),
-        AccountFormat::Rib => Account::Rib(lane.provider.debtor_account.reveal()),
-    };
-    let header = Header {
-        msg_id: message_id,
-        created: batch.created_at.ok_or_else(missing)?,
-        initiating_party_name: names.debtor_name,
-        initiating_party_id: names.debtor_id,
-        orders: batch.orders as u64,
-        control_sum: batch.amount,
-        payment: PaymentInfo {
-            id: message_id,
-            batch_booking: true,
-            execution_date: batch.value_date.ok_or_else(missing)?,
-            category_purpose: names.category_purpose,
-            debtor_name: names.debtor_name,
-            debtor_account,
-            debtor_agent: agent(&lane.provider),
-            charge_bearer: ChargeBearer::Slev,
-        },
-    };
-    let name = batch.file_name.as_deref().ok_or_else(missing)?;
-    Ok(BankFile::begin(outbox, lane.provider.code.as_str(), name, &header)?)
-}
-
-fn agent(provider: &Provider) -> Agent<'_> {
-    provider.bic.as_deref().map_or_else(|| Agent::Member(provider.member_id()), Agent::Bic)
-}
-
-/// The account as the provider wants it written; a phone where the phone identifies.
-fn creditor_account<'a>(
-    provider: &Provider,
-    payee: &'a OrderPayee,
-    text: &'a mut String,
-) -> CreditorAccount<'a> {
-    text.clear();
-    if let Some(phone) = payee.phone {
-        text.push_str(&phone.reveal());
-        return CreditorAccount::Proxy { kind: "TELE", id: text };
-    }
-    match provider.account_format {
-        AccountFormat::Rib => CreditorAccount::Account(Account::Rib(&payee.account)),
-        AccountFormat::Iban => {
-            text.push_str("MA64");
-            text.push_str(&payee.account);
-            CreditorAccount::Account(Account::Iban(text))
-        }
-    }
 }

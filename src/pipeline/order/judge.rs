@@ -51,8 +51,17 @@ pub(in crate::pipeline) fn fill_payee(
     provider: Option<&Provider>,
     out: &mut OrderPayee,
 ) -> Option<HoldReason> {
+    let named = payee_as_written(household, provider.map_or(ArabicNames::Romanised, |p| p.arabic_names), out);
+    (!named).then_some(HoldReason::NameMissing)
+}
+
+/// The payee as a provider that writes names in this way is told of it; `false` where there is no name.
+pub(in crate::pipeline) fn payee_as_written(
+    household: &Household,
+    arabic_names: ArabicNames,
+    out: &mut OrderPayee,
+) -> bool {
     let payee = &household.payee;
-    let arabic_names = provider.map_or(ArabicNames::Romanised, |p| p.arabic_names);
     let named = creditor_name(&payee.name, &payee.name_ar, arabic_names, &mut out.name);
     out.account.clear();
     let by_account = matches!(household.means, Means::BankAccount | Means::PaymentAccount);
@@ -63,5 +72,5 @@ pub(in crate::pipeline) fn fill_payee(
         }
     }
     out.phone = payee.phone.filter(|_| !by_account);
-    (!named).then_some(HoldReason::NameMissing)
+    named
 }

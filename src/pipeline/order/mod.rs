@@ -44,11 +44,11 @@ use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{NewRun, Run, TotalMove};
 use crate::store::{
     StoreError, Tx, batches, breaks, changes, day_runs, holds, ledger, orders, questions, recovery_money,
-    reference, runs, snapshots,
+    reference, rule_sets, runs, snapshots,
 };
 use compute::Computation;
 pub(super) use compute::{Computed, Inputs, Maker, new_comparison};
-pub(super) use judge::{fill_payee, judge, shared_reason};
+pub(super) use judge::{fill_payee, judge, payee_as_written, shared_reason};
 
 /// Who holds this lock on (programme, period) alone makes runs or claims of it.
 pub(super) const RUN_LOCK: &str = "sarf.run";
@@ -194,6 +194,13 @@ pub async fn create(
         created_at: now,
     };
     let run = runs::insert_in_tx(&mut tx, new).await?;
+    rule_sets::keep_in_tx(
+        &mut tx,
+        &programme.sha256,
+        programme.rules.code().as_str(),
+        programme.rules.fingerprint_input(),
+    )
+    .await?;
     orders::create_leaves_in_tx(&mut tx, run).await?;
     let purpose = reference::purpose_id_in_tx(&mut tx, programme.rules.purpose().as_str()).await?;
     let codes: Vec<String> = context.config.router.providers().iter().map(|p| p.code.to_string()).collect();

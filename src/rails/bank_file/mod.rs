@@ -5,6 +5,7 @@
 //! While it is written it bears a name of its own, `.NAME.NUMBER.part`, which nobody is to pick up: two that write the
 //! same file do not meet. Nothing is written or read through a link.
 
+mod again;
 mod digest;
 mod recall;
 
@@ -16,6 +17,7 @@ use crate::domain::money::Centimes;
 use crate::files::{self, Draft};
 use crate::iso20022::pain001::{Header, Pain001Writer, Totals, Transaction};
 use crate::iso20022::write::WriteError;
+pub use again::{Again, AgainFile};
 use digest::HashingWriter;
 pub use recall::write_recall;
 

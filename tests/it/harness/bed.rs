@@ -116,6 +116,7 @@ impl Bed {
         }
         let options = shared.options.clone().database(&database);
         let store = Store::connect(options.clone(), 12).await.expect("the test's database answers");
+        let store = store.anchored(home.path());
         let context = Context {
             store,
             config,
@@ -135,6 +136,24 @@ impl Bed {
             beds.extend(Self::make(config, Arc::clone(&self.home), &self.database).await);
         }
         self.end().await;
+        beds
+    }
+
+    /// Copies of the database as it is now, which share the home; this bed goes on once they are made.
+    pub async fn copies(&self, copies: usize) -> Vec<Self> {
+        // PostgreSQL copies what nobody is connected to: connections of the pool are ended, and come again.
+        let shared = shared().expect("the bed has a server");
+        let mut beds = Vec::new();
+        for _ in 0..copies {
+            let mut connection = shared.options.connect().await.expect("the server answers");
+            sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1")
+                .bind(&self.database)
+                .execute(&mut connection)
+                .await
+                .expect("connections are ended");
+            let config = Arc::clone(&self.context.config);
+            beds.extend(Self::make(config, Arc::clone(&self.home), &self.database).await);
+        }
         beds
     }
 
@@ -171,7 +190,8 @@ impl Bed {
         self.context.store.pool().close().await;
         let off = means.iter().map(|means| (format!("enable_{means}"), "off"));
         let options = self.options.clone().options(off);
-        self.context.store = Store::connect(options, 12).await.expect("the test's database answers");
+        let store = Store::connect(options, 12).await.expect("the test's database answers");
+        self.context.store = store.anchored(self.home.path());
         self
     }
 
@@ -311,6 +331,13 @@ impl Bed {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(self.context.store.pool()).await.map(drop)
     }
 
+    /// Runs statements in a transaction of the engine, which vouches for them: what a test sets up, not what it forges.
+    pub async fn write(&self, sql: &str) -> Result<(), sqlx::Error> {
+        let mut tx = self.context.store.begin().await.expect("begun");
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut *tx).await?;
+        tx.commit().await
+    }
+
     /// Where every order stands: household and state.
     pub async fn order_states(&self, run: RunId) -> Vec<String> {
         self.rows(&standing_sql(run)).await
@@ -333,6 +360,13 @@ impl Bed {
             .filter(|p| !p.holds)
             .map(|p| format!("{} {}: {} ({})", p.guarantee, p.scope, p.claim, p.figures))
             .collect()
+    }
+
+    /// The books hold, whatever the test itself changed by hand.
+    pub async fn books_hold(&self) {
+        let failing = self.failing().await;
+        let books: Vec<&String> = failing.iter().filter(|f| !f.starts_with("6 ")).collect();
+        assert!(books.is_empty(), "{books:#?}");
     }
 
     pub async fn verify_all_holds(&self) {
