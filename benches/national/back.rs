@@ -84,6 +84,7 @@ fn book(
         legal_sequence: None,
         from: None,
         to: None,
+        ..Statement::default()
     };
     let sum: Centimes = orders.iter().map(|(_, amount)| *amount).sum();
     let balance = |code: &str, amount| Balance {

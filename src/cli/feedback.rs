@@ -35,12 +35,12 @@ impl Feedback {
             Self::Import { paths } => paths,
             Self::Watch { folder, every } => return watch(app, &folder, every).await,
         };
-        let mut files = Vec::new();
+        let mut found = Collected::default();
         for path in &paths {
-            collect(path, &mut files)?;
+            collect(path, &mut found)?;
         }
-        let results = feedback::import(&app.context, files).await?;
-        print(app, &results)
+        let results = feedback::import(&app.context, found.files).await?;
+        print(app, &results, &found.left_alone)
     }
 }
 
@@ -49,28 +49,37 @@ async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
     let (mut sizes, mut done) = (HashMap::new(), HashSet::new());
     app.output.note(&format!("watching {}; Ctrl-C ends it", folder.display()));
     loop {
-        let mut found = Vec::new();
+        let mut found = Collected::default();
         collect(folder, &mut found)?;
-        let mut ready = Vec::new();
-        for path in found {
-            let size = path.metadata().map_or(0, |m| m.len());
-            if sizes.insert(path.clone(), size) == Some(size) && done.insert((path.clone(), size)) {
-                ready.push(path);
-            }
-        }
-        if !ready.is_empty() {
+        // Size and time of change: a file that is replaced by another of the same length is another.
+        let mut still = |path: &PathBuf| {
+            let Ok(now) = path.metadata().map(|m| (m.len(), m.modified().ok())) else { return false };
+            sizes.insert(path.clone(), now) == Some(now) && done.insert((path.clone(), now))
+        };
+        let ready: Vec<PathBuf> = found.files.into_iter().filter(&mut still).collect();
+        let left_alone: Vec<_> = found.left_alone.into_iter().filter(|(path, _)| still(path)).collect();
+        if !ready.is_empty() || !left_alone.is_empty() {
             let results = feedback::import(&app.context, ready).await?;
-            print(app, &results)?;
+            print(app, &results, &left_alone)?;
         }
         tokio::time::sleep(std::time::Duration::from_secs(every)).await;
     }
 }
 
-/// The messages of a path (`.xml`, and settlement files, `.csv`), by name.
-pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+/// Files that may hold messages, and those of folders that are left alone.
+#[derive(Default)]
+pub struct Collected {
+    /// In the order of their names.
+    pub files: Vec<PathBuf>,
+    /// With why.
+    pub left_alone: Vec<(PathBuf, &'static str)>,
+}
+
+/// The messages of a path, by content and in the order of names: what is named itself is always one.
+pub fn collect(path: &Path, found: &mut Collected) -> anyhow::Result<()> {
     // A link to a folder is no folder of messages: it could lead anywhere.
     if !path.is_dir() || path.is_symlink() {
-        files.push(path.to_owned());
+        found.files.push(path.to_owned());
         return Ok(());
     }
     let mut entries: Vec<PathBuf> =
@@ -78,15 +87,28 @@ pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     entries.sort();
     for entry in entries {
         let hidden = entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        if !hidden && (entry.is_dir() || entry.extension().is_some_and(|e| e == "xml" || e == "csv")) {
-            collect(&entry, files)?;
+        if hidden {
+            found.left_alone.push((entry, "hidden"));
+        } else if entry.is_dir() && !entry.is_symlink() {
+            collect(&entry, found)?;
+        } else if let Some(why) = feedback::left_alone(&entry) {
+            found.left_alone.push((entry, why));
+        } else {
+            found.files.push(entry);
         }
     }
     Ok(())
 }
 
-fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> anyhow::Result<Exit> {
-    let name = |path: &Path| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
+
+fn print(
+    app: &App,
+    results: &[(PathBuf, Result<Imported, FeedbackError>)],
+    left_alone: &[(PathBuf, &'static str)],
+) -> anyhow::Result<Exit> {
     let chain = |error: &FeedbackError| {
         let mut text = error.to_string();
         let mut source = std::error::Error::source(error);
@@ -99,7 +121,8 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
     // Banks send other messages too; those are told of, not refused.
     let unread = |e: &FeedbackError| matches!(e, FeedbackError::Kind(kind) if *kind != MessageKind::Unknown);
     let failed = results.iter().any(|(_, r)| r.as_ref().is_err_and(|e| !unread(e)));
-    let broken = results.iter().any(|(_, r)| r.as_ref().is_ok_and(|i| i.counts.breaks > 0));
+    let broken = results.iter().any(|(_, r)| r.as_ref().is_ok_and(|i| !i.already && i.counts.breaks > 0));
+    let empty = results.iter().any(|(_, r)| r.as_ref().is_ok_and(|i| i.empty.is_some()));
     if app.output.is_json() {
         let lines: Vec<serde_json::Value> = results
             .iter()
@@ -107,6 +130,11 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
                 Ok(imported) => serde_json::json!({ "file": name(path), "imported": imported }),
                 Err(error) => serde_json::json!({ "file": name(path), "error": chain(error) }),
             })
+            .chain(
+                left_alone
+                    .iter()
+                    .map(|(path, why)| serde_json::json!({ "file": name(path), "left_alone": why })),
+            )
             .collect();
         app.output.json(&lines)?;
     } else {
@@ -125,20 +153,20 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
             .map(|(path, result)| match result {
                 Ok(i) => {
                     let c = i.counts;
-                    let note = if i.already {
-                        "imported before".to_owned()
+                    let of_several = if i.documents > 1 {
+                        format!(" ({} of {})", i.document, i.documents)
                     } else {
-                        i.warnings.first().map_or_else(String::new, |w| format!("warning: {w}"))
+                        String::new()
                     };
                     vec![
-                        name(path),
+                        name(path) + &of_several,
                         i.kind.into(),
                         format::count(c.entries),
                         format::count(c.applied),
                         format::count(c.already),
                         format::count(c.noted),
                         format::count(c.breaks),
-                        note,
+                        note(i),
                     ]
                 }
                 Err(error) => vec![
@@ -154,6 +182,9 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
             })
             .collect();
         app.output.table(&columns, &rows);
+        for (path, why) in left_alone {
+            app.output.line(&format!("left alone: {} ({why})", path.display()));
+        }
     }
     Ok(match (failed, broken) {
         (true, _) => {
@@ -167,6 +198,21 @@ fn print(app: &App, results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> a
             app.output.note("some entries could not be matched: sarf breaks list");
             Exit::NeedsPerson
         }
+        (false, false) if empty => {
+            app.output.note("some messages say nothing: ask the bank whether they are whole");
+            Exit::NeedsPerson
+        }
         _ => Exit::Done,
     })
+}
+
+/// What is odd about a message that was taken.
+fn note(imported: &Imported) -> String {
+    if imported.already {
+        let message = imported.message.map_or_else(String::new, |id| format!(" as message {id}"));
+        let file = imported.first_file.as_ref().map_or_else(String::new, |file| format!(" (`{file}`)"));
+        return format!("imported before{message}{file}");
+    }
+    let told = imported.warnings.iter().map(|w| format!("warning: {w}"));
+    imported.empty.into_iter().map(str::to_owned).chain(told).collect::<Vec<_>>().join("; ")
 }

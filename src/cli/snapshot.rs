@@ -64,9 +64,13 @@ async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
     let applied = intake::import(&app.context, folder).await?;
     let now = applied.is_now();
     let imported = applied.into_inner();
+    let c = imported.counts;
+    // A list of which nothing is left is no list, however well its files agree with the manifest.
+    let nothing_left = now && (c.households == 0 || (c.members == 0 && c.member_rows > 0));
+    let exit = if nothing_left { Exit::NeedsPerson } else { Exit::Done };
     if app.output.is_json() {
-        app.output.json(&serde_json::json!({ "snapshot": imported.id, "imported_now": now, "warnings": imported.warnings, "unlisted_codes": imported.unlisted_codes }))?;
-        return Ok(Exit::Done);
+        app.output.json(&serde_json::json!({ "snapshot": imported.id, "imported_now": now, "counts": c, "warnings": imported.warnings, "unlisted_codes": imported.unlisted_codes }))?;
+        return Ok(exit);
     }
     if !now {
         app.output.line(&format!("snapshot {} was imported before; nothing changed", imported.id));
@@ -78,7 +82,6 @@ async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
     for code in &imported.unlisted_codes {
         app.output.note(&format!("warning: {code}"));
     }
-    let c = imported.counts;
     app.output.line(&format!(
         "snapshot {}: {} households and {} members; {} household and {} member rows set aside",
         imported.id,
@@ -92,7 +95,13 @@ async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
     {
         app.output.line(&children(&s));
     }
-    Ok(Exit::Done)
+    if nothing_left {
+        app.output.note(&format!(
+            "every row of a part was set aside: sarf snapshot rejects {} says why; ask the registry for the list again",
+            imported.id
+        ));
+    }
+    Ok(exit)
 }
 
 /// The rows about children.

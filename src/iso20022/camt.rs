@@ -78,6 +78,8 @@ pub struct CamtReader<R> {
     header: MessageHeader,
     statement: Statement,
     statement_due: bool,
+    /// Page of the message and whether more follow, by its header.
+    page: (Option<u32>, bool),
     balance: Balance,
     balance_seen: Seen,
     balances: u64,
@@ -110,6 +112,7 @@ impl<R: BufRead> CamtReader<R> {
             header: MessageHeader::default(),
             statement: Statement::default(),
             statement_due: false,
+            page: (None, false),
             balance: Balance::default(),
             balance_seen: Seen::NOTHING,
             balances: 0,
@@ -172,6 +175,11 @@ impl<R: BufRead> CamtReader<R> {
         version("camt.053.001.").or_else(|| version("camt.054.001.")).or_else(|| version("camt.052.001."))
     }
 
+    /// How many messages the file holds, of whatever kind, once it was read to its end.
+    pub fn messages(&self) -> u32 {
+        self.xml.messages()
+    }
+
     /// Oddities met so far, each once, in a bounded list.
     pub fn warnings(&self) -> &[Warning] {
         self.xml.warnings()
@@ -196,7 +204,13 @@ impl<R: BufRead> CamtReader<R> {
                 }
             }
             F::Statement => {
-                self.statement = Statement { kind: self.kind, ..Statement::default() };
+                self.statement = Statement {
+                    kind: self.kind,
+                    created: self.header.created,
+                    page: self.page.0,
+                    more_pages: self.page.1,
+                    ..Statement::default()
+                };
                 self.statement_due = true;
                 self.check = BalanceCheck::default();
             }
@@ -327,7 +341,12 @@ impl<R: BufRead> CamtReader<R> {
             F::AllCount | F::AllSum | F::CreditCount | F::CreditSum | F::DebitCount | F::DebitSum => {
                 self.summary_leaf(field);
             }
+            F::HeaderPage => self.page.0 = self.xml.parse_text("PgNb", |t| t.parse().ok()),
+            F::HeaderLastPage => self.page.1 = matches!(self.xml.text(), "false" | "0"),
             F::StatementId
+            | F::StatementPage
+            | F::StatementLastPage
+            | F::StatementCreated
             | F::ElectronicSequence
             | F::LegalSequence
             | F::From
@@ -364,6 +383,11 @@ impl<R: BufRead> CamtReader<R> {
         let (xml, statement) = (&mut self.xml, &mut self.statement);
         match field {
             F::StatementId => xml.copy_text("Id", 35, &mut statement.id),
+            F::StatementPage => statement.page = xml.parse_text("PgNb", |t| t.parse().ok()),
+            F::StatementLastPage => statement.more_pages = matches!(xml.text(), "false" | "0"),
+            F::StatementCreated => {
+                statement.created = xml.parse_text("CreDtTm", parse_instant).or(statement.created);
+            }
             F::ElectronicSequence => {
                 statement.electronic_sequence = xml.parse_text("ElctrncSeqNb", |t| t.parse().ok());
             }

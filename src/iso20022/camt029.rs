@@ -249,6 +249,11 @@ impl<R: BufRead> Camt029Reader<R> {
         super::xml::version_of(self.xml.namespace(), "camt.029.001.")
     }
 
+    /// How many messages the file holds, of whatever kind, once it was read to its end.
+    pub fn messages(&self) -> u32 {
+        self.xml.messages()
+    }
+
     /// Oddities met so far, each once, in a bounded list.
     pub fn warnings(&self) -> &[Warning] {
         self.xml.warnings()

@@ -110,6 +110,12 @@ pub struct Statement {
     pub from: Option<OffsetDateTime>,
     /// End of the time it covers, if stated.
     pub to: Option<OffsetDateTime>,
+    /// When it was made, if stated.
+    pub created: Option<OffsetDateTime>,
+    /// Number of the page, where it comes in pages.
+    pub page: Option<u32>,
+    /// Whether pages follow.
+    pub more_pages: bool,
 }
 
 /// A balance.

@@ -14,6 +14,11 @@ pub(super) enum Field {
     Created,
     Statement,
     StatementId,
+    HeaderPage,
+    HeaderLastPage,
+    StatementPage,
+    StatementLastPage,
+    StatementCreated,
     ElectronicSequence,
     LegalSequence,
     From,
@@ -81,8 +86,16 @@ use Field as F;
 const HEADER: Node<F> = Node::group(
     "GrpHdr",
     F::Header,
-    &[Node::leaf("MsgId", F::MsgId), Node::leaf("CreDtTm", F::Created)],
-    &["MsgRcpt", "MsgPgntn", "OrgnlBizQry", "AddtlInf"],
+    &[
+        Node::leaf("MsgId", F::MsgId),
+        Node::leaf("CreDtTm", F::Created),
+        Node::path(
+            "MsgPgntn",
+            &[Node::leaf("PgNb", F::HeaderPage), Node::leaf("LastPgInd", F::HeaderLastPage)],
+            &[],
+        ),
+    ],
+    &["MsgRcpt", "OrgnlBizQry", "AddtlInf"],
 );
 
 const BALANCE: Node<F> = Node::group(
@@ -288,6 +301,12 @@ const ENTRY: Node<F> = Node::group(
 
 const STATEMENT: &[Node<F>] = &[
     Node::leaf("Id", F::StatementId),
+    Node::path(
+        "StmtPgntn",
+        &[Node::leaf("PgNb", F::StatementPage), Node::leaf("LastPgInd", F::StatementLastPage)],
+        &[],
+    ),
+    Node::leaf("CreDtTm", F::StatementCreated),
     Node::leaf("ElctrncSeqNb", F::ElectronicSequence),
     Node::leaf("LglSeqNb", F::LegalSequence),
     Node::path("FrToDt", &[Node::leaf("FrDtTm", F::From), Node::leaf("ToDtTm", F::To)], &[]),
@@ -309,11 +328,9 @@ const STATEMENT: &[Node<F>] = &[
 ];
 
 const STATEMENT_KNOWN: &[&str] = &[
-    "StmtPgntn",
     "NtfctnPgntn",
     "RptPgntn",
     "RptgSeq",
-    "CreDtTm",
     "CpyDplctInd",
     "RptgSrc",
     "RltdAcct",

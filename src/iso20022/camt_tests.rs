@@ -239,6 +239,7 @@ fn write(kind: CamtKind, amounts: &[i64], account: AccountId) -> Vec<u8> {
         legal_sequence: Some(8),
         from: Some(CREATED),
         to: Some(CREATED),
+        ..Statement::default()
     };
     let returned: i64 = amounts.iter().sum();
     let balance = |code: &str, amount: i64| Balance {

@@ -28,7 +28,7 @@ pub mod sniff;
 pub mod values;
 pub mod write;
 pub mod xml;
-mod xml_encoding;
+pub(crate) mod xml_encoding;
 pub mod xml_fault;
 mod xml_input;
 mod xml_table;

@@ -246,6 +246,11 @@ impl<R: BufRead> Pacs004Reader<R> {
         super::xml::version_of(self.xml.namespace(), "pacs.004.001.")
     }
 
+    /// How many messages the file holds, of whatever kind, once it was read to its end.
+    pub fn messages(&self) -> u32 {
+        self.xml.messages()
+    }
+
     /// Oddities met so far, each once, in a bounded list.
     pub fn warnings(&self) -> &[Warning] {
         self.xml.warnings()

@@ -22,12 +22,19 @@ const MESSAGES: &[Node<MessageKind>] = &[
 ];
 static TOP: Node<MessageKind> = Node::path("", MESSAGES, &[]);
 
-/// The kind of message that begins here.
+/// The kind of the first message that begins here.
 ///
 /// # Errors
 /// Anything the readers refuse within the first 64 KiB before the message's own element.
 pub fn sniff<R: BufRead>(reader: R) -> Result<MessageKind, XmlError> {
-    let limits = Limits { total_bytes: 64 * 1024, ..Limits::default() };
+    sniff_message(reader, Limits { total_bytes: 64 * 1024, ..Limits::default() })
+}
+
+/// The kind of the message that the limits ask for, wherever in the file it begins.
+///
+/// # Errors
+/// Anything the readers refuse before the message's own element.
+pub fn sniff_message<R: BufRead>(reader: R, limits: Limits) -> Result<MessageKind, XmlError> {
     let mut xml = XmlReader::new(reader, limits, &TOP);
     match xml.step() {
         Ok(Step::Open(kind)) => Ok(kind),
@@ -36,6 +43,22 @@ pub fn sniff<R: BufRead>(reader: R) -> Result<MessageKind, XmlError> {
             XmlFault::NotThisMessage | XmlFault::TotalBytes(_) => Ok(MessageKind::Unknown),
             _ => Err(error),
         },
+    }
+}
+
+/// How many messages a file holds, of whatever kind.
+///
+/// # Errors
+/// Anything the readers refuse.
+pub fn count_messages<R: BufRead>(reader: R, limits: Limits) -> Result<u32, XmlError> {
+    let mut xml = XmlReader::new(reader, Limits { message: u32::MAX, ..limits }, &TOP);
+    loop {
+        match xml.step() {
+            Ok(Step::End) => return Ok(xml.messages()),
+            Ok(_) => {}
+            Err(error) if matches!(error.fault, XmlFault::NotThisMessage) => return Ok(xml.messages()),
+            Err(error) => return Err(error),
+        }
     }
 }
 

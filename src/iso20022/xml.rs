@@ -26,7 +26,33 @@ struct Level<F: 'static> {
     node: &'static Node<F>,
     /// Where the next child is expected: elements come in the order of the schema.
     next: usize,
+    around: Around,
 }
+
+/// What an element is that stands around messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Around {
+    /// Part of a message, or of an envelope.
+    Nothing,
+    /// A `Document`.
+    Document,
+    /// The content of a `Document`, begun after so many messages: a message itself, of another kind, where none is found in it.
+    Content(u32),
+}
+
+/// The messages that are told apart by their own element: what holds one of them is walked through.
+const MESSAGES: [&str; 10] = [
+    "CstmrCdtTrfInitn",
+    "CstmrPmtStsRpt",
+    "BkToCstmrAcctRpt",
+    "BkToCstmrStmt",
+    "BkToCstmrDbtCdtNtfctn",
+    "RsltnOfInvstgtn",
+    "CstmrPmtCxlReq",
+    "FIToFIPmtCxlReq",
+    "FIToFIPmtStsRpt",
+    "PmtRtr",
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -48,6 +74,8 @@ pub(super) struct XmlReader<R, F: 'static> {
     currency: String,
     namespace: String,
     found: bool,
+    /// Messages met so far, of whatever kind.
+    messages: u32,
     closed: bool,
     state: State,
     warnings: Vec<Warning>,
@@ -72,6 +100,7 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
             currency: String::new(),
             namespace: String::new(),
             found: false,
+            messages: 0,
             closed: false,
             state: State::Reading,
             warnings: Vec::new(),
@@ -107,6 +136,11 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
     /// The currency attribute of the leaf just met; empty if it has none.
     pub(super) fn currency(&self) -> &str {
         &self.currency
+    }
+
+    /// How many messages the file holds, of whatever kind, once it was read to its end.
+    pub(super) fn messages(&self) -> u32 {
+        self.messages
     }
 
     /// The namespace of the message's root element.
@@ -185,6 +219,7 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
                 Ok(Event::CData(text)) => self.add_text(text).map(|()| None)?,
                 Ok(Event::GeneralRef(reference)) => self.add_reference(reference).map(|()| None)?,
                 Ok(Event::DocType(_)) => return Err(XmlFault::Doctype),
+                Ok(Event::Decl(_)) if self.closed => return Err(XmlFault::SecondDocument),
                 Ok(Event::Decl(declaration)) => {
                     let decoded = self.inner.get_ref().get_ref().is_decoding();
                     check_declaration(declaration, decoded).map(|()| None)?
@@ -201,7 +236,7 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
 
     fn open(&mut self, element: &BytesStart<'_>) -> Result<Option<Step<F>>, XmlFault> {
         if self.closed {
-            return Err(XmlFault::TrailingContent);
+            return Err(XmlFault::SecondDocument);
         }
         if self.stack.len() + self.skipped >= self.limits.depth {
             return Err(XmlFault::Depth(self.limits.depth));
@@ -221,6 +256,9 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
             Some(level) => (level.node, level.next),
             None => (self.top, 0),
         };
+        if std::ptr::eq(parent, self.top) {
+            return self.open_outside(name);
+        }
         // Names seldom have a prefix, so it is looked for only where the whole name is not found.
         let local = || name.split_once(':').map_or(name, |(_, local)| local);
         let child = parent.find(name, from).or_else(|| parent.find(local(), from));
@@ -228,20 +266,42 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
             if let Some(level) = self.stack.last_mut() {
                 level.next = at;
             }
-            self.found |= std::ptr::eq(parent, self.top);
             let node = &parent.children[at];
-            self.stack.push(Level { node, next: 0 });
+            self.stack.push(Level { node, next: 0, around: Around::Nothing });
             return Ok(node.open.map(Step::Open));
-        }
-        if std::ptr::eq(parent, self.top) && !self.found {
-            self.stack.push(Level { node: self.top, next: 0 });
-            return Ok(None);
         }
         if !parent.known.contains(&local()) {
             self.warn_unknown(local());
         }
         self.skipped = 1;
         Ok(None)
+    }
+
+    /// Opens an element around or beside messages: the one that is asked for is entered, others are counted and passed over,
+    /// and what holds them is walked through.
+    fn open_outside(&mut self, name: &str) -> Result<Option<Step<F>>, XmlFault> {
+        let local = name.split_once(':').map_or(name, |(_, local)| local);
+        if !MESSAGES.contains(&local) {
+            let in_document = self.stack.last().is_some_and(|level| level.around == Around::Document);
+            let around = match local {
+                "Document" => Around::Document,
+                _ if in_document => Around::Content(self.messages),
+                _ => Around::Nothing,
+            };
+            self.stack.push(Level { node: self.top, next: 0, around });
+            return Ok(None);
+        }
+        let asked_for = self.messages == self.limits.message;
+        self.messages += 1;
+        if !asked_for {
+            self.skipped = 1;
+            return Ok(None);
+        }
+        let at = self.top.find(local, 0).ok_or(XmlFault::NotThisMessage)?;
+        self.found = true;
+        let node = &self.top.children[at];
+        self.stack.push(Level { node, next: 0, around: Around::Nothing });
+        Ok(node.open.map(Step::Open))
     }
 
     fn close(&mut self) -> Option<Step<F>> {
@@ -251,6 +311,7 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
         }
         // The parser has matched the tags, so there is always a level to close.
         let level = self.stack.pop()?;
+        self.messages += u32::from(level.around == Around::Content(self.messages));
         self.closed = self.stack.is_empty();
         match (level.node.leaf, level.node.open) {
             (Some(field), _) => Some(Step::Leaf(field)),

@@ -13,7 +13,7 @@ use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 const BLOCK: usize = 16 * 1024;
 
 /// A reader of UTF-8 over a reader of whatever was declared.
-pub(super) struct Transcoded<R> {
+pub(crate) struct Transcoded<R> {
     inner: R,
     mode: Mode,
 }
@@ -34,7 +34,7 @@ struct Decoding {
 
 impl<R> Transcoded<R> {
     /// Over bytes of which nothing was read.
-    pub(super) const fn new(inner: R) -> Self {
+    pub(crate) const fn new(inner: R) -> Self {
         Self { inner, mode: Mode::Unknown }
     }
 

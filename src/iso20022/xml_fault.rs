@@ -20,6 +20,8 @@ pub struct Limits {
     pub total_bytes: u64,
     /// Warnings kept; more are counted.
     pub warnings: usize,
+    /// Which of the messages in the file is read, from 0: an envelope may hold several.
+    pub message: u32,
 }
 
 impl Default for Limits {
@@ -31,6 +33,7 @@ impl Default for Limits {
             attribute_bytes: 4 * 1024,
             total_bytes: 16 << 30,
             warnings: 64,
+            message: 0,
         }
     }
 }
@@ -84,6 +87,9 @@ pub enum XmlFault {
     /// Something follows the root element.
     #[error("content after the end of the message")]
     TrailingContent,
+    /// Another XML document follows in the same file.
+    #[error("a second XML document begins here: one file holds one, or several within one envelope")]
+    SecondDocument,
     /// The file is well formed, but not the message asked for.
     #[error("not a message of the expected kind")]
     NotThisMessage,

@@ -194,13 +194,18 @@ async fn statement_gaps(
     let gap = |pair: &[KnownStatement]| {
         let (before, after) = (&pair[0], &pair[1]);
         let (closed, opens) = (before.span.closing?, after.span.opening?);
-        if closed == opens || before.span.overlaps(&after.span) {
+        let pages = !before.name.reference.is_empty() && before.name.reference == after.name.reference;
+        if closed == opens || pages || before.span.overlaps(&after.span) {
             return None;
         }
         let missing = opens - closed;
         Some(NewBreak {
             kind: BreakKind::StatementGap,
-            key: format!("run {run} provider {provider} gap before {} {}", after.reference, missing.get()),
+            key: format!(
+                "run {run} provider {provider} gap before {} {}",
+                after.name.reference,
+                missing.get()
+            ),
             run: Some(run),
             provider: Some(provider),
             batch: None,

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::str;
 
+use super::dialect::{Looks, looks};
 use super::error::Fault;
 use super::manifest::Kind;
 use super::part::{COLUMNS_MAX, Cursor, Limits, RowSink, place_columns};
@@ -27,6 +28,12 @@ pub(super) fn read_csv(
     let header = splitter.next()?.ok_or(Fault::NoHeader)?;
     let text = str::from_utf8(header.bytes).map_err(|_| Fault::InvalidUtf8)?;
     let names: Vec<&str> = header.fields.iter().map(|f| text[f.range.clone()].trim()).collect();
+    // A header of one field that holds another separator is a whole line that nobody would guess at.
+    for (separator, name) in [(';', "semicolons"), ('\t', "tabs")] {
+        if names.len() < 3 && names.iter().any(|n| n.contains(separator)) {
+            return Err(Fault::Separator { name });
+        }
+    }
     let places = place_columns(kind, &names, &mut cursor.warnings)?;
     let columns = kind.columns().len();
     loop {
@@ -167,6 +174,11 @@ impl<'r> Splitter<'r> {
         }
         if !self.begun {
             self.begun = true;
+            match looks(&self.block[..self.end.min(64)]) {
+                Looks::Text => {}
+                Looks::Utf16 => return Err(Fault::Utf16),
+                Looks::Packed(what) => return Err(Fault::NotCsv { what }),
+            }
             if self.block[..self.end].starts_with(b"\xEF\xBB\xBF") {
                 self.start = 3;
             }

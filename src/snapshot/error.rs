@@ -99,6 +99,21 @@ pub enum Fault {
     /// The file has no header row.
     #[error("the header row is missing")]
     NoHeader,
+    /// Fields that are separated by something else than commas.
+    #[error("its fields are separated by {name}, not by commas")]
+    Separator {
+        /// By what.
+        name: &'static str,
+    },
+    /// UTF-16, as some spreadsheet programs save it.
+    #[error("the text is UTF-16, not UTF-8")]
+    Utf16,
+    /// An archive, or another file that is no text.
+    #[error("it is a {what}, not a CSV file")]
+    NotCsv {
+        /// What it is.
+        what: &'static str,
+    },
     /// Bytes that are not UTF-8.
     #[error("the text is not UTF-8")]
     InvalidUtf8,
@@ -211,7 +226,13 @@ impl SnapshotError {
             Fault::MissingColumn { .. } | Fault::RepeatedColumn { .. } | Fault::NoHeader => {
                 "ask the registry for the columns of docs/snapshot-format.md, header row included"
             }
-            Fault::InvalidUtf8 => "ask the registry to export as UTF-8",
+            Fault::InvalidUtf8 | Fault::Utf16 => "ask the registry to export as UTF-8",
+            Fault::Separator { .. } => {
+                "ask the registry for the file as it was written, not as a spreadsheet program saved it"
+            }
+            Fault::NotCsv { .. } => {
+                "give the file the ending of what it is (.csv.gz, .csv.zst, .parquet), or unpack it"
+            }
             Fault::Ragged { .. } | Fault::Quoting(_) => "ask the registry to quote fields as RFC 4180 says",
             Fault::RecordTooLong { .. } => "look for a quotation mark that is opened and never closed",
             Fault::Expansion { .. } => "a registry's file does not shrink so far: check where it came from",

@@ -14,6 +14,7 @@ pub mod rejection;
 
 mod children;
 mod csv_part;
+pub mod dialect;
 mod intake;
 mod parquet_part;
 mod part;

@@ -343,7 +343,7 @@ fn rejected_members_mark_their_household() {
 #[test]
 fn a_fault_of_a_file_refuses_the_snapshot() {
     type Edit = fn(&mut String, &mut String);
-    let rows: [(Edit, &str); 12] = [
+    let rows: [(Edit, &str); 14] = [
         (
             |h, _| *h = h.replacen("\nB,", "\nD,", 1),
             "part `households.csv`, row 3: household `C` comes after `D`",
@@ -376,11 +376,27 @@ fn a_fault_of_a_file_refuses_the_snapshot() {
             "part `households.csv`: there are 2 rows, the manifest says 3",
         ),
         (|h, _| h.clear(), "part `households.csv`: the header row is missing"),
+        // As spreadsheet programs save it, or by another name.
+        (|h, _| *h = h.replace(',', ";"), "part `households.csv`: its fields are separated by semicolons"),
+        (|h, _| h.insert_str(0, "PK\u{3}\u{4}"), "part `households.csv`: it is a ZIP archive"),
         (|_, m| *m = m.replace('\n', "\r"), "part `members.csv`: a carriage return outside quotation marks"),
     ];
     for (edit, expected) in rows {
         let told = outcome(edit);
         assert!(told.starts_with(expected), "{told}\n{expected}");
+    }
+}
+
+#[test]
+fn a_list_in_utf_16_is_called_that() {
+    let (households, members) = good();
+    for mark in [&b"\xff\xfe"[..], b""] {
+        let dir = Folder::new();
+        let wide: Vec<u8> =
+            mark.iter().copied().chain(households.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        lay(&dir.0, &wide, members.as_bytes());
+        let told = tell(read(&dir.0));
+        assert!(told.starts_with("part `households.csv`: the text is UTF-16"), "{told}");
     }
 }
 

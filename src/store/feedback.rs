@@ -1,7 +1,8 @@
 //! Messages from banks, what they say of orders, and account statements.
 
-use sqlx::PgConnection;
-use time::{Date, OffsetDateTime};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row as _};
+use time::OffsetDateTime;
 
 use super::pgcopy::{CopyBuffer, CopyOut, CopyRow};
 use super::{Store, StoreError, orders};
@@ -10,7 +11,7 @@ use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::stated::Why;
-use crate::domain::statement::StatementSpan;
+use crate::domain::statement::{StatementName, StatementSpan};
 
 /// What is known of a message before it is read.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,50 @@ pub async fn insert_message_in_tx(
     Ok(id.map(MessageId::new))
 }
 
+/// A message that was imported before.
+#[derive(Clone, Debug)]
+pub struct KnownMessage {
+    /// Its number.
+    pub id: MessageId,
+    /// Name of the file it came in.
+    pub file_name: String,
+    /// Its entries.
+    pub counts: MessageCounts,
+    /// How many messages its file holds.
+    pub documents: u32,
+}
+
+/// The message of a content that was imported before.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn message_of_in_tx(
+    connection: &mut PgConnection,
+    sha256: &[u8; 32],
+) -> Result<KnownMessage, StoreError> {
+    let row = sqlx::query(
+        "select id, file_name, entries, applied, already, noted, breaks, documents from message where sha256 = $1",
+    )
+    .bind(sha256.as_slice())
+    .fetch_one(connection)
+    .await?;
+    let count = |column: &str| -> Result<u64, StoreError> {
+        u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| StoreError::Corrupt("figure of a message"))
+    };
+    Ok(KnownMessage {
+        id: MessageId::new(row.try_get("id")?),
+        file_name: row.try_get("file_name")?,
+        counts: MessageCounts {
+            entries: count("entries")?,
+            applied: count("applied")?,
+            already: count("already")?,
+            noted: count("noted")?,
+            breaks: count("breaks")?,
+        },
+        documents: u32::try_from(count("documents")?).unwrap_or(u32::MAX),
+    })
+}
+
 /// Writes a set of reports of the stream lane as a message without a file.
 ///
 /// # Errors
@@ -97,8 +142,9 @@ pub async fn finish_message_in_tx(
     provider: Option<i16>,
     counts: MessageCounts,
     warnings: &[String],
+    documents: u32,
 ) -> Result<(), StoreError> {
-    sqlx::query("update message set message_ref = $2, provider_id = $3, entries = $4, applied = $5, already = $6, noted = $7, breaks = $8, warnings = $9 where id = $1")
+    sqlx::query("update message set message_ref = $2, provider_id = $3, entries = $4, applied = $5, already = $6, noted = $7, breaks = $8, warnings = $9, documents = $10 where id = $1")
         .bind(id.get())
         .bind(reference)
         .bind(provider)
@@ -108,6 +154,7 @@ pub async fn finish_message_in_tx(
         .bind(counts.noted as i64)
         .bind(counts.breaks as i64)
         .bind(serde_json::json!(warnings))
+        .bind(i64::from(documents))
         .execute(connection)
         .await?;
     Ok(())
@@ -464,8 +511,8 @@ pub struct NewStatement<'a> {
     pub number: i32,
     /// Provider number.
     pub provider: i16,
-    /// The bank's id of it.
-    pub reference: &'a str,
+    /// What it is told apart by.
+    pub name: &'a StatementName,
     /// What it covers.
     pub span: StatementSpan,
     /// Sum of booked credits.
@@ -474,24 +521,27 @@ pub struct NewStatement<'a> {
     pub debits: Centimes,
     /// Entries.
     pub entries: u64,
+    /// Whether anything of it was taken.
+    pub taken: bool,
 }
 
 /// Writes a statement.
 ///
 /// # Errors
-/// With the constraint `statement_once` when it was read before.
+/// When the database is gone.
 pub async fn insert_statement_in_tx(
     connection: &mut PgConnection,
     new: &NewStatement<'_>,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "insert into statement (message_id, number, provider_id, reference, sequence, opening, closing, credits, debits, entries, booked_from, booked_to)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "insert into statement (message_id, number, provider_id, reference, sequence, opening, closing, credits, debits, entries, booked_from, booked_to,
+                                page, created_on, taken)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(new.message.get())
     .bind(new.number)
     .bind(new.provider)
-    .bind(new.reference)
+    .bind(new.name.reference.as_str())
     .bind(new.span.sequence)
     .bind(new.span.opening.map(Centimes::get))
     .bind(new.span.closing.map(Centimes::get))
@@ -500,39 +550,52 @@ pub async fn insert_statement_in_tx(
     .bind(new.entries as i64)
     .bind(new.span.from)
     .bind(new.span.to)
+    .bind(new.name.page.map(i64::from))
+    .bind(new.name.created)
+    .bind(new.taken)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Whether a statement of this reference was read before.
+/// Notes that a statement of which nothing was taken was replaced by a later message's.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn statement_known_in_tx(
+pub async fn replace_statement_in_tx(
     connection: &mut PgConnection,
-    provider: i16,
-    reference: &str,
-) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("select exists (select from statement where provider_id = $1 and reference = $2)")
-        .bind(provider)
-        .bind(reference)
-        .fetch_one(connection)
-        .await?)
+    message: MessageId,
+    number: i32,
+    by: MessageId,
+) -> Result<(), StoreError> {
+    sqlx::query("update statement set replaced_by = $3 where message_id = $1 and number = $2 and not taken")
+        .bind(message.get())
+        .bind(number)
+        .bind(by.get())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// A statement that was read.
 #[derive(Clone, Debug)]
 pub struct KnownStatement {
-    /// The bank's id of it.
-    pub reference: String,
+    /// What it is told apart by.
+    pub name: StatementName,
     /// Message it came in.
     pub message: MessageId,
+    /// Place in the message, from 1.
+    pub number: i32,
+    /// Name of the message's file.
+    pub file_name: String,
     /// What it covers.
     pub span: StatementSpan,
+    /// Whether anything of it was taken.
+    pub taken: bool,
 }
 
-/// A provider's statements, in the order that they follow each other.
+/// A provider's statements, in the order that they follow each other: by number within a year, where a bank begins again
+/// with the year.
 ///
 /// # Errors
 /// When the database is gone.
@@ -540,24 +603,65 @@ pub async fn statements_in_tx(
     connection: &mut PgConnection,
     provider: i16,
 ) -> Result<Vec<KnownStatement>, StoreError> {
-    type Row = (String, i64, Option<i64>, Option<Date>, Option<Date>, Option<i64>, Option<i64>);
-    let rows: Vec<Row> = sqlx::query_as(
-        "select reference, message_id, sequence, booked_from, booked_to, opening, closing from statement
-          where provider_id = $1 order by sequence nulls last, booked_from nulls last, reference",
+    known_statements_in_tx(connection, provider, None).await
+}
+
+/// A provider's statements of one reference.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn statements_of_reference_in_tx(
+    connection: &mut PgConnection,
+    provider: i16,
+    reference: &str,
+) -> Result<Vec<KnownStatement>, StoreError> {
+    known_statements_in_tx(connection, provider, Some(reference)).await
+}
+
+async fn known_statements_in_tx(
+    connection: &mut PgConnection,
+    provider: i16,
+    reference: Option<&str>,
+) -> Result<Vec<KnownStatement>, StoreError> {
+    let rows = sqlx::query(
+        "select s.reference, s.message_id, s.number, m.file_name, s.sequence, s.booked_from, s.booked_to, s.opening, s.closing,
+                s.page, s.created_on, s.taken
+           from statement s join message m on m.id = s.message_id
+          where s.provider_id = $1 and ($2::text is null or s.reference = $2) and s.replaced_by is null
+          order by extract(year from coalesce(s.booked_to, s.booked_from, s.created_on)) nulls first, s.sequence nulls last,
+                   s.booked_from nulls last, s.reference, s.page nulls first, s.message_id, s.number",
     )
     .bind(provider)
+    .bind(reference)
     .fetch_all(connection)
     .await?;
-    let read = |(reference, message, sequence, from, to, opening, closing): Row| KnownStatement {
-        reference,
-        message: MessageId::new(message),
-        span: StatementSpan {
-            sequence,
+    rows.iter().map(read_statement).collect()
+}
+
+fn read_statement(row: &PgRow) -> Result<KnownStatement, StoreError> {
+    let (from, to) = (row.try_get("booked_from")?, row.try_get("booked_to")?);
+    let amount = |column: &str| -> Result<Option<Centimes>, StoreError> {
+        Ok(row.try_get::<Option<i64>, _>(column)?.map(Centimes::new))
+    };
+    let page: Option<i64> = row.try_get("page")?;
+    Ok(KnownStatement {
+        name: StatementName {
+            reference: row.try_get("reference")?,
+            page: page.map(u32::try_from).transpose().map_err(|_| StoreError::Corrupt("page"))?,
             from,
             to,
-            opening: opening.map(Centimes::new),
-            closing: closing.map(Centimes::new),
+            created: row.try_get("created_on")?,
         },
-    };
-    Ok(rows.into_iter().map(read).collect())
+        message: MessageId::new(row.try_get("message_id")?),
+        number: row.try_get("number")?,
+        file_name: row.try_get("file_name")?,
+        span: StatementSpan {
+            sequence: row.try_get("sequence")?,
+            from,
+            to,
+            opening: amount("opening")?,
+            closing: amount("closing")?,
+        },
+        taken: row.try_get("taken")?,
+    })
 }

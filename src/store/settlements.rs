@@ -44,20 +44,24 @@ pub struct Share {
     pub amount: Centimes,
 }
 
-/// Whether a settlement of this reference was read before.
+/// The message and file that a settlement of this reference was read from before.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn is_known_in_tx(
+pub async fn known_in_tx(
     connection: &mut PgConnection,
     provider: i16,
     reference: &str,
-) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("select exists (select from settlement where provider_id = $1 and reference = $2)")
-        .bind(provider)
-        .bind(reference)
-        .fetch_one(connection)
-        .await?)
+) -> Result<Option<(MessageId, String)>, StoreError> {
+    let row: Option<(i64, String)> = sqlx::query_as(
+        "select s.message_id, m.file_name from settlement s join message m on m.id = s.message_id
+          where s.provider_id = $1 and s.reference = $2",
+    )
+    .bind(provider)
+    .bind(reference)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|(id, file)| (MessageId::new(id), file)))
 }
 
 /// Sums of a provider's settlements, by those of the references that have come.

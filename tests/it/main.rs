@@ -17,6 +17,7 @@ mod events;
 mod exports;
 mod feedback_any_order;
 mod feedback_faults;
+mod feedback_files;
 mod feedback_reasons;
 mod files_and_folders;
 mod four_eyes;

@@ -8,4 +8,4 @@ pub mod allocation;
 pub mod booking;
 mod span;
 
-pub use span::StatementSpan;
+pub use span::{StatementName, StatementSpan};

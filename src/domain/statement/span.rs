@@ -19,6 +19,41 @@ pub struct StatementSpan {
     pub closing: Option<Centimes>,
 }
 
+/// What a statement is told apart by, beside its account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatementName {
+    /// The bank's id of it; empty where it gives none.
+    pub reference: String,
+    /// Its page, where it comes in pages.
+    pub page: Option<u32>,
+    /// First day.
+    pub from: Option<Date>,
+    /// Last day.
+    pub to: Option<Date>,
+    /// When it was made.
+    pub created: Option<Date>,
+}
+
+impl StatementName {
+    /// Whether two statements of one account are one and the same: by reference and page, and by period, or the year where no
+    /// period is stated, since banks begin again with the new year. What has no reference is never taken for another.
+    pub fn is(&self, other: &Self) -> bool {
+        let both = |a: Option<Date>, b: Option<Date>| a.zip(b);
+        let period = match (both(self.from, self.to), both(other.from, other.to)) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.year().zip(other.year()).is_none_or(|(one, other)| one == other),
+        };
+        !self.reference.is_empty()
+            && self.reference == other.reference
+            && self.page.unwrap_or(1) == other.page.unwrap_or(1)
+            && period
+    }
+
+    fn year(&self) -> Option<i32> {
+        self.to.or(self.from).or(self.created).map(Date::year)
+    }
+}
+
 /// How two periods lie to each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Days {
@@ -63,6 +98,41 @@ impl StatementSpan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_statement_is_told_apart_by_reference_page_and_period() {
+        let day = |text: &str| {
+            let parts: Vec<u16> = text.split('-').map(|p| p.parse().unwrap()).collect();
+            let month = time::Month::try_from(parts[1] as u8).unwrap();
+            Date::from_calendar_date(parts[0].into(), month, parts[2] as u8).unwrap()
+        };
+        type Row<'a> = (&'a str, Option<u32>, Option<(&'a str, &'a str)>, Option<&'a str>);
+        let name = |(reference, page, period, created): Row<'_>| StatementName {
+            reference: reference.into(),
+            page,
+            from: period.map(|p| day(p.0)),
+            to: period.map(|p| day(p.1)),
+            created: created.map(day),
+        };
+        let november = Some(("2026-11-01", "2026-11-30"));
+        let rows: [(Row<'_>, Row<'_>, bool); 11] = [
+            (("S1", None, None, None), ("S1", None, None, None), true),
+            (("S1", None, None, None), ("S2", None, None, None), false),
+            (("", None, None, None), ("", None, None, None), false),
+            (("S1", Some(1), None, None), ("S1", Some(2), None, None), false),
+            (("S1", Some(2), None, None), ("S1", Some(2), None, None), true),
+            (("S1", None, None, None), ("S1", Some(1), None, None), true),
+            (("S1", None, november, None), ("S1", None, november, None), true),
+            (("S1", None, november, None), ("S1", None, Some(("2026-10-01", "2026-10-31")), None), false),
+            (("S1", None, None, Some("2026-01-05")), ("S1", None, None, Some("2025-01-05")), false),
+            (("S1", None, None, Some("2026-01-05")), ("S1", None, None, Some("2026-02-05")), true),
+            (("S1", None, november, None), ("S1", None, None, Some("2025-11-30")), false),
+        ];
+        for (one, other, same) in rows {
+            assert_eq!(name(one).is(&name(other)), same, "{one:?} {other:?}");
+            assert_eq!(name(other).is(&name(one)), same, "{other:?} {one:?}");
+        }
+    }
 
     /// Days of November, opening and closing balance, number.
     fn span(days: Option<(u8, u8)>, balances: Option<(u8, u8)>, sequence: i64) -> StatementSpan {

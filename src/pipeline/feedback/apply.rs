@@ -13,6 +13,7 @@ use super::lines::Reported;
 use super::matching::{FileNames, FilePlace};
 use super::parse::{Cash, Parsed};
 use super::settlement::Head;
+use super::statements::OpenStatement;
 use crate::domain::batch::BatchState;
 use crate::domain::breaks::BreakSource;
 use crate::domain::ids::{BatchId, Code, MessageId, OrderId, RunId};
@@ -20,13 +21,11 @@ use crate::domain::money::Centimes;
 use crate::domain::order::{EndToEndRef, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::references::{Named, Names, Uetr};
-use crate::domain::rib::Rib;
-use crate::domain::statement::StatementSpan;
 use crate::pipeline::Context;
 use crate::pipeline::recovery::repaid::Receipt;
 use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::breaks::NewBreak;
-use crate::store::feedback::{self, MessageCounts, NewStatement, OrderFacts};
+use crate::store::feedback::{self, MessageCounts, OrderFacts};
 use crate::store::outbox::NewOutbox;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, Run};
@@ -41,18 +40,6 @@ pub(super) struct KnownRun {
     pub before: HashMap<i64, (BatchState, BatchFigures)>,
 }
 
-/// The statement under way.
-struct OpenStatement {
-    account: String,
-    reference: String,
-    sequence: Option<u64>,
-    from: Option<time::Date>,
-    to: Option<time::Date>,
-    booked: bool,
-    /// Not ours, or read before: its entries are passed over.
-    skipped: bool,
-}
-
 /// Applies one message within one transaction.
 pub(super) struct Applier<'a> {
     pub(super) context: &'a Context,
@@ -64,9 +51,13 @@ pub(super) struct Applier<'a> {
     pub(super) locked: BTreeSet<i16>,
     pub(super) runs: BTreeMap<RunId, KnownRun>,
     pub(super) purposes: HashMap<i16, Code>,
-    provider_codes: HashMap<String, i16>,
-    statement: Option<OpenStatement>,
-    statements: i32,
+    pub(super) provider_codes: HashMap<String, i16>,
+    pub(super) statement: Option<OpenStatement>,
+    pub(super) statements: i32,
+    /// How many messages the file holds.
+    pub(super) documents: u32,
+    /// Entries of all statements and notifications.
+    pub(super) entries_of_statements: u64,
     settlement: Option<Head>,
     /// The file of ours that what follows speaks of: of a status report or payment return.
     pub(super) file: Option<FilePlace>,
@@ -123,6 +114,8 @@ impl<'a> Applier<'a> {
             provider_codes: HashMap::new(),
             statement: None,
             statements: 0,
+            documents: 1,
+            entries_of_statements: 0,
             settlement: None,
             file: None,
             file_names: FileNames::default(),
@@ -162,10 +155,8 @@ impl<'a> Applier<'a> {
         match parsed {
             Parsed::Header(id) => self.header = id,
             Parsed::File(status) => self.file_status(status).await?,
-            Parsed::StatementBegin { reference, account, sequence, from, to, booked } => {
-                let skipped = self.begin_statement(&reference, &account, booked).await?;
-                self.statement =
-                    Some(OpenStatement { account, reference, sequence, from, to, booked, skipped });
+            Parsed::StatementBegin { name, account, sequence, booked } => {
+                self.begin_statement(name, &account, sequence, booked).await?;
             }
             Parsed::Lines(lines) => self.lines(lines).await?,
             Parsed::Entries(pieces) => self.entries(pieces).await?,
@@ -174,9 +165,7 @@ impl<'a> Applier<'a> {
                 self.suspend(cash, kind, entry, None, cash.map(|c| c.amount), detail);
                 self.name_statement();
             }
-            Parsed::StatementEnd { opening, closing, credits, debits, entries } => {
-                self.end_statement(opening, closing, credits, debits, entries).await?;
-            }
+            Parsed::StatementEnd(sums) => self.end_statement(sums).await?,
             Parsed::Returns(file) => self.begin_returns(file).await?,
             Parsed::Recall(answer) => self.recall_answer(&answer).await?,
             Parsed::SettlementBegin(head) => {
@@ -188,8 +177,8 @@ impl<'a> Applier<'a> {
                     self.end_settlement(&head, trailer, differs).await?;
                 }
             }
-            Parsed::End { warnings } => {
-                self.warnings = warnings;
+            Parsed::End { warnings, documents } => {
+                (self.warnings, self.documents) = (warnings, documents);
                 self.decide_files();
             }
         }
@@ -201,13 +190,25 @@ impl<'a> Applier<'a> {
         self.book().await?;
         let imported = Imported {
             message: Some(self.message),
-            already: false,
             kind,
             counts: self.counts,
+            documents: self.documents,
+            empty: self.missing(kind),
             warnings: self.warnings,
+            ..Imported::default()
         };
         self.tx.commit().await?;
         Ok(imported)
+    }
+
+    /// What is missing, where the message says nothing.
+    fn missing(&self, kind: &str) -> Option<&'static str> {
+        match kind {
+            "camt.053" | "camt.054" if self.statements == 0 => Some("the message holds no statement"),
+            "camt.053" | "camt.054" if self.counts.entries == 0 => Some("its statements hold no entry"),
+            _ if self.counts.entries == 0 => Some("the message says nothing of any order or file"),
+            _ => None,
+        }
     }
 
     /// Waits until this message alone speaks for a provider. What was read before is read again after the wait.
@@ -260,7 +261,7 @@ impl<'a> Applier<'a> {
         Ok(self.runs[&run].batches.iter().position(|b| b.id == id).map(|at| (run, at)))
     }
 
-    async fn know_providers(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn know_providers(&mut self) -> Result<(), StoreError> {
         if self.provider_codes.is_empty() {
             self.provider_codes = reference::provider_ids_in_tx(&mut self.tx, &[]).await?;
         }
@@ -272,102 +273,19 @@ impl<'a> Applier<'a> {
         self.provider_codes.iter().find(|(_, known)| **known == id).map(|(code, _)| code.clone())
     }
 
-    async fn begin_statement(
-        &mut self,
-        reference: &str,
-        account: &str,
-        booked: bool,
-    ) -> Result<bool, StoreError> {
-        self.statements += 1;
-        self.know_providers().await?;
-        let ours = Rib::parse(account).ok().and_then(|rib| {
-            let providers = self.context.config.router.providers().iter();
-            providers
-                .into_iter()
-                .find(|p| p.debtor_account == rib)
-                .and_then(|p| self.provider_codes.get(p.code.as_str()).copied())
-        });
-        // What follows is this account's, whoever's the one before was.
-        self.provider = None;
-        self.file_names = FileNames::default();
-        let Some(provider) = ours else {
-            self.counts.entries += 1;
-            let detail = match account {
-                "" => "the statement names no account; its entries are passed over".to_owned(),
-                account => format!("account `{account}` is not one of ours; its entries are passed over"),
-            };
-            let source = BreakSource {
-                account: account.to_owned(),
-                statement: reference.to_owned(),
-                ..BreakSource::default()
-            };
-            self.open_break(BreakKind::UnknownReference, 0, None, None, detail).source =
-                Some(Box::new(source));
-            return Ok(true);
-        };
-        self.provider = Some(provider);
-        self.lock(provider).await?;
-        if booked && feedback::statement_known_in_tx(&mut self.tx, provider, reference).await? {
-            self.counts.entries += 1;
-            let detail =
-                "a statement of this reference was read before; its entries are passed over".to_owned();
-            self.open_break(BreakKind::StatementRepeated, 0, None, None, detail);
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
     /// Account and reference of the statement under way.
     pub(super) fn statement_names(&self) -> (String, String) {
-        self.statement.as_ref().map_or_else(Default::default, |s| (s.account.clone(), s.reference.clone()))
+        self.statement
+            .as_ref()
+            .map_or_else(Default::default, |s| (s.account.clone(), s.name.reference.clone()))
     }
 
     /// Says with the last break which statement it is about.
-    fn name_statement(&mut self) {
+    pub(super) fn name_statement(&mut self) {
         let (account, statement) = self.statement_names();
         if let Some(opened) = self.breaks.last_mut().filter(|_| !account.is_empty()) {
             opened.source = Some(Box::new(BreakSource { account, statement, ..BreakSource::default() }));
         }
-    }
-
-    async fn end_statement(
-        &mut self,
-        opening: Option<Centimes>,
-        closing: Option<Centimes>,
-        credits: Centimes,
-        debits: Centimes,
-        entries: u64,
-    ) -> Result<(), StoreError> {
-        let (Some(open), Some(provider)) = (self.statement.take(), self.provider) else { return Ok(()) };
-        if !open.booked {
-            return Ok(());
-        }
-        let sequence = open.sequence.and_then(|s| i64::try_from(s).ok());
-        let span = StatementSpan { sequence, from: open.from, to: open.to, opening, closing };
-        self.look_for_overlap(provider, &span).await?;
-        let statement = NewStatement {
-            message: self.message,
-            number: self.statements,
-            provider,
-            reference: &open.reference,
-            span,
-            credits,
-            debits,
-            entries,
-        };
-        feedback::insert_statement_in_tx(&mut self.tx, &statement).await
-    }
-
-    /// Opens a break where the statement covers what another covers; its entries are taken nevertheless, each judged
-    /// by itself.
-    async fn look_for_overlap(&mut self, provider: i16, span: &StatementSpan) -> Result<(), StoreError> {
-        let known = feedback::statements_in_tx(&mut self.tx, provider).await?;
-        if let Some(other) = known.iter().find(|other| other.span.overlaps(span)) {
-            self.counts.entries += 1;
-            let detail = format!("covers what the statement of message {} covers", other.message);
-            self.open_break(BreakKind::StatementOverlap, 0, None, None, detail);
-        }
-        Ok(())
     }
 
     /// Notes that an order moved, for whoever is told of changes.

@@ -36,6 +36,7 @@ pub(super) struct Moves {
     pub(super) bank: i128,
     /// Debits in suspense that are now explained, by run and provider.
     explained: BTreeMap<(RunId, i16), Centimes>,
+    cash_moves: u64,
 }
 
 impl Moves {
@@ -51,7 +52,13 @@ impl Moves {
         *self.explained.entry((run, provider)).or_default() += amount;
     }
 
+    /// How often money was booked.
+    pub(super) const fn cash_moves(&self) -> u64 {
+        self.cash_moves
+    }
+
     pub(super) fn cash(&mut self, run: Option<RunId>, provider: i16, cash: Cash) {
+        self.cash_moves += 1;
         let amount = i128::from(cash.amount.get());
         *self.cash.entry((run, provider, cash.credit)).or_default() += amount;
         self.bank += if cash.credit { amount } else { -amount };
@@ -107,6 +114,7 @@ impl Applier<'_> {
             self.provider,
             self.counts,
             &self.warnings,
+            self.documents,
         )
         .await?;
         if !self.audited {

@@ -32,19 +32,19 @@ pub(crate) mod reports;
 mod returns;
 mod settle;
 mod settlement;
+mod source;
+mod statements;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::{Context, recovery};
 use crate::domain::ids::{Code, MessageId};
-use crate::iso20022::sniff::sniff;
 use crate::iso20022::values::MessageKind;
 use crate::iso20022::xml_fault::{Limits, XmlError};
 use crate::store::StoreError;
@@ -52,6 +52,8 @@ use crate::store::feedback::{self, MessageCounts, NewMessage};
 use apply::Applier;
 pub use parse::ParseError;
 pub use settlement::SettlementError;
+pub use source::left_alone;
+use source::{Kind, Opened};
 
 /// Why a message was refused. The database is then as it was.
 #[derive(Debug, thiserror::Error)]
@@ -66,14 +68,29 @@ pub enum FeedbackError {
     #[error("is refused")]
     Settlement(#[source] SettlementError),
     /// Another kind of message.
-    #[error("is a {0:?} message, which is not read here")]
+    #[error("{}", kind_text(*.0))]
     Kind(MessageKind),
+    /// An archive, or another file that is no text.
+    #[error("is a {0}: unpack it, and import what is in it")]
+    Packed(&'static str),
+    /// More messages than may be in one file.
+    #[error(
+        "holds {0} messages, of which the first was read: split it into files of at most {DOCUMENTS_MAX}"
+    )]
+    TooManyMessages(u32),
     /// The database was gone before it was this message's turn.
     #[error("was not tried: the database is gone")]
     NotTried,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn kind_text(kind: MessageKind) -> String {
+    match kind {
+        MessageKind::Unknown => "is neither a message that is known here nor a settlement file".to_owned(),
+        other => format!("is a {other:?} message, which is not read here"),
+    }
 }
 
 impl From<sqlx::Error> for FeedbackError {
@@ -87,8 +104,16 @@ impl From<sqlx::Error> for FeedbackError {
 pub struct Imported {
     /// Its number.
     pub message: Option<MessageId>,
-    /// Imported before: nothing was done.
+    /// Imported before, as this message: nothing was done.
     pub already: bool,
+    /// Name of the file that it was imported from before.
+    pub first_file: Option<String>,
+    /// Its place in the file, from 1, and how many messages the file holds.
+    pub document: u32,
+    /// How many messages the file holds.
+    pub documents: u32,
+    /// What is missing, where the message says nothing at all.
+    pub empty: Option<&'static str>,
     /// `pain.002`, `camt.052`, `camt.053`, `camt.054`, `pacs.004`, `camt.029`, `settlement`.
     pub kind: &'static str,
     /// Its entries.
@@ -129,15 +154,15 @@ pub async fn import(
             let mut results = Vec::new();
             for (at, path) in lane {
                 // A database that is gone is gone for all: the rest is left for the next start.
-                let result = if gone.load(Ordering::Relaxed) {
-                    Err(FeedbackError::NotTried)
+                let of_file = if gone.load(Ordering::Relaxed) {
+                    vec![Err(FeedbackError::NotTried)]
                 } else {
-                    import_one(&context, &path, &stage).await
+                    import_file(&context, &path, &stage).await
                 };
-                if matches!(result, Err(FeedbackError::Store(StoreError::Database(_)))) {
+                if matches!(of_file.last(), Some(Err(FeedbackError::Store(StoreError::Database(_))))) {
                     gone.store(true, Ordering::Relaxed);
                 }
-                results.push((at, path, result));
+                results.extend(of_file.into_iter().map(|result| (at, path.clone(), result)));
             }
             results
         });
@@ -156,38 +181,87 @@ pub async fn import(
     Ok(results.into_iter().map(|(_, path, result)| (path, result)).collect())
 }
 
-async fn import_one(
+/// Most messages of one file.
+const DOCUMENTS_MAX: u32 = 1_000;
+
+/// Imports all messages of a file, each with a result of its own.
+async fn import_file(
     context: &Context,
     path: &Path,
     stage: &Arc<crate::telemetry::StageGuard>,
+) -> Vec<Result<Imported, FeedbackError>> {
+    let mut results = Vec::new();
+    let mut documents = 1;
+    while (results.len() as u32) < documents {
+        let place = results.len() as u32;
+        let mut result = import_one(context, path, place, stage).await;
+        if place == 0 {
+            documents = match &result {
+                Ok(imported) => imported.documents.max(1),
+                // A message of a kind that is not read here may stand beside others that are.
+                Err(FeedbackError::Kind(_)) => {
+                    let (path, limits) = (path.to_owned(), limits(context, 0));
+                    let counted = tokio::task::spawn_blocking(move || source::count(&path, limits)).await;
+                    counted.expect("counting does not panic").unwrap_or(1)
+                }
+                Err(_) => 1,
+            };
+            if documents > DOCUMENTS_MAX {
+                results.push(result);
+                results.push(Err(FeedbackError::TooManyMessages(documents)));
+                return results;
+            }
+        }
+        if let Ok(imported) = &mut result {
+            (imported.document, imported.documents) = (place + 1, documents);
+        }
+        let gone = matches!(result, Err(FeedbackError::Store(StoreError::Database(_))));
+        results.push(result);
+        if gone {
+            break;
+        }
+    }
+    results
+}
+
+fn limits(context: &Context, message: u32) -> Limits {
+    let settings = &context.config.settings.feedback;
+    Limits {
+        total_bytes: settings.message_bytes_max,
+        depth: usize::from(settings.depth_max),
+        message,
+        ..Limits::default()
+    }
+}
+
+async fn import_one(
+    context: &Context,
+    path: &Path,
+    place: u32,
+    stage: &Arc<crate::telemetry::StageGuard>,
 ) -> Result<Imported, FeedbackError> {
+    let limits = limits(context, place);
     let owned = path.to_owned();
-    let opened = tokio::task::spawn_blocking(move || open(&owned)).await.expect("hashing does not panic");
-    let (sha256, bytes, kind) = opened?;
-    let name = match kind {
-        Kind::Xml(MessageKind::Pain002) => "pain.002",
-        Kind::Xml(MessageKind::Camt052) => "camt.052",
-        Kind::Xml(MessageKind::Camt053) => "camt.053",
-        Kind::Xml(MessageKind::Camt054) => "camt.054",
-        Kind::Xml(MessageKind::Pacs004) => "pacs.004",
-        Kind::Xml(MessageKind::Camt029) => "camt.029",
-        Kind::Xml(other) => return Err(FeedbackError::Kind(other)),
-        Kind::Settlement => "settlement",
-    };
+    let opened = tokio::task::spawn_blocking(move || source::open(&owned, limits)).await;
+    let Opened { sha256, bytes, kind } = opened.expect("hashing does not panic")?;
+    let name = kind.name()?;
     let file_name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let mut tx = context.store.begin().await?;
     let now = context.clock.now();
     let new = NewMessage { sha256: &sha256, kind: name, file_name: &file_name, bytes, received_at: now };
     let Some(message) = feedback::insert_message_in_tx(&mut tx, new).await? else {
-        return Ok(Imported { already: true, kind: name, ..Imported::default() });
+        let before = feedback::message_of_in_tx(&mut tx, &sha256).await?;
+        return Ok(Imported {
+            message: Some(before.id),
+            already: true,
+            first_file: Some(before.file_name),
+            kind: name,
+            counts: before.counts,
+            documents: before.documents,
+            ..Imported::default()
+        });
     };
     feedback::prefer_indexes_in_tx(&mut tx).await?;
-    let settings = &context.config.settings.feedback;
-    let limits = Limits {
-        total_bytes: settings.message_bytes_max,
-        depth: usize::from(settings.depth_max),
-        ..Limits::default()
-    };
     let (sender, mut receiver) = mpsc::channel(3);
     let source = path.to_owned();
     let config = Arc::clone(&context.config);
@@ -246,31 +320,4 @@ async fn import_one(
     }
     metrics.add_file(crate::telemetry::metrics::Direction::In, name, "", bytes);
     Ok(imported)
-}
-
-/// What is read here.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Xml(MessageKind),
-    Settlement,
-}
-
-fn open(path: &Path) -> Result<([u8; 32], u64, Kind), FeedbackError> {
-    let mut file = crate::files::open(path).map_err(FeedbackError::Read)?;
-    let mut first = BufReader::new(&file);
-    let kind = if settlement::is_settlement(first.fill_buf().map_err(FeedbackError::Read)?) {
-        Kind::Settlement
-    } else {
-        Kind::Xml(sniff(first).map_err(FeedbackError::Xml)?)
-    };
-    std::io::Seek::rewind(&mut file).map_err(FeedbackError::Read)?;
-    let (mut hash, mut buffer, mut bytes) = (Sha256::new(), vec![0; 1 << 18], 0);
-    loop {
-        let read = file.read(&mut buffer).map_err(FeedbackError::Read)?;
-        if read == 0 {
-            return Ok((hash.finalize().into(), bytes, kind));
-        }
-        hash.update(&buffer[..read]);
-        bytes += read as u64;
-    }
 }

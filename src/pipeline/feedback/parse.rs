@@ -3,19 +3,20 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use time::Date;
 use tokio::sync::mpsc;
 
 use super::entry::EntryPiece;
 use super::parse_camt::parse_camt;
 use super::parse_returns::{RecallAnswer, ReturnedFile, parse_camt029, parse_pacs004};
 use super::settlement::{Head, SettlementError, Trailer};
+use super::statements::StatementSums;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderEvent;
 use crate::domain::policy::{Policy, StatedOf};
 use crate::domain::reason::BreakKind;
 use crate::domain::references::{NameKind, Names};
 use crate::domain::stated::{Reasons, Why};
+use crate::domain::statement::StatementName;
 use crate::domain::statement::booking::Meaning;
 use crate::files;
 use crate::iso20022::camt::CamtReader;
@@ -85,11 +86,9 @@ pub(super) enum Parsed {
     /// The status of a whole file of ours, or of its payment information.
     File(FileStatus),
     StatementBegin {
-        reference: String,
+        name: StatementName,
         account: String,
         sequence: Option<u64>,
-        from: Option<Date>,
-        to: Option<Date>,
         booked: bool,
     },
     Lines(Vec<Line>),
@@ -102,13 +101,7 @@ pub(super) enum Parsed {
         cash: Option<Cash>,
         detail: String,
     },
-    StatementEnd {
-        opening: Option<Centimes>,
-        closing: Option<Centimes>,
-        credits: Centimes,
-        debits: Centimes,
-        entries: u64,
-    },
+    StatementEnd(StatementSums),
     /// What a payment return is about, before its transactions.
     Returns(ReturnedFile),
     /// An answer to a recall.
@@ -118,6 +111,8 @@ pub(super) enum Parsed {
     SettlementEnd(Trailer, bool),
     End {
         warnings: Vec<String>,
+        /// How many messages the file holds.
+        documents: u32,
     },
 }
 
@@ -250,7 +245,7 @@ fn parse_pain002<R: std::io::BufRead>(
         }
     }
     let warnings = warnings(reader.warnings(), reader.warnings_dropped());
-    out.send(Parsed::End { warnings });
+    out.send(Parsed::End { warnings, documents: reader.messages() });
     Ok(())
 }
 

@@ -7,11 +7,14 @@ use std::io::BufRead;
 
 use super::entry::{About, BatchPart, DetailPart, EntryPiece};
 use super::parse::{FOREIGN, LINES_AT_ONCE, Line, Out, Parsed, foreign, problem, warnings};
+use super::statements::StatementSums;
 use crate::domain::money::Centimes;
+use crate::domain::policy::StatedOf;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::references::{NameKind, Names};
 use crate::domain::stated::Reasons;
+use crate::domain::statement::StatementName;
 use crate::domain::statement::allocation::{AMOUNT_MAX, Side};
 use crate::iso20022::camt::{CamtItem, CamtReader};
 use crate::iso20022::camt_check::{Checked, Mismatch};
@@ -69,6 +72,8 @@ fn words(texts: &[&str]) -> Box<str> {
 struct CamtState {
     entry: u64,
     statement_booked: bool,
+    /// One page of several: balances and totals are those of all pages together.
+    paged: bool,
     opening: Option<Centimes>,
     closing: Option<Centimes>,
     /// What the entries handed on come to.
@@ -115,20 +120,22 @@ pub(super) fn parse_camt<R: BufRead>(mut reader: CamtReader<R>, out: &mut Out<'_
                 state.detail(partial, Some(fault.to_string().into_boxed_str()), out);
             }
             CamtItem::EntryEnd(_) => state.end(out),
+            CamtItem::Mismatch(_) if state.paged => {}
             CamtItem::Mismatch(mismatch) => state.mismatch(&mismatch, out),
             CamtItem::StatementEnd(end) => {
                 state.hand_on(1, out);
-                out.send(Parsed::StatementEnd {
+                out.send(Parsed::StatementEnd(StatementSums {
                     opening: state.opening,
                     closing: state.closing,
                     credits: state.credits,
                     debits: state.debits,
                     entries: end.entries,
-                });
+                }));
             }
         }
     }
-    out.send(Parsed::End { warnings: warnings(reader.warnings(), reader.warnings_dropped()) });
+    let warnings = warnings(reader.warnings(), reader.warnings_dropped());
+    out.send(Parsed::End { warnings, documents: reader.messages() });
     Ok(())
 }
 
@@ -149,6 +156,7 @@ impl CamtState {
         *self = Self {
             entry: self.entry,
             statement_booked: statement.kind == CamtKind::Statement,
+            paged: statement.more_pages || statement.page.is_some_and(|page| page > 1),
             ..Self::default()
         };
         let account = match &statement.account {
@@ -156,11 +164,15 @@ impl CamtState {
             AccountId::None => String::new(),
         };
         out.send(Parsed::StatementBegin {
-            reference: statement.id.clone(),
+            name: StatementName {
+                reference: statement.id.clone(),
+                page: statement.page,
+                from: statement.from.map(time::OffsetDateTime::date),
+                to: statement.to.map(time::OffsetDateTime::date),
+                created: statement.created.map(time::OffsetDateTime::date),
+            },
             account,
             sequence: statement.electronic_sequence.or(statement.legal_sequence),
-            from: statement.from.map(time::OffsetDateTime::date),
-            to: statement.to.map(time::OffsetDateTime::date),
             booked: self.statement_booked,
         });
     }
@@ -189,7 +201,7 @@ impl CamtState {
         self.entry += 1;
         let fault = match entry.status {
             _ if foreign(&entry.currency) => Some(FOREIGN.to_owned()),
-            EntryStatus::Other(code) if code.as_str() != "FUTR" => {
+            EntryStatus::Other(code) if !out.policy.is_harmless(StatedOf::Entry, code.as_str()) => {
                 Some(format!("its status `{}` is not one of the standard", code.as_str()))
             }
             _ if entry.amount > AMOUNT_MAX => Some(format!("more than {AMOUNT_MAX} is not believed")),

@@ -86,7 +86,8 @@ pub(super) fn parse_pacs004<R: BufRead>(
         }
     }
     state.end(out);
-    out.send(Parsed::End { warnings: warnings(reader.warnings(), reader.warnings_dropped()) });
+    let warnings = warnings(reader.warnings(), reader.warnings_dropped());
+    out.send(Parsed::End { warnings, documents: reader.messages() });
     Ok(())
 }
 
@@ -171,7 +172,8 @@ pub(super) fn parse_camt029<R: BufRead>(
             }
         }
     }
-    out.send(Parsed::End { warnings: warnings(reader.warnings(), reader.warnings_dropped()) });
+    let warnings = warnings(reader.warnings(), reader.warnings_dropped());
+    out.send(Parsed::End { warnings, documents: reader.messages() });
     Ok(())
 }
 

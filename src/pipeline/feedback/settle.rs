@@ -22,10 +22,12 @@ impl Applier<'_> {
         self.provider = Some(provider);
         self.header.clone_from(&head.reference);
         self.lock(provider).await?;
-        if settlements::is_known_in_tx(&mut self.tx, provider, &head.reference).await? {
+        if let Some(before) = settlements::known_in_tx(&mut self.tx, provider, &head.reference).await? {
             self.counts.entries += 1;
-            let detail =
-                "a settlement of this reference was read before; its lines are passed over".to_owned();
+            let (message, file) = before;
+            let detail = format!(
+                "a settlement of this reference was read before, in message {message} (`{file}`); its lines are passed over"
+            );
             self.open_break(BreakKind::StatementRepeated, 0, None, None, detail);
             return Ok(true);
         }
@@ -53,6 +55,10 @@ impl Applier<'_> {
             self.counts.entries += 1;
             let detail = "count, sum or fees of the last line are not those of the lines".to_owned();
             self.open_break(BreakKind::TotalsDiffer, 0, None, Some(trailer.amount), detail);
+        }
+        if self.counts.applied + self.counts.already == 0 && self.breaks.iter().all(|b| b.order.is_none()) {
+            // None of its lines could be taken: its correction is read under the same reference.
+            return Ok(());
         }
         let key = waiting_key(provider, &head.reference);
         let waiting = settlements::take_waiting_debit_in_tx(&mut self.tx, &key, self.now).await?;
@@ -101,7 +107,7 @@ impl Applier<'_> {
             self.tell_rest(reference, left);
             return Ok(true);
         }
-        let known = settlements::is_known_in_tx(&mut self.tx, provider, reference).await?;
+        let known = settlements::known_in_tx(&mut self.tx, provider, reference).await?.is_some();
         if !known && !self.provider_streams() {
             return Ok(false);
         }

@@ -1,11 +1,12 @@
 //! A provider's daily settlement file (`docs/settlement-file.md`): what it paid out, order by order, and the sum that the
 //! account statement debits.
 //!
-//! Input: CSV lines `H`, `D`…, `T`. Output: the same pieces that the banks' messages are read into.
+//! Input: CSV lines `H`, `D`…, `T`, also as spreadsheet programs save them (byte order mark, UTF-16, semicolons, quotation marks,
+//! blank lines). Output: the same pieces that the banks' messages are read into.
 //! Guarantee: a file without its last line, or that is no settlement file, changes nothing; a faulty line opens a break.
 //! Limit: 1 KiB a line; constant memory.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 
 use tokio::sync::mpsc;
 
@@ -16,6 +17,8 @@ use crate::domain::order::OrderEvent;
 use crate::domain::provider::Provider;
 use crate::domain::reason::BreakKind;
 use crate::domain::references::{NameKind, Names};
+use crate::iso20022::xml_encoding::Transcoded;
+use crate::snapshot::dialect::Dialect;
 
 const LINES_AT_ONCE: usize = 20_000;
 const LINE_BYTES_MAX: usize = 1024;
@@ -52,9 +55,15 @@ pub(super) struct Trailer {
     pub fees: Centimes,
 }
 
-/// Whether a file begins as a settlement file does.
+/// Whether a file begins as a settlement file does, in whatever dialect a spreadsheet program saved it.
 pub(super) fn is_settlement(first_bytes: &[u8]) -> bool {
-    first_bytes.starts_with(b"H,")
+    let mut text = String::new();
+    // The first bytes may end in the middle of a character.
+    let _ = Transcoded::new(first_bytes.get(..64).unwrap_or(first_bytes)).read_to_string(&mut text);
+    if text.is_empty() {
+        text = String::from_utf8_lossy(first_bytes.get(..64).unwrap_or(first_bytes)).into_owned();
+    }
+    Dialect::of(&text, "H").is_some()
 }
 
 /// Reads a settlement file; `find` gives the configured provider, for its fees.
@@ -63,12 +72,14 @@ pub(super) fn parse(
     find: impl Fn(&Code) -> Option<Provider>,
     sender: &mpsc::Sender<Parsed>,
 ) -> Result<(), SettlementError> {
-    let mut reader = Reader { input, line: 0, text: String::new() };
+    let mut reader = Reader { input: Transcoded::new(input), line: 0, text: String::new() };
     let fault = |line, what| SettlementError::Line { line, what };
     if !reader.next()? {
         return Err(fault(1, "the file is empty"));
     }
-    let head = head(&reader.text).ok_or(fault(1, "not `H,provider,reference,YYYY-MM-DD,MAD,1`"))?;
+    let no_head = "not `H,provider,reference,YYYY-MM-DD,MAD,1`";
+    let dialect = Dialect::of(&reader.text, "H").ok_or(fault(reader.line, no_head))?;
+    let head = head(&dialect.fields(&reader.text)).ok_or(fault(reader.line, no_head))?;
     let provider = find(&head.provider).ok_or(fault(1, "the provider is not configured"))?;
     let send = |parsed| sender.blocking_send(parsed).is_ok();
     // When nobody listens any more, the import has failed elsewhere.
@@ -82,8 +93,9 @@ pub(super) fn parse(
         if !reader.next()? {
             return Err(fault(reader.line + 1, "the last line `T,…` is missing"));
         }
-        if let Some(rest) = reader.text.strip_prefix("T,") {
-            let trailer = trailer(rest).ok_or(fault(reader.line, "not `T,count,sum,fees`"))?;
+        let fields = dialect.fields(&reader.text);
+        if fields[0] == "T" {
+            let trailer = trailer(dialect, &fields).ok_or(fault(reader.line, "not `T,count,sum,fees`"))?;
             if reader.next()? {
                 return Err(fault(reader.line, "lines after the last"));
             }
@@ -91,11 +103,11 @@ pub(super) fn parse(
             send_all(problems);
             let differs = (trailer.orders, trailer.amount, trailer.fees) != (count, sum, fees);
             send(Parsed::SettlementEnd(trailer, differs));
-            send(Parsed::End { warnings: Vec::new() });
+            send(Parsed::End { warnings: Vec::new(), documents: 1 });
             return Ok(());
         }
         let entry = count + 1;
-        match detail(&reader.text, entry) {
+        match detail(dialect, &fields, entry) {
             Some((line, amount, fee)) => {
                 sum += amount;
                 fees += fee;
@@ -130,24 +142,28 @@ struct Reader<R> {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// Reads the next line; `false` at the end.
+    /// Reads the next line that is not blank; `false` at the end.
     fn next(&mut self) -> Result<bool, SettlementError> {
-        use std::io::Read as _;
-        let mut bytes = Vec::with_capacity(128);
-        let limited = &mut self.input.by_ref().take(LINE_BYTES_MAX as u64 + 1);
-        limited.read_until(b'\n', &mut bytes).map_err(SettlementError::Read)?;
-        self.line += u64::from(!bytes.is_empty());
-        if bytes.len() > LINE_BYTES_MAX {
-            return Err(SettlementError::Line { line: self.line, what: "longer than 1 KiB" });
+        loop {
+            let mut bytes = Vec::with_capacity(128);
+            let limited = &mut self.input.by_ref().take(LINE_BYTES_MAX as u64 + 1);
+            limited.read_until(b'\n', &mut bytes).map_err(SettlementError::Read)?;
+            self.line += u64::from(!bytes.is_empty());
+            if bytes.len() > LINE_BYTES_MAX {
+                return Err(SettlementError::Line { line: self.line, what: "longer than 1 KiB" });
+            }
+            // A line that is not UTF-8 reads as a faulty one.
+            self.text = String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
+            let blank = |c: char| matches!(c, ',' | ';' | '\t' | ' ' | '\u{feff}');
+            if bytes.is_empty() || !self.text.trim_matches(blank).is_empty() {
+                return Ok(!bytes.is_empty());
+            }
         }
-        // A line that is not UTF-8 reads as a faulty one.
-        self.text = String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
-        Ok(!bytes.is_empty())
     }
 }
 
-fn head(text: &str) -> Option<Head> {
-    let fields: Vec<&str> = text.split(',').collect();
+fn head(fields: &[String]) -> Option<Head> {
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     let ["H", provider, reference, date, "MAD", "1"] = fields[..] else { return None };
     let named = (1..=35).contains(&reference.len())
         && reference.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
@@ -159,8 +175,8 @@ fn head(text: &str) -> Option<Head> {
     })
 }
 
-fn detail(text: &str, entry: u64) -> Option<(Line, Centimes, Centimes)> {
-    let fields: Vec<&str> = text.split(',').collect();
+fn detail(dialect: Dialect, fields: &[String], entry: u64) -> Option<(Line, Centimes, Centimes)> {
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     let ["D", key, event, amount, fee, at] = fields[..] else { return None };
     let event = match event {
         "collected" => OrderEvent::Collect,
@@ -168,7 +184,8 @@ fn detail(text: &str, entry: u64) -> Option<(Line, Centimes, Centimes)> {
         _ => return None,
     };
     time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).ok()?;
-    let (amount, fee): (Centimes, Centimes) = (amount.parse().ok()?, fee.parse().ok()?);
+    let money = |text: &str| dialect.amount(text).parse::<Centimes>().ok();
+    let (amount, fee) = (money(amount)?, money(fee)?);
     let line = Line {
         entry,
         names: Names::default().with(NameKind::EndToEnd, key),
@@ -180,10 +197,11 @@ fn detail(text: &str, entry: u64) -> Option<(Line, Centimes, Centimes)> {
     Some((line, amount, fee))
 }
 
-fn trailer(rest: &str) -> Option<Trailer> {
-    let fields: Vec<&str> = rest.split(',').collect();
-    let [orders, amount, fees] = fields[..] else { return None };
-    Some(Trailer { orders: orders.parse().ok()?, amount: amount.parse().ok()?, fees: fees.parse().ok()? })
+fn trailer(dialect: Dialect, fields: &[String]) -> Option<Trailer> {
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let ["T", orders, amount, fees] = fields[..] else { return None };
+    let money = |text: &str| dialect.amount(text).parse::<Centimes>().ok();
+    Some(Trailer { orders: orders.parse().ok()?, amount: money(amount)?, fees: money(fees)? })
 }
 
 #[cfg(test)]
@@ -230,6 +248,13 @@ mod tests {
             (head.replace("cashplus", "nobody"), Err("line 1: the provider is not configured")),
             ("H,x".into(), Err("line 1: not `H,provider,reference,YYYY-MM-DD,MAD,1`")),
             (String::new(), Err("line 1: the file is empty")),
+            // As spreadsheet programs save it.
+            (format!("\u{feff}{head}{line}T,1,500.00,8.00\n\n\r\n"), Ok((1, 0, false))),
+            (format!("{head}{line}T,1,500.00,8.00\n").replace(',', ";").replace('.', ","), Ok((1, 0, false))),
+            (
+                format!("{head}\n{line}T,1,500.00,8.00\n,,,\n").replace("DSS2611X", "\"DSS2611X\""),
+                Ok((1, 0, false)),
+            ),
             (format!("{head}{}", "D".repeat(2_000)), Err("line 2: longer than 1 KiB")),
         ] {
             assert_eq!(check(&text), expected.map_err(str::to_owned), "{text}");

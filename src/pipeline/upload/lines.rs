@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::domain::money::Centimes;
 use crate::rails::stream::Answer;
 use crate::rails::stream::wire::Status;
+use crate::snapshot::dialect::{Looks, looks};
 
 /// Most faults that are told; further ones are counted.
 const FAULTS_MAX: usize = 1_000;
@@ -45,7 +46,15 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(whole: &'a [u8]) -> Self {
-        Self { rest: whole, lines: 0, taken: 0, refused: 0, faults: Vec::new(), at: 0 }
+        let rest = whole.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(whole);
+        let what = match looks(whole) {
+            Looks::Text => return Self { rest, lines: 0, taken: 0, refused: 0, faults: Vec::new(), at: 0 },
+            Looks::Utf16 => "UTF-16: send it as UTF-8",
+            Looks::Packed(what) => what,
+        };
+        // Nothing of it is a line: what it is says more than thousands of faults.
+        let faults = vec![Fault { line: 1, field: "", what }];
+        Self { rest: &[], lines: 1, taken: 0, refused: 1, faults, at: 1 }
     }
 
     /// The next reports, at most so many; none at the end.
@@ -169,6 +178,21 @@ mod tests {
         assert_eq!(keys, ["A", "B"]);
         assert_eq!((reader.lines, reader.taken, reader.refused), (3, 2, 1));
         assert_eq!(reader.faults, [Fault { line: 3, field: "", what: "not a JSON object" }]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_as_what_it_is() {
+        for (whole, what) in [
+            (&b"PK\x03\x04..."[..], "ZIP archive (or an Excel workbook)"),
+            (b"\x1f\x8b\x08", "gzip file"),
+            (b"\xff\xfe{\0", "UTF-16: send it as UTF-8"),
+        ] {
+            let mut reader = Reader::new(whole);
+            assert!(reader.next_reports(10).is_empty());
+            assert_eq!((reader.refused, &reader.faults[..]), (1, &[Fault { line: 1, field: "", what }][..]));
+        }
+        let marked = b"\xEF\xBB\xBF{\"key\":\"A\",\"status\":\"collected\"}\n\n";
+        assert_eq!(Reader::new(marked).next_reports(10).len(), 1);
     }
 
     #[test]

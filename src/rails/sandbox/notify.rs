@@ -147,6 +147,7 @@ fn write_statement(
         legal_sequence: None,
         from: Some(start),
         to: Some(start + Duration::seconds(86_399)),
+        ..Statement::default()
     };
     let summary = summary(page);
     bank.deliver(name, |out| {

@@ -148,6 +148,7 @@ impl Page<'_> {
             legal_sequence: None,
             from: Some(start),
             to: Some(start + time::Duration::seconds(86_399)),
+            ..Statement::default()
         };
         let balances = [self.balance("OPBD", self.opening), self.balance("CLBD", self.opening - self.sum)];
         let one = StatedTotal { entries: Some(1), sum: Some(self.sum) };
