@@ -173,8 +173,18 @@ impl Store {
     /// The same database through connections of their own: for passes that read many queries side by side, which would
     /// otherwise wait for each other's connections.
     pub fn beside(&self, connections_max: u32) -> PgPool {
-        let options = self.pool.connect_options().as_ref().clone();
+        PgPoolOptions::new().max_connections(connections_max).connect_lazy_with(self.options())
+    }
+
+    /// The same, where tables that lie in one order are merged as they lie, and never hashed: of two lists of a nation in half
+    /// the time, and in flat memory.
+    pub fn merging(&self, connections_max: u32) -> PgPool {
+        let options = self.options().options([("enable_hashjoin", "off")]);
         PgPoolOptions::new().max_connections(connections_max).connect_lazy_with(options)
+    }
+
+    fn options(&self) -> PgConnectOptions {
+        self.pool.connect_options().as_ref().clone()
     }
 
     /// Begins a transaction.

@@ -89,6 +89,8 @@ pub struct Heard {
     pub same: Option<RunId>,
     /// A correction run that is neither released nor cancelled.
     pub waits: Option<RunId>,
+    /// The list at hand was heard under the same rules and as far back, and nothing differed in money.
+    pub without_run: bool,
 }
 
 /// What was heard of a programme before a list.
@@ -102,13 +104,15 @@ pub async fn heard_in_tx(
     months_back: u8,
     rules_sha256: &[u8],
 ) -> Result<Heard, StoreError> {
-    let (latest, same, waits): (Option<i64>, Option<i64>, Option<i64>) = sqlx::query_as(
+    let (latest, same, waits, without_run): (Option<i64>, Option<i64>, Option<i64>, bool) = sqlx::query_as(
         "select (select max(v.snapshot_id) from review v left join run r on r.id = v.run_id
                   where v.programme_id = $1 and (v.run_id is null or r.state <> 'cancelled')),
                 (select max(v.run_id) from review v join run r on r.id = v.run_id
                   where v.programme_id = $1 and v.snapshot_id = $2 and v.months_back = $3 and v.rules_sha256 = $4 and r.state <> 'cancelled'),
                 (select max(id) from run where programme_id = $1 and kind = 'correction'
-                    and state in ('draft', 'computed', 'submitted', 'approved', 'funded'))",
+                    and state in ('draft', 'computed', 'submitted', 'approved', 'funded')),
+                exists (select from review v where v.programme_id = $1 and v.snapshot_id = $2 and v.months_back = $3 and v.rules_sha256 = $4
+                          and v.run_id is null)",
     )
     .bind(programme)
     .bind(list.get())
@@ -120,6 +124,7 @@ pub async fn heard_in_tx(
         latest: latest.map(SnapshotId::new),
         same: same.map(RunId::new),
         waits: waits.map(RunId::new),
+        without_run,
     })
 }
 
@@ -252,7 +257,7 @@ pub fn persons_source(month: &Month) -> String {
                  (coalesce(t.household_key in {shared_then} or n.household_key in {shared_now}, false){corrected})::int::smallint
             from {then} t full join {now} n on n.household_id = t.household_id
            where (t.members is distinct from n.members or t.household_key in {shared_then} or n.household_key in {shared_now}{corrected})
-             and not exists (select from w where w.household_id = coalesce(t.household_id, n.household_id))
+             and coalesce(t.household_id, n.household_id) not in (select w.household_id from w)
           union all
           select w.household_id, case when w.flags & {LISTED} <> 0 then w.members end, n.members, coalesce(n.members_rejected, 0::smallint), 1::smallint
             from w left join {now} n on n.household_id = w.household_id)",

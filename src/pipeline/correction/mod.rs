@@ -173,9 +173,10 @@ async fn nothing(
     months: usize,
     by: &str,
 ) -> Result<Applied<Found>, OrderError> {
-    if let Some(run) = heard.same.filter(|_| pass.restated == 0) {
+    let before = heard.same.map(Found::Run).or(heard.without_run.then_some(Found::Nothing(months)));
+    if let Some(before) = before.filter(|_| pass.restated == 0) {
         tx.rollback().await.map_err(StoreError::from)?;
-        return Ok(Applied::Already(Found::Run(run)));
+        return Ok(Applied::Already(before));
     }
     restated::without_run_in_tx(&mut tx, review, inputs.run).await?;
     let decision = Decision {

@@ -35,9 +35,10 @@ impl Elsewhere {
         let mut buffer = CopyBuffer::with_capacity(COPY_BYTES);
         let mut gathered = 0;
         restated::gather_places_in_tx(tx).await?;
+        let pool = store.merging(1);
         for month in months.iter().filter(|month| !month.same_month) {
             let source = restated::persons_source(month);
-            let mut rows = CopyAhead::open(store.pool(), source);
+            let mut rows = CopyAhead::open(&pool, source);
             let mut scratch = Vec::new();
             while let Some(mut row) = rows.next().await? {
                 gather(&restated::read_persons(&mut row)?, month.period, &mut buffer, &mut scratch);
