@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::apply::Applier;
 use super::book::Flow;
-use super::entries::file_bookings;
+use super::entry_subjects::file_bookings;
 use super::matching::{Facts, Place};
 use super::parse::Line;
 use crate::domain::batch::{BatchState, Lane};

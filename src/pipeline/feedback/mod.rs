@@ -18,6 +18,8 @@ mod book;
 mod doubts;
 mod entries;
 mod entry;
+mod entry_parts;
+mod entry_subjects;
 mod files;
 mod lanes;
 mod late;
