@@ -110,8 +110,8 @@ const OF_THE_PROGRAMME: &[Row] = &[
     (SARF, "held_share_max = \"0.05\"", "held_share_max = \"5 %\"", "checks.held_share_max", "not a share"),
     (
         SARF,
-        "scope_households_min = 1000",
-        "scope_households_min = 0",
+        "scope_households_min = 100\n",
+        "scope_households_min = 0\n",
         "checks.scope_households_min",
         "0 is not from 1",
     ),
