@@ -24,7 +24,8 @@ pub enum Operator {
     /// End a person's rights; what they did stays
     Remove {
         /// Who
-        name: String,
+        #[arg(value_name = "NAME")]
+        person: String,
         #[command(flatten)]
         actor: Actor,
     },
@@ -92,7 +93,7 @@ impl Operator {
                 app.output
                     .json(&serde_json::json!({ "token": name, "confirmed": true, "done_now": done }))?;
             }
-            Self::Remove { name, actor } => {
+            Self::Remove { person: name, actor } => {
                 let done = people::remove(&app.context, &name, &actor.name).await?.is_now();
                 let when = if done { "" } else { " before; nothing changed" };
                 app.output.line(&format!("operator {name}: removed{when}"));

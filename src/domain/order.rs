@@ -368,6 +368,18 @@ mod tests {
     }
 
     #[test]
+    fn another_attempt_is_another_transaction() {
+        let code = Code::parse("DSS").unwrap();
+        let uetr = |attempt| {
+            let mut text = String::new();
+            key(&code, "H1", attempt).write_uetr(&mut text);
+            text
+        };
+        assert_eq!(uetr(1), uetr(1), "one attempt has one for ever");
+        assert_ne!(uetr(1), uetr(2), "a bank refuses one that was used as a duplicate");
+    }
+
+    #[test]
     fn uetr_has_the_form_of_version_4() {
         let code = Code::parse("DSS").unwrap();
         let mut uetr = String::new();

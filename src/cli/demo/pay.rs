@@ -16,7 +16,8 @@ use crate::store::{places, runs};
 
 const PROGRAMME: &str = "dss";
 /// Holds that people look into and let go.
-const LET_GO: [&str; 4] = ["shared_phone", "shared_account", "shared_person", "member_rejected"];
+const LET_GO: [&str; 5] =
+    ["shared_phone", "shared_account", "shared_person", "shared_payee", "member_rejected"];
 
 impl Simulation<'_> {
     /// Orders and sends the month; gives the runs.
