@@ -527,13 +527,13 @@ async fn what_another_programme_pays_is_told_with_its_run_and_amount() {
             ("school_sector", "public"),
         ],
     );
-    let (first, second) = (bed.home().join("tayssir"), bed.home().join("dss"));
+    let (first, second) = (bed.home().join("dss"), bed.home().join("tayssir"));
     registry.write(&first);
-    // The same list, for the other programme.
-    let manifest = first.join("manifest.json");
+    registry.write(&second);
+    // The same list, for the programme that goes second.
+    let manifest = second.join("manifest.json");
     let text = std::fs::read_to_string(&manifest).expect("a manifest").replace("\"dss\"", "\"tayssir\"");
     std::fs::write(&manifest, text).expect("a manifest");
-    registry.write(&second);
     let other = bed.create(bed.import(&first).await).await;
     let run = bed.create(bed.import(&second).await).await;
     let found = sarf::store::orders::find(&bed.context.store, Some("H000001"), None).await.expect("orders");
@@ -541,11 +541,11 @@ async fn what_another_programme_pays_is_told_with_its_run_and_amount() {
     let unpaid = sarf::pipeline::unpaid::of_household(&bed.context, household, &found).await.expect("told");
     let [told] = &unpaid[..] else { panic!("{unpaid:?}") };
     assert_eq!((told.run, told.reason.as_str()), (Some(run.get()), "other_programme"));
-    assert_eq!(told.why, "it may not be drawn together with `tayssir`");
+    assert_eq!(told.why, "it may not be drawn together with `dss`");
     let instead = told.instead.as_ref().expect("an order");
     assert_eq!(
         (instead.run, instead.programme.as_str(), instead.amount),
-        (other.get(), "tayssir", found[0].amount)
+        (other.get(), "dss", found[0].amount)
     );
     bed.end().await;
 }
