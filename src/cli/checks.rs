@@ -5,7 +5,8 @@ use super::ui::{Align, Exit, format};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
 use crate::pipeline::approve;
-use crate::store::runs::{self, Check, ComparisonLine};
+use crate::store::run_checks::{self, Check, ComparisonLine};
+use crate::store::runs;
 
 /// So many breaches are shown where a run is shown; `run check` has all.
 const UNUSUAL_SHOWN: usize = 5;
@@ -16,10 +17,10 @@ pub async fn check(app: &App, id: RunId, acknowledge: Option<(String, String)>) 
         let count = approve::acknowledge(&app.context, id, &by, &why).await?.into_inner();
         app.output.note(&format!("{count} breaches acknowledged"));
     }
-    let comparison = runs::comparison(&app.context.store, id).await?;
+    let comparison = run_checks::comparison(&app.context.store, id).await?;
     let mut tx = app.context.store.begin().await?;
     runs::find_in_tx(&mut tx, id, false).await?.ok_or(crate::pipeline::Refusal::NoRun(id))?;
-    let checks = runs::checks_in_tx(&mut tx, id).await?;
+    let checks = run_checks::checks_in_tx(&mut tx, id).await?;
     tx.rollback().await?;
     let open = checks.iter().any(|c| c.breached && c.acknowledged_by.is_none());
     if app.output.is_json() {

@@ -15,7 +15,9 @@ use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run};
-use crate::store::{StoreError, children, corrections, holds, recovery_money, reissues, snapshots};
+use crate::store::{
+    StoreError, children, corrections, holds, recovery_money, reissues, run_checks, snapshots,
+};
 
 /// Why a submission or an approval is refused.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +147,7 @@ pub async fn acknowledge(
     person(&mut tx, by, Role::Preparer).await?;
     locked_run(&mut tx, run).await?;
     let now = context.clock.now();
-    let count = runs::acknowledge_in_tx(&mut tx, run, by, why, now).await?;
+    let count = run_checks::acknowledge_in_tx(&mut tx, run, by, why, now).await?;
     if count == 0 {
         return Ok(Applied::Already(0));
     }
@@ -169,7 +171,7 @@ pub async fn submit(context: &Context, id: RunId, by: &str) -> Result<Applied<St
     if context.config.programme(&run.programme).is_none_or(|p| p.sha256.as_slice() != run.rules_sha256) {
         return Err(ApproveError::RulesChanged(run.programme, id));
     }
-    let open = runs::checks_in_tx(&mut tx, id)
+    let open = run_checks::checks_in_tx(&mut tx, id)
         .await?
         .into_iter()
         .filter(|c| c.breached && c.acknowledged_by.is_none());

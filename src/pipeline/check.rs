@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use super::order::Inputs;
 use crate::config::Checks;
 use crate::domain::gate::{Judged, Limits, Share, judge, judge_change, ratio, score};
-use crate::store::runs::{Check, ComparisonLine};
+use crate::store::run_checks::{Check, ComparisonLine};
 
 /// Evaluates all checks of a run. Shares are rounded to four decimals for show, not for the comparison.
 pub(super) fn evaluate(

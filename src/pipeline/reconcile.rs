@@ -17,10 +17,10 @@ use crate::domain::reason::BreakKind;
 use crate::domain::run::{RunEvent, RunState};
 use crate::store::batches::{self, Batch};
 use crate::store::breaks::{self, NewBreak};
-use crate::store::feedback::KnownStatement;
 use crate::store::operators::Role;
 use crate::store::runs;
-use crate::store::{StoreError, feedback, holds, ledger, reference};
+use crate::store::statements::{self, KnownStatement};
+use crate::store::{StoreError, holds, ledger, reference};
 
 /// One provider's side of a reconciliation, in orders and centimes.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -189,7 +189,7 @@ async fn statement_gaps(
     run: RunId,
     provider: i16,
 ) -> Result<Vec<NewBreak>, StoreError> {
-    let mut chain = feedback::statements_in_tx(tx, provider).await?;
+    let mut chain = statements::statements_in_tx(tx, provider).await?;
     chain.retain(|s| s.span.opening.is_some() && s.span.closing.is_some());
     let gap = |pair: &[KnownStatement]| {
         let (before, after) = (&pair[0], &pair[1]);

@@ -47,7 +47,7 @@ use crate::store::runs::{self, NewRun};
 use crate::store::snapshots::{self, Snapshot};
 use crate::store::{
     StoreError, Tx, breaks, corrections, day_runs, orders, questions, recovery_refunds, recovery_reversals,
-    reference,
+    reference, run_checks,
 };
 use find::{Finder, Rows};
 use persons::Elsewhere;
@@ -143,7 +143,7 @@ pub async fn create(
     book(context, &mut tx, &inputs, programme_id, pass.computed).await?;
     let limit = context.config.settings.checks.corrected_share_max;
     let share = check::share("corrected", "all", pass.corrected, snapshot.households, limit);
-    runs::insert_checks_in_tx(&mut tx, run, &[share]).await?;
+    run_checks::insert_checks_in_tx(&mut tx, run, &[share]).await?;
     hold_changed(&mut tx, &inputs, last_change).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Applied::Now(Found::Run(run)))

@@ -13,7 +13,7 @@ use crate::domain::reason::BreakKind;
 use crate::domain::rib::Rib;
 use crate::domain::statement::{StatementName, StatementSpan};
 use crate::store::StoreError;
-use crate::store::feedback::{self, KnownStatement, NewStatement};
+use crate::store::statements::{self, KnownStatement, NewStatement};
 
 /// The statement under way.
 pub(super) struct OpenStatement {
@@ -98,7 +98,7 @@ impl Applier<'_> {
             self.open_break(BreakKind::FaultyEntry, 0, None, None, detail.into());
             return Ok(false);
         }
-        let known = feedback::statements_of_reference_in_tx(&mut self.tx, provider, reference).await?;
+        let known = statements::statements_of_reference_in_tx(&mut self.tx, provider, reference).await?;
         let same = |k: &&KnownStatement| k.name.is(&open.name);
         if let Some(before) = known.iter().filter(same).find(|k| k.taken) {
             self.counts.entries += 1;
@@ -122,7 +122,7 @@ impl Applier<'_> {
             return Ok(());
         }
         if let Some((message, number)) = open.replaces {
-            feedback::replace_statement_in_tx(&mut self.tx, message, number, self.message).await?;
+            statements::replace_statement_in_tx(&mut self.tx, message, number, self.message).await?;
         }
         let sequence = open.sequence.and_then(|s| i64::try_from(s).ok());
         let span = StatementSpan { sequence, from: open.name.from, to: open.name.to, opening, closing };
@@ -138,7 +138,7 @@ impl Applier<'_> {
             entries,
             taken: self.taken() > open.taken_before,
         };
-        feedback::insert_statement_in_tx(&mut self.tx, &statement).await
+        statements::insert_statement_in_tx(&mut self.tx, &statement).await
     }
 
     /// What was taken of the message so far: whatever it said of orders and files, and money that it booked.
@@ -154,7 +154,7 @@ impl Applier<'_> {
         name: &StatementName,
         span: &StatementSpan,
     ) -> Result<(), StoreError> {
-        let known = feedback::statements_in_tx(&mut self.tx, provider).await?;
+        let known = statements::statements_in_tx(&mut self.tx, provider).await?;
         let page_of_it = |other: &KnownStatement| {
             other.name.reference == name.reference && other.name.page.unwrap_or(1) != name.page.unwrap_or(1)
         };

@@ -8,7 +8,7 @@ use crate::domain::name::fold_into;
 use crate::store::StoreError;
 use crate::store::orders::EarlierOrder;
 use crate::store::personal::{self, OrderPayee};
-use crate::store::runs::ComparisonLine;
+use crate::store::run_checks::ComparisonLine;
 
 /// An order of this run, as it is compared.
 #[derive(Clone, Copy, Debug)]

@@ -44,7 +44,7 @@ use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{NewRun, Run, TotalMove};
 use crate::store::{
     StoreError, Tx, batches, breaks, changes, day_runs, holds, ledger, orders, questions, recovery_money,
-    reference, rule_sets, runs, snapshots,
+    reference, rule_sets, run_checks, runs, snapshots,
 };
 use compute::Computation;
 pub(super) use compute::{Computed, Inputs, Maker, new_comparison};
@@ -450,7 +450,7 @@ pub(super) async fn book(
     .execute(&mut *tx)
     .await?;
     if inputs.previous.is_some() {
-        runs::insert_comparison_in_tx(tx, run, &computed.comparison).await?;
+        run_checks::insert_comparison_in_tx(tx, run, &computed.comparison).await?;
     }
     let held: i64 = computed.totals.iter().filter(|((_, held), _)| *held).map(|(_, (count, _))| count).sum();
     let checks = check::evaluate(
@@ -460,7 +460,7 @@ pub(super) async fn book(
         computed.orders as i64,
         held,
     );
-    runs::insert_checks_in_tx(tx, run, &checks).await?;
+    run_checks::insert_checks_in_tx(tx, run, &checks).await?;
     let detail = format!(
         "orders {} amount {} kept back {} sha256 {}",
         computed.orders,

@@ -43,7 +43,9 @@ use crate::store::operators::Role;
 use crate::store::reissues::Earlier;
 use crate::store::runs::{NewRun, TotalMove};
 use crate::store::unpaid::UnpaidOrders;
-use crate::store::{StoreError, Tx, batches, day_runs, feedback, orders, reference, reissues, runs, unpaid};
+use crate::store::{
+    StoreError, Tx, batches, day_runs, feedback, orders, reference, reissues, run_checks, runs, unpaid,
+};
 
 /// Why a reissue run was not made.
 #[derive(Debug, thiserror::Error)]
@@ -252,7 +254,7 @@ async fn book(tx: &mut PgConnection, head: &Head<'_>, gathered: Gathered) -> Res
     let held: i64 = gathered.totals.iter().filter(|((_, held), _)| *held).map(|(_, (count, _))| count).sum();
     let limit = head.context.config.settings.checks.held_share_max;
     let checks = [check::share("held", "all", held, gathered.orders.into(), limit)];
-    runs::insert_checks_in_tx(tx, run, &checks).await?;
+    run_checks::insert_checks_in_tx(tx, run, &checks).await?;
     let detail = format!(
         "orders {} amount {} sha256 {} reissued from {}",
         gathered.orders,

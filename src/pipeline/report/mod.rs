@@ -27,7 +27,8 @@ use super::{Context, Refusal};
 use crate::domain::ids::RunId;
 use crate::domain::run::RunKind;
 use crate::store::extracts::{Extracts, List};
-use crate::store::runs::{self, Run};
+use crate::store::run_checks;
+use crate::store::runs::Run;
 use crate::store::snapshots;
 pub use error::ReportError;
 use figures::{Accounted, Figures};
@@ -55,7 +56,7 @@ pub async fn write(context: &Context, id: RunId, folder: &Path) -> Result<Vec<Pa
         }
     }
     prove(&mut extracts, &run, &figures, accounted, &codes).await?;
-    let comparison = runs::comparison(&context.store, id).await?;
+    let comparison = run_checks::comparison(&context.store, id).await?;
     let book = sheets::read(&mut extracts, &run, &figures, &codes, comparison).await?;
     workbook::save(&book, &drafts.path("summary.xlsx")?, context.clock.now())?;
     drafts.keep()

@@ -11,7 +11,8 @@ use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::store::batches::Batch;
 use crate::store::extracts::{Extracts, Sum, Sums};
-use crate::store::runs::{ComparisonLine, Run};
+use crate::store::run_checks::ComparisonLine;
+use crate::store::runs::Run;
 
 /// A cell.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -40,7 +40,7 @@ pub(super) fn conf(memory_bytes: u64, socket_dir: &Path, wal_compression: &str) 
     set("listen_addresses", "''");
     set("unix_socket_directories", &socket);
     set("unix_socket_permissions", "0700");
-    set("max_connections", "40");
+    set("max_connections", "100");
     // Nothing acknowledged is ever lost.
     set("fsync", "on");
     set("synchronous_commit", "on");
