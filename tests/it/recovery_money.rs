@@ -271,7 +271,7 @@ async fn what_is_owed_is_kept_back_from_arrears_and_reissues_where_configured() 
     let november = paid_month(&bed, &lists, "2026-11").await;
     open(&bed, 0, "2026-06", 400, "first").await;
     open(&bed, 1, "2026-06", 100, "second").await;
-    bed.execute("update recovery_case set monthly_max = 6000 where origin = 'second'").await.expect("agreed");
+    bed.write("update recovery_case set monthly_max = 6000 where origin = 'second'").await.expect("agreed");
     // Two are born in November in each of two households: 72 and 400 more.
     for child in 0..2 {
         for household in 0..2 {
