@@ -174,7 +174,8 @@ fn told(line: &serde_json::Value) -> (String, u64) {
 async fn a_webhook_that_fails_is_told_everything_in_order() {
     let Some(bed) = Bed::new().await else { return };
     let (receiver, url, serving) = Receiver::start(5, true).await;
-    let secret = secret_file(&bed, &format!("{SECRET}\n"));
+    let secret = bed.home().join("webhook.secret");
+    sarf::files::replace(&secret, format!("{SECRET}\n").as_bytes()).expect("a secret");
     let sink: Arc<dyn Sink> = Arc::new(Webhook::open(&url, &secret, Clock::system()).expect("a webhook"));
 
     append(&bed, 0..2_000).await;
@@ -205,7 +206,8 @@ async fn a_webhook_that_fails_is_told_everything_in_order() {
 async fn news_is_told_at_once_and_another_process_goes_on() {
     let Some(bed) = Bed::new().await else { return };
     let (receiver, url, serving) = Receiver::start(6, false).await;
-    let secret = secret_file(&bed, SECRET);
+    let secret = bed.home().join("webhook.secret");
+    sarf::files::replace(&secret, SECRET.as_ref()).expect("a secret");
     let sink: Arc<dyn Sink> = Arc::new(Webhook::open(&url, &secret, Clock::system()).expect("a webhook"));
     let (first_stop, first) = begin(&bed, &sink);
     eventually("the lease is taken", async || bed.number("select count(*) from lease").await == 1).await;
@@ -314,13 +316,4 @@ async fn a_lease_has_one_holder_who_learns_of_its_loss() {
     tokio::time::timeout(time * 2, last.lost()).await.expect("it learns in time");
     assert!(taken.elapsed() <= time + time / 4, "{:?}", taken.elapsed());
     bed.end().await;
-}
-
-/// A secret as it must lie: its owner's alone.
-fn secret_file(bed: &Bed, text: &str) -> std::path::PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = bed.home().join("webhook.secret");
-    std::fs::write(&path, text).expect("a secret");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
-    path
 }
