@@ -157,16 +157,19 @@ async fn workers_that_die_change_nothing_in_the_outcome() {
     let run = bed.run_to(4_000, 6, RunState::Dispatching).await;
     dispatch::dispatch(&bed.context, run).await.expect("dispatched");
     let program = worker_program(&bed, &provider);
-    for round in 0..6 {
+    // At least six are killed, and as many more as it takes on a machine that is slow to start them.
+    for round in 0.. {
+        assert!(round < 40, "shards were taken over");
         let worker = program.command(&["worker", "--provider", "cashplus"]).stderr(Stdio::null()).spawn();
         let mut worker = worker.expect("the worker starts");
         // At any instant, in the middle of whatever it does.
         tokio::time::sleep(Duration::from_millis(250 + 90 * round)).await;
         worker.kill().expect("killed");
         worker.wait().expect("dead");
+        if round >= 5 && bed.number("select max(fence) from shard").await > 1 {
+            break;
+        }
     }
-    let killed = bed.number("select max(fence) from shard").await;
-    assert!(killed > 1, "shards were taken over");
     let (stop, task) = start(&bed.context);
     until("everything known", 60, async || all_known(&bed, run).await).await;
     stop.request();
