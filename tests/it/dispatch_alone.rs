@@ -152,10 +152,21 @@ async fn what_is_not_whole_in_the_outbox_is_found_by_the_next_dispatch() {
     let ran = program.ends(1, &format!("dispatch {run} --again nothing.xml --as {ACCOUNTANT}"));
     assert!(ran.err.contains("`nothing.xml` is no file of this run"), "{ran:?}");
 
-    // Orders or settings that no longer give the recorded bytes: refused and named, and what lies there stays.
+    // Other settings give the same bytes: what goes into a file was fixed with its intent.
     let settings = program.config.join("sarf.toml");
     let text = fs::read_to_string(&settings).expect("settings");
     fs::write(&settings, text.replace("DU SOUTIEN SOCIAL", "DU SOUTIEN")).expect("settings");
+    fs::write(path(0), &sound[..100]).expect("torn");
+    program.ends(0, &format!("dispatch {run}"));
+    assert!(lie(0), "byte for byte");
+
+    // Rows that no longer give the recorded bytes: refused and named, and what lies there stays.
+    bed.execute(&format!(
+        "update batch set made_with = replace(made_with::text, 'DU SOUTIEN SOCIAL', 'DU SOUTIEN')::jsonb where file_name = '{}'",
+        name(0)
+    ))
+    .await
+    .expect("changed by hand");
     fs::write(path(0), &sound[..100]).expect("torn");
     let ran = program.ends(1, &format!("dispatch {run}"));
     assert!(ran.err.contains(&name(0)) && ran.err.contains("no longer give the bytes"), "{ran:?}");
