@@ -11,7 +11,8 @@
 //! Guarantee: one transaction for each message: a truncated or malformed file changes nothing, a bad entry only opens a
 //! break. Messages may come in any order and twice. Messages of one provider are applied one after the other, those of
 //! different providers side by side.
-//! Limit: constant memory; one statement reference is read once.
+//! A file may hold several messages in one envelope: each is imported by itself.
+//! Limit: constant memory; 1,000 messages a file.
 
 mod apply;
 mod book;
