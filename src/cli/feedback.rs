@@ -88,7 +88,10 @@ pub fn collect(path: &Path, found: &mut Collected) -> anyhow::Result<()> {
     for entry in entries {
         let hidden = entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
         if hidden {
-            found.left_alone.push((entry, "hidden"));
+            // Programs keep their own things so; what looks like a message is named, since nobody will read it.
+            if entry.is_file() && feedback::left_alone(&entry).is_none() {
+                found.left_alone.push((entry, "its name begins with a point"));
+            }
         } else if entry.is_dir() && !entry.is_symlink() {
             collect(&entry, found)?;
         } else if let Some(why) = feedback::left_alone(&entry) {
