@@ -9,14 +9,20 @@ use super::{Context, Refusal};
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::run::RunKind;
 use crate::store::row_blocks::{self, Checked, Leaf};
-use crate::store::runs::{self, Run};
-use crate::store::{StoreError, journal};
+use crate::store::runs::Run;
+use crate::store::{StoreError, journal, proofs};
 
 /// Tables whose rows decide who gets what, and who may say so.
-const DECIDING: [&str; 21] = [
+const DECIDING: [&str; 30] = [
     "batch",
     "batch_member",
+    "birth_claim",
+    "break",
+    "child_in_care",
+    "child_payment",
     "correction",
+    "deposit_release",
+    "hold_release",
     "journal_shape",
     "operator",
     "order_hold",
@@ -27,13 +33,16 @@ const DECIDING: [&str; 21] = [
     "purpose",
     "recovery_instalment",
     "recovery_refund",
+    "recovery_reversal",
     "reissue_request",
+    "review",
     "row_block",
     "rule_set",
     "run",
     "run_check",
     "run_comparison",
     "snapshot",
+    "snapshot_code",
     "standing_approval",
 ];
 
@@ -92,12 +101,12 @@ pub(super) async fn require(context: &Context, run: &Run, list: WithList) -> Res
 
 /// Whether a run's orders come as events, so that its leaf grows.
 async fn gathers_events(context: &Context, run: RunId) -> Result<bool, StoreError> {
-    runs::gathers_events(&context.store, run).await
+    proofs::gathers_events(&context.store, run).await
 }
 
 /// The hash over all orders that was kept when they were made.
 async fn hash_agrees(context: &Context, run: RunId, orders: &Checked) -> Result<bool, StoreError> {
-    let kept = runs::orders_sha256(&context.store, run).await?;
+    let kept = proofs::orders_sha256(&context.store, run).await?;
     Ok(kept.is_none_or(|kept| kept == orders.sha256))
 }
 

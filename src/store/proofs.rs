@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::AssertSqlSafe;
 
+use super::runs::{self, Run};
 use super::{Store, StoreError, orders};
 use crate::domain::ids::{BatchId, Code, RunId};
 use crate::domain::order::OrderState;
@@ -25,6 +26,44 @@ pub struct Counted {
     pub entitled: i64,
     /// Sum of what was kept back.
     pub offset: i64,
+}
+
+/// Whether a run's orders come as events, so that its leaf grows.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn gathers_events(store: &Store, id: RunId) -> Result<bool, StoreError> {
+    let sql = "select exists (select from run where id = $1 and standing_approval is not null)";
+    Ok(sqlx::query_scalar(sql).bind(id.get()).fetch_one(store.pool()).await?)
+}
+
+/// The hash over all orders of a run, as they were made.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn orders_sha256(store: &Store, id: RunId) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "select orders_sha256 from run where id = $1";
+    Ok(sqlx::query_scalar(sql).bind(id.get()).fetch_optional(store.pool()).await?.flatten())
+}
+
+/// Runs that can be read, newest first, and the numbers of those that cannot.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn list_readable(store: &Store) -> Result<(Vec<Run>, Vec<i64>), StoreError> {
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from run order by id desc").fetch_all(store.pool()).await?;
+    let (mut read, mut unreadable) = (Vec::new(), Vec::new());
+    let mut tx = store.begin().await?;
+    for id in ids {
+        match runs::find_in_tx(&mut tx, RunId::new(id), false).await {
+            Ok(Some(run)) => read.push(run),
+            Err(error) if error.is_gone() => return Err(error),
+            Ok(None) | Err(_) => unreadable.push(id),
+        }
+    }
+    tx.rollback().await?;
+    Ok((read, unreadable))
 }
 
 /// What orders of a run keep back, by their instalments.
@@ -67,6 +106,32 @@ pub async fn purposes(store: &Store) -> Result<HashMap<i16, Code>, StoreError> {
 /// When the database is gone.
 pub async fn number(store: &Store, sql: String) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(sql)).fetch_one(store.pool()).await?.unwrap_or(0))
+}
+
+/// By how much what the banks paid out of a closed run may differ from what settled.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct PaidBeyond {
+    /// Carried forward at the close.
+    pub carried: i64,
+    /// Came back since, by advice, and is on no statement yet.
+    pub came_back: i64,
+}
+
+/// Counts what a run's close left open between its banks and its orders, and what came back since.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn paid_beyond(store: &Store, run: RunId) -> Result<PaidBeyond, StoreError> {
+    let sql = format!(
+        "select (select coalesce(sum(amount), 0)::bigint from carried_forward
+                  where run_id = {run} and subject like 'paid out beyond settled at %') as carried,
+                (select coalesce(sum(o.amount), 0)::bigint from outcome_{run} x join {leaf} o using (order_id)
+                   join message m on m.id = x.message_id join run r on r.id = {run}
+                  where x.step = 11 and m.received_at >= r.closed_at
+                    and not exists (select from outcome_{run} y where y.order_id = x.order_id and y.step = 12)) as came_back",
+        leaf = orders::leaf(run)
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(sql)).fetch_one(store.pool()).await?)
 }
 
 /// What is reserved for a run, and what should be.

@@ -24,6 +24,7 @@ pub(super) fn big(field: &[u8]) -> Option<i64> {
 /// The fields of a row in COPY form, as they came.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
+    len: usize,
     values: [Option<&'a [u8]>; FIELDS_MAX],
 }
 
@@ -35,14 +36,30 @@ impl<'a> Fields<'a> {
     pub fn of(row: &'a [u8]) -> Self {
         let mut values = [None; FIELDS_MAX];
         let fields = row.first_chunk::<2>().map_or(0, |n| i16::from_be_bytes(*n));
+        let len = usize::try_from(fields).unwrap_or(0).min(FIELDS_MAX);
         let mut rest = row.get(2..).unwrap_or_default();
-        for value in values.iter_mut().take(usize::try_from(fields).unwrap_or(0)) {
+        for value in values.iter_mut().take(len) {
             let Some((len, after)) = rest.split_first_chunk::<4>() else { break };
             let len = usize::try_from(i32::from_be_bytes(*len)).ok();
             *value = len.and_then(|len| after.get(..len));
             rest = after.get(len.unwrap_or(0)..).unwrap_or_default();
         }
-        Self { values }
+        Self { len, values }
+    }
+
+    /// How many fields the row has, as far as they are kept.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// A field as it came; `None` where it is null.
+    pub fn get(&self, number: usize) -> Option<&'a [u8]> {
+        self.values.get(number).copied().flatten()
     }
 
     /// A `bigint`.
@@ -74,7 +91,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When it is null.
     pub fn raw(&self, number: usize) -> Result<&'a [u8], StoreError> {
-        self.values.get(number).copied().flatten().ok_or(StoreError::Corrupt("column of a row"))
+        self.get(number).ok_or(StoreError::Corrupt("column of a row"))
     }
 
     fn fixed<const N: usize>(&self, number: usize) -> Result<[u8; N], StoreError> {

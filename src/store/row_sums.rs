@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use super::pgcopy::CopyAhead;
-use super::row_fields::{Rows, big, field};
+use super::row_fields::{Fields, Rows, big, field};
 use super::{Store, StoreError, feedback};
 
 /// From this field on, a row of `outcome` has texts.
@@ -57,10 +57,9 @@ impl Sum {
     /// Adds a row in COPY form: its numbers one after the other, then its texts, each with whether it is there and
     /// its length: as `outcome_hash` does in the database.
     pub fn add(&mut self, row: &[u8]) {
-        let mut hash = Sha256::new();
-        let fields = row.get(..2).map_or(0, |n| i16::from_be_bytes([n[0], n[1]])) as usize;
-        for n in 0..fields {
-            let value = field(row, n);
+        let (mut hash, fields) = (Sha256::new(), Fields::of(row));
+        for n in 0..fields.len() {
+            let value = fields.get(n);
             if n >= TEXTS_FROM {
                 hash.update([u8::from(value.is_some())]);
                 hash.update((value.map_or(0, <[u8]>::len) as u32).to_be_bytes());

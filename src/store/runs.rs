@@ -149,44 +149,6 @@ pub async fn find_in_tx(
         .transpose()
 }
 
-/// Whether a run's orders come as events, so that its leaf grows.
-///
-/// # Errors
-/// When the database is gone.
-pub async fn gathers_events(store: &Store, id: RunId) -> Result<bool, StoreError> {
-    let sql = "select exists (select from run where id = $1 and standing_approval is not null)";
-    Ok(sqlx::query_scalar(sql).bind(id.get()).fetch_one(store.pool()).await?)
-}
-
-/// The hash over all orders of a run, as they were made.
-///
-/// # Errors
-/// When the database is gone.
-pub async fn orders_sha256(store: &Store, id: RunId) -> Result<Option<Vec<u8>>, StoreError> {
-    let sql = "select orders_sha256 from run where id = $1";
-    Ok(sqlx::query_scalar(sql).bind(id.get()).fetch_optional(store.pool()).await?.flatten())
-}
-
-/// Runs that can be read, newest first, and the numbers of those that cannot.
-///
-/// # Errors
-/// When the database is gone.
-pub async fn list_readable(store: &Store) -> Result<(Vec<Run>, Vec<i64>), StoreError> {
-    let ids: Vec<i64> =
-        sqlx::query_scalar("select id from run order by id desc").fetch_all(store.pool()).await?;
-    let (mut read, mut unreadable) = (Vec::new(), Vec::new());
-    let mut tx = store.begin().await?;
-    for id in ids {
-        match find_in_tx(&mut tx, RunId::new(id), false).await {
-            Ok(Some(run)) => read.push(run),
-            Err(error) if error.is_gone() => return Err(error),
-            Ok(None) | Err(_) => unreadable.push(id),
-        }
-    }
-    tx.rollback().await?;
-    Ok((read, unreadable))
-}
-
 /// All runs, newest first.
 ///
 /// # Errors

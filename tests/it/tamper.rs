@@ -61,7 +61,7 @@ async fn paid_month() -> Option<(Bed, RunId)> {
 fn other_value(kind: &str, column: &str) -> Option<String> {
     let c = format!("\"{column}\"");
     Some(match kind {
-        "bigint" | "integer" | "smallint" => format!("coalesce({c}, 0) + 1"),
+        "bigint" | "integer" | "smallint" | "numeric" => format!("coalesce({c}, 0) + 1"),
         "text" => format!("coalesce({c}, '') || 'x'"),
         "boolean" => format!("not coalesce({c}, false)"),
         "timestamp with time zone" => format!("coalesce({c}, now()) + interval '1 day'"),
@@ -196,7 +196,7 @@ fn hands(run: RunId, order: i64) -> Vec<Vec<Hand>> {
                 "update outcome set step = 6, reason = null where (order_id, step) = (select order_id, step from outcome where step = 9 order by 1 limit 1)",
                 "message",
             ),
-            one("update run_check set breached = false where breached", "run_check"),
+            one("update run_check set breached = not breached where (run_id, code, scope) = (select run_id, code, scope from run_check limit 1)", "run_check"),
         ],
         vec![
             one("delete from outcome where (order_id, step) = (select order_id, step from outcome order by 1 desc, 2 desc limit 1)", "steps, there were"),

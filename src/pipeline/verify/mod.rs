@@ -21,8 +21,8 @@ mod stream;
 use super::Context;
 use crate::domain::ids::RunId;
 use crate::domain::run::RunState;
-use crate::store::runs::{self, Run};
-use crate::store::{Store, StoreError};
+use crate::store::runs::Run;
+use crate::store::{Store, StoreError, proofs};
 
 /// One thing that was proven, or not.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -57,7 +57,7 @@ pub async fn verify_with_head(
     asked: Option<[u8; 32]>,
 ) -> Result<Vec<Proof>, StoreError> {
     let store = &context.store;
-    let (all, unreadable) = runs::list_readable(store).await?;
+    let (all, unreadable) = proofs::list_readable(store).await?;
     let chosen: Vec<&Run> =
         all.iter().filter(|r| only.is_none_or(|id| id == r.id) && r.state != RunState::Draft).collect();
     let orders = chosen.iter().map(|r| r.orders.unsigned_abs()).sum();

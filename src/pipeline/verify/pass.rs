@@ -19,7 +19,7 @@ use crate::store::pgcopy::{CopyAhead, CopyRow};
 use crate::store::proofs::{self, Counted};
 use crate::store::row_blocks::{self, BlockCheck, Checked, Leaf};
 use crate::store::row_fields::Fields;
-use crate::store::runs::{self, Run};
+use crate::store::runs::Run;
 use crate::store::standing::Standing;
 use crate::store::{StoreError, households, rule_sets};
 use crate::telemetry::StageGuard;
@@ -52,7 +52,7 @@ pub(super) async fn over(
     stage: &StageGuard,
 ) -> Result<Passed, StoreError> {
     let store = &context.store;
-    let grown = runs::gathers_events(store, run.id).await?;
+    let grown = proofs::gathers_events(store, run.id).await?;
     let mut orders = Orders::open(context, run, batches, grown).await?;
     let deriver = deriver(context, run).await?;
     let (exclusions, households, derived) = match deriver {
@@ -71,7 +71,7 @@ pub(super) async fn over(
     };
     let figures = std::mem::take(&mut orders.figures);
     let (counted, checked, files) = orders.finish();
-    let kept = runs::orders_sha256(store, run.id).await?;
+    let kept = proofs::orders_sha256(store, run.id).await?;
     // That of a correction run is over its findings too.
     let hash_agrees =
         grown || run.kind == RunKind::Correction || kept.is_none_or(|kept| kept == checked.sha256);

@@ -12,7 +12,7 @@ use crate::domain::order::OrderState;
 use crate::domain::run::{RunKind, RunState};
 use crate::pipeline::Context;
 use crate::store::batches::{self, Batch, BatchFigures};
-use crate::store::proofs::{self, Counted};
+use crate::store::proofs::{self, Counted, PaidBeyond};
 use crate::store::row_blocks::{self, Checked, Leaf};
 use crate::store::runs::{self, Run};
 use crate::store::{StoreError, households, ledger, orders, reference};
@@ -59,15 +59,11 @@ async fn whole(
     let balances = ledger::run_balances_in_tx(&mut connection, run.id).await?;
     let providers = reference::provider_ids_in_tx(&mut connection, &[]).await?;
     connection.rollback().await?;
-    let carried = format!(
-        "select coalesce(sum(amount), 0)::bigint from carried_forward where run_id = {} and subject like 'paid out beyond settled at %'",
-        run.id
-    );
-    let carried = proofs::number(&context.store, carried).await?;
+    let beyond = proofs::paid_beyond(&context.store, run.id).await?;
     let passed = pass::over(context, run, &batches, stage).await?;
     leaving(scope, run, &batches, &passed.counted, proofs);
     money(scope, run, &passed.counted, &totals, &balances, &providers, proofs);
-    paid_out(scope, run, &balances, carried, proofs);
+    paid_out(scope, run, &balances, beyond, proofs);
     rows(context, scope, run, &passed.counted, proofs).await?;
     written(scope, &passed, proofs);
     derived(scope, &passed, proofs);
@@ -300,32 +296,35 @@ fn money(
 }
 
 /// Guarantee 2: what the banks paid out is what settled, in books that are reconciled; in closed ones, but for what was carried
-/// forward by name.
+/// forward by name, and what came back since and is not on a statement yet.
 fn paid_out(
     scope: &str,
     run: &Run,
     balances: &[(i16, AccountKind, Centimes)],
-    carried: i64,
+    beyond: PaidBeyond,
     proofs: &mut Vec<Proof>,
 ) {
-    if matches!(run.state, RunState::Reconciled | RunState::Closed) {
-        let of = |wanted: AccountKind| {
-            balances.iter().filter(|(_, k, _)| *k == wanted).map(|(_, _, b)| b.get()).sum::<i64>()
-        };
-        let (paid, settled) = (of(AccountKind::PaidOut), of(AccountKind::Settled));
-        proofs.push(proof(
-            2,
-            scope,
-            "paid out by the banks = settled orders",
-            format!(
-                "{} = {}, {} carried forward",
-                Centimes::new(paid),
-                Centimes::new(settled),
-                Centimes::new(carried)
-            ),
-            paid == settled.saturating_add(carried),
-        ));
+    if !matches!(run.state, RunState::Reconciled | RunState::Closed) {
+        return;
     }
+    let of = |wanted: AccountKind| {
+        balances.iter().filter(|(_, k, _)| *k == wanted).map(|(_, _, b)| b.get()).sum::<i64>()
+    };
+    let (paid, settled) = (of(AccountKind::PaidOut), of(AccountKind::Settled));
+    let PaidBeyond { carried, came_back } = beyond;
+    let allowed = if run.state == RunState::Closed {
+        carried.min(0)..=carried.max(0).saturating_add(came_back)
+    } else {
+        0..=0
+    };
+    let mut figures = format!("{} = {}", Centimes::new(paid), Centimes::new(settled));
+    for (amount, what) in [(carried, "carried forward"), (came_back, "came back since the close")] {
+        if amount != 0 {
+            figures.push_str(&format!(", {} {what}", Centimes::new(amount)));
+        }
+    }
+    let holds = allowed.contains(&paid.saturating_sub(settled));
+    proofs.push(proof(2, scope, "paid out by the banks = settled orders", figures, holds));
 }
 
 /// Guarantee 3: every household of the snapshot is an order, an exclusion or a rejection; every entry is accounted for.
