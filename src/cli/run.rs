@@ -302,7 +302,8 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
     let parts = reissues::parts_in_tx(&mut tx, id).await?;
     let corrected = store::corrections::parts_in_tx(&mut tx, id).await?;
-    let unusual: Vec<_> = store::run_checks::checks_in_tx(&mut tx, id).await?.into_iter().filter(|c| c.breached).collect();
+    let unusual: Vec<_> =
+        store::run_checks::checks_in_tx(&mut tx, id).await?.into_iter().filter(|c| c.breached).collect();
     tx.rollback().await?;
     if app.output.is_json() {
         app.output.json(

@@ -3,7 +3,7 @@
 
 use sarf::domain::ids::RunId;
 use sarf::pipeline::approve::{self, ApproveError};
-use sarf::store::runs;
+use sarf::store::run_checks;
 
 use crate::harness::{Bed, PREPARER, Registry, rib};
 
@@ -53,9 +53,9 @@ async fn months(bed: &Bed, first: &Registry, second: &Registry) -> RunId {
 /// Breached checks, most unusual first.
 async fn unusual(bed: &Bed, run: RunId) -> Vec<String> {
     let mut tx = bed.context.store.begin().await.expect("the database answers");
-    let checks = runs::checks_in_tx(&mut tx, run).await.expect("checks are read");
+    let checks = run_checks::checks_in_tx(&mut tx, run).await.expect("checks are read");
     tx.rollback().await.expect("nothing was written");
-    let told = |c: &runs::Check| {
+    let told = |c: &run_checks::Check| {
         format!("{} {}: {} of {}", c.scope, c.code, c.part.unwrap_or(0), c.whole.unwrap_or(0))
     };
     checks.iter().filter(|c| c.breached).map(told).collect()
