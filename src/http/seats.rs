@@ -193,7 +193,8 @@ mod tests {
         assert!(seats.take(peer("192.0.2.3")).is_some(), "the first only waits now");
         drop(busy);
         drop(first);
-        assert_eq!((seats.lock().all, seats.lock().by_peer.len()), (0, 0));
+        let taken = seats.lock();
+        assert_eq!((taken.all, taken.by_peer.len()), (0, 0));
     }
 
     #[test]

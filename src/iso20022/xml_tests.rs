@@ -60,7 +60,10 @@ fn broken_files_are_refused() {
         (report(&"<a>".repeat(40)), "elements are nested deeper than 32"),
         (report("<a></b>"), "not well-formed XML"),
         (report("</OrgnlPmtInfAndSts>"), "not well-formed XML"),
-        (format!("{good}<Document/>"), "content after the end of the message"),
+        (
+            format!("{good}<Document/>"),
+            "a second XML document begins here: one file holds one, or several within one envelope",
+        ),
         (format!("{good} x"), "content after the end of the message"),
         (
             format!("<?xml version=\"1.0\" encoding=\"x-unheard-of\"?>{good}"),

@@ -209,16 +209,26 @@ fn carriers(entry: &Entry, batches: &[Part], details: &[Part]) -> (Carried, Carr
         return (nothing(batches), by_details);
     }
     let by_batches = read_parts(entry, batches);
-    if adds_up(&by_batches) {
+    let single_orders =
+        details_are_ours && details.iter().all(|p| p.target == Target::Order) && adds_up(&by_details);
+    // A file whose sum is not stated, and is another one, is named for the orders that were booked by themselves.
+    if adds_up(&by_batches) && (!single_orders || sums_are_told(entry, batches)) {
         return (by_batches, nothing(details));
     }
-    if details_are_ours && details.iter().all(|p| p.target == Target::Order) && adds_up(&by_details) {
+    if single_orders {
         return (nothing(batches), by_details);
     }
     if let Some(netted) = netted(entry, &by_batches, details) {
         return (by_batches, netted);
     }
     (file_first(entry, batches, by_batches), nothing(details))
+}
+
+/// Whether the files that are named are known to come to the entry: by sums that are stated, or by what is due for them.
+fn sums_are_told(entry: &Entry, batches: &[Part]) -> bool {
+    let due = |part: &Part| part.amount.or(part.own).map_or(0, |amount| i128::from(amount.get()));
+    batches.iter().all(|part| part.amount.is_some())
+        || batches.iter().map(due).sum::<i128>() == i128::from(entry.amount.get())
 }
 
 /// Debits of files with what was netted or taken beside them, in one sum: orders sent back, charges.
