@@ -259,7 +259,6 @@ fn hands(run: RunId, order: i64) -> Vec<Vec<Hand>> {
         )],
         vec![one("drop trigger journal_update on operator; update operator set active = false", "operator is not")],
         vec![one("delete from journal where relation = 'api_token' or relation = 'standing_approval'", "are gone")],
-        vec![one("delete from snapshot_rejection; delete from snapshot_share", "snapshot_share")],
     ]
 }
 
