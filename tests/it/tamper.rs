@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;
 use time::macros::date;
 
-use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER};
+use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Registry};
 
 /// Statements of somebody whom no trigger sees.
 async fn unseen(bed: &Bed, sql: &str) -> Result<(), sqlx::Error> {
@@ -280,6 +280,46 @@ async fn one_hand_or_several_are_found_and_named() {
         assert!(!failing.is_empty());
         bed.end().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_import_found_cannot_be_taken_away() {
+    let Some(bed) = Bed::new().await else { return };
+    let mut registry = Registry::default();
+    for _ in 0..6 {
+        registry.household();
+    }
+    let shared = registry.get(0, "account");
+    registry.set(1, &[("account", &shared)]);
+    registry.set(2, &[("rsu_score", "high")]);
+    let folder = bed.home().join("list");
+    registry.write(&folder);
+    bed.create(bed.import(&folder).await).await;
+    assert_eq!(bed.number("select count(*) from snapshot_share where kind = 'account'").await, 2);
+    assert_eq!(bed.number("select count(*) from snapshot_rejection").await, 1);
+    bed.verify_all_holds().await;
+    for (hand, named) in [
+        (
+            "delete from snapshot_share where ctid = (select min(ctid) from snapshot_share)",
+            "list 1: 1 rows, there were 2",
+        ),
+        ("delete from snapshot_share", "list 1: 0 rows, there were 2"),
+        ("update snapshot_share set households = 9", "what households share"),
+        ("update snapshot_share set kind = 'phone'", "what households share"),
+        (
+            "insert into snapshot_share select household_key + 2, kind, households from snapshot_share",
+            "list 1: 4 rows",
+        ),
+        ("delete from snapshot_rejection", "snapshot_rejection 1/households/3 was taken away"),
+        ("update snapshot_rejection set reason = 'missing'", "snapshot_rejection 1/households/3 was altered"),
+    ] {
+        let copy = bed.copies(1).await.pop().expect("a copy");
+        unseen(&copy, hand).await.unwrap_or_else(|e| panic!("{hand}: {e}"));
+        let failing = copy.failing().await;
+        assert!(failing.iter().any(|f| f.contains(named)), "{hand}: {failing:#?}");
+        copy.end().await;
+    }
+    bed.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
