@@ -16,6 +16,7 @@ use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::run::{RunEvent, RunKind, RunState};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run, TotalMove};
 use crate::store::{StoreError, batches, children, reference};
@@ -73,6 +74,9 @@ impl From<sqlx::Error> for FundError {
 pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Centimes>, FundError> {
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Accountant).await?;
+    // Two runs of one programme are funded one after the other. The envelope comes before the run's row, as for events.
+    let named = runs::find_in_tx(&mut tx, id, false).await?.ok_or(Refusal::NoRun(id))?;
+    locks::take_in_tx(&mut tx, Lock::Envelope(named.programme_id, named.period.year())).await?;
     let run = locked_run(&mut tx, id).await?;
     if run.state == RunState::Funded {
         return Ok(Applied::Already(run.ordered));
@@ -102,11 +106,6 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     let envelope = context.config.programme(&run.programme).and_then(|p| p.rules.budget(year));
     let envelope =
         envelope.ok_or_else(|| FundError::NoEnvelope { programme: run.programme.clone(), year })?;
-    // The envelope's row is the lock: two runs of one programme are funded one after the other.
-    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.envelope'), $1)")
-        .bind(i32::from(run.programme_id) * 4096 + year)
-        .execute(&mut *tx)
-        .await?;
     if run.kind == RunKind::Reissue {
         reissue::release_reservations_in_tx(&mut tx, &run, now).await?;
     }

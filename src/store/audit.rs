@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
 use super::anchor::{Added, Anchored, Head};
+use super::locks::{self, Lock};
 use super::{Store, StoreError, journal};
 
 /// A decision to be recorded. Nothing personal goes into it.
@@ -92,7 +93,7 @@ pub async fn append_in_tx(connection: &mut PgConnection, decision: Decision<'_>)
 /// Ends a transaction's part in the chain: its decisions, and one record over its entries of the journal.
 pub(super) async fn close_in_tx(connection: &mut PgConnection, change: i64) -> Result<Added, StoreError> {
     // One writer at a time, until its transaction ends: a chain has no forks.
-    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.audit'))").execute(&mut *connection).await?;
+    locks::take_in_tx(connection, Lock::AuditChain).await?;
     let pending: Vec<(OffsetDateTime, String, String, String, String)> = sqlx::query_as(
         "with gone as (delete from audit_pending where change = $1 returning id, at, actor, action, subject, detail)
          select at, actor, action, subject, detail from gone order by id",

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
+use super::locks::{self, Lock};
 use super::pgcopy::CopyOut;
 use super::{Store, StoreError, changes, households, personal};
 use crate::domain::event::{Change, NewAccount};
@@ -70,7 +71,7 @@ pub async fn prepare(store: &Store, list: SnapshotId) -> Result<(), StoreError> 
     if there {
         return Ok(tx.rollback().await?);
     }
-    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.list-index'), 0)").execute(&mut *tx).await?;
+    locks::take_in_tx(&mut tx, Lock::ListIndexes).await?;
     for sql in [
         format!("create index if not exists {leaf}_account on {leaf} ({})", personal::ACCOUNT_SQL),
         format!("create index if not exists {leaf}_phone on {leaf} ({})", personal::PHONE_SQL),

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
 use super::StoreError;
@@ -37,42 +37,6 @@ pub struct DayRun {
     pub orders: i64,
     /// Their sum.
     pub ordered: Centimes,
-}
-
-/// Waits until this transaction alone works on `key` of a kind of things, for as long as it lasts.
-///
-/// # Errors
-/// When the database is gone, or it takes too long.
-pub async fn lock_in_tx(connection: &mut PgConnection, things: &str, key: i32) -> Result<(), StoreError> {
-    sqlx::query("select pg_advisory_xact_lock(hashtext($1), $2)")
-        .bind(things)
-        .bind(key)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// As [`lock_in_tx`], side by side with others that share it.
-///
-/// # Errors
-/// When the database is gone, or it takes too long.
-pub async fn share_in_tx(connection: &mut PgConnection, things: &str, key: i32) -> Result<(), StoreError> {
-    sqlx::query("select pg_advisory_xact_lock_shared(hashtext($1), $2)")
-        .bind(things)
-        .bind(key)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Waits of this transaction end in an error after `seconds`.
-///
-/// # Errors
-/// When the database is gone.
-pub async fn wait_at_most_in_tx(connection: &mut PgConnection, seconds: u32) -> Result<(), StoreError> {
-    let sql = format!("set local lock_timeout = '{seconds}s'");
-    sqlx::query(AssertSqlSafe(sql)).execute(connection).await?;
-    Ok(())
 }
 
 /// The database's clock, which all processes share.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sqlx::{ConnectOptions as _, PgConnection};
 use time::OffsetDateTime;
 
+use super::locks::SessionLock;
 use super::{Store, StoreError};
 
 /// How often the holder looks whether its connection still stands.
@@ -32,18 +33,19 @@ pub struct Holder {
 }
 
 impl Exclusive {
-    /// Takes the work of this name, unless somebody else does it.
+    /// Takes the work, unless somebody else does it.
     ///
     /// # Errors
     /// When the database is gone.
-    pub async fn take(store: &Store, name: &str) -> Result<Result<Self, Holder>, StoreError> {
+    pub async fn take(store: &Store, work: SessionLock) -> Result<Result<Self, Holder>, StoreError> {
+        let name = work.key();
         let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let who: String =
             format!("sarf process {} on {}", std::process::id(), machine.trim()).chars().take(60).collect();
         let options = (*store.pool().connect_options()).clone().application_name(&who);
         let mut connection = options.connect().await?;
         let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
-            .bind(name)
+            .bind(&name)
             .fetch_one(&mut connection)
             .await?;
         if taken {
@@ -55,7 +57,7 @@ impl Exclusive {
                 and l.database = (select oid from pg_database where datname = current_database())
                 and l.classid::bigint << 32 | l.objid::bigint = hashtextextended($1, 0)",
         )
-        .bind(name)
+        .bind(&name)
         .fetch_optional(&mut connection)
         .await?;
         let (who, since) = holder.unwrap_or_default();

@@ -158,18 +158,6 @@ pub async fn finish_message_in_tx(
     Ok(())
 }
 
-/// One at a time for each provider: what two messages say of one order never crosses.
-///
-/// # Errors
-/// When the database is gone.
-pub async fn lock_provider_in_tx(connection: &mut PgConnection, provider: i16) -> Result<(), StoreError> {
-    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.provider'), $1)")
-        .bind(i32::from(provider))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
 /// A step in a single order's life; each happens at most once (primary key of `outcome`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i16)]

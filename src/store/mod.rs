@@ -28,6 +28,7 @@ pub mod households;
 pub mod journal;
 pub mod leases;
 pub mod ledger;
+pub mod locks;
 pub mod operators;
 pub mod orders;
 pub mod outbox;

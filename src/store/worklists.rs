@@ -4,6 +4,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::{Date, OffsetDateTime};
 
+use super::locks::{self, Lock};
 use super::personal::{self, OrderPayee};
 use super::{Store, StoreError, households, orders};
 use crate::domain::household::{Means, Relation};
@@ -319,11 +320,7 @@ pub async fn next_number_in_tx(
     at: PointDay<'_>,
     members: &[i64],
 ) -> Result<Option<i32>, StoreError> {
-    sqlx::query("select pg_advisory_xact_lock(hashtext('sarf.worklist'), hashtext($1 || ' ' || $2))")
-        .bind(at.provider.to_string())
-        .bind(at.point)
-        .execute(&mut *connection)
-        .await?;
+    locks::take_in_tx(connection, Lock::WorkLists(at.provider, at.point)).await?;
     let taken: bool =
         sqlx::query_scalar("select exists (select from worklist_member where order_id = any($1))")
             .bind(members)

@@ -19,17 +19,16 @@ pub(super) use deposits::account_holder;
 
 use sqlx::PgConnection;
 
-use super::order::{
-    Computed, Inputs, KEEP_BACK_LOCK, Maker, OrderError, RUN_LOCK, book, changed, hold_changed, last_change,
-};
+use super::order::{Computed, Inputs, Maker, OrderError, book, changed, hold_changed, last_change};
 use super::{Applied, Context, person};
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::run::RunKind;
+use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, NewRun};
 use crate::store::snapshots::{self, Snapshot};
-use crate::store::{StoreError, breaks, children, day_runs, orders, questions, reference};
+use crate::store::{StoreError, breaks, children, orders, questions, reference};
 
 /// The purpose of orders that pay birth grants.
 pub const BIRTH_GRANT: &str = "birth_grant";
@@ -56,9 +55,8 @@ pub async fn create(
     person(&mut tx, by, Role::Preparer).await?;
     let programme_id = reference::programme_id_in_tx(&mut tx, programme.rules.code().as_str()).await?;
     // The first of these is the programme's own: two runs of one kind for two months are made one after the other.
-    day_runs::lock_in_tx(&mut tx, KEEP_BACK_LOCK, i32::from(programme_id)).await?;
-    let lock = i32::from(programme_id) * 4096 + snapshot.period.index();
-    day_runs::lock_in_tx(&mut tx, RUN_LOCK, lock).await?;
+    locks::take_in_tx(&mut tx, Lock::Making(programme_id)).await?;
+    locks::take_in_tx(&mut tx, Lock::Month(programme_id, snapshot.period)).await?;
     if let Some(run) = made_before(&mut tx, programme_id, &snapshot, kind).await? {
         return Ok(Applied::Already(run));
     }

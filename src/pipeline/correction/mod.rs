@@ -31,8 +31,7 @@ pub(super) use arrears::Arrears;
 pub(super) use find::Differences;
 
 use super::order::{
-    Computed, Inputs, KEEP_BACK_LOCK, Maker, OrderError, Parcel, RUN_LOCK, book, changed, hold_changed,
-    last_change, new_comparison,
+    Computed, Inputs, Maker, OrderError, Parcel, book, changed, hold_changed, last_change, new_comparison,
 };
 use super::{Applied, Context, check, person, recovery};
 use crate::config::ConfiguredProgramme;
@@ -40,14 +39,15 @@ use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
 use crate::store::audit::{self, Decision};
+use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::restated::{self, Heard, NewReview};
 use crate::store::runs::{self, NewRun};
 use crate::store::snapshots::{self, Snapshot};
 use crate::store::{
-    StoreError, Tx, breaks, corrections, day_runs, orders, questions, recovery_refunds, recovery_reversals,
-    reference, run_checks,
+    StoreError, Tx, breaks, corrections, orders, questions, recovery_refunds, recovery_reversals, reference,
+    run_checks,
 };
 use find::{Finder, Rows};
 use persons::Elsewhere;
@@ -89,9 +89,8 @@ pub async fn create(
     person(&mut tx, by, Role::Preparer).await?;
     let programme_id = reference::programme_id_in_tx(&mut tx, programme.rules.code().as_str()).await?;
     // In the order of a regular run, since refunds change cases as instalments do.
-    day_runs::lock_in_tx(&mut tx, KEEP_BACK_LOCK, i32::from(programme_id)).await?;
-    let lock = i32::from(programme_id) * 4096 + snapshot.period.index();
-    day_runs::lock_in_tx(&mut tx, RUN_LOCK, lock).await?;
+    locks::take_in_tx(&mut tx, Lock::Making(programme_id)).await?;
+    locks::take_in_tx(&mut tx, Lock::Month(programme_id, snapshot.period)).await?;
     let heard = restated::heard_in_tx(&mut tx, programme_id, snapshot.id, back, &programme.sha256).await?;
     if let Some(run) = asked_again(&heard, snapshot.id)? {
         return Ok(Applied::Already(Found::Run(run)));
@@ -99,7 +98,7 @@ pub async fn create(
     let months = months::to_look_at(context, &mut tx, programme, &snapshot, back).await?;
     let last_change = last_change(context, programme_id).await?;
     recovery::follow(context).await?;
-    recovery::lock_in_tx(&mut tx, programme_id).await?;
+    locks::take_in_tx(&mut tx, Lock::CasesOfRunBeingMade(programme_id)).await?;
     let new = NewRun {
         programme_id,
         period: snapshot.period,

@@ -40,6 +40,7 @@ use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch};
 use crate::store::exclusive::{Exclusive, Holder};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::locks::SessionLock;
 use crate::store::operators::Role;
 use crate::store::runs::{self, Run, TotalMove};
 use crate::store::shards;
@@ -158,7 +159,7 @@ pub async fn dispatch_again(
     id: RunId,
     again: &Again,
 ) -> Result<Dispatched, DispatchError> {
-    let taken = Exclusive::take(&context.store, &format!("sarf.dispatch run {id}")).await?;
+    let taken = Exclusive::take(&context.store, SessionLock::Dispatch(id)).await?;
     let mut alone = taken.map_err(|holder| DispatchError::Busy { run: id, holder })?;
     tokio::select! {
         biased;

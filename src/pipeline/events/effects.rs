@@ -17,9 +17,10 @@ use crate::domain::order::OrderState;
 use crate::domain::reason::HoldReason;
 use crate::pipeline::hold::move_in_tx;
 use crate::store::changes::{Concerned, NewHold, Reach};
+use crate::store::locks::{self, Lock};
 use crate::store::personal::{self, OrderPayee};
 use crate::store::runs::TotalMove;
-use crate::store::{StoreError, changes, feedback, runs};
+use crate::store::{StoreError, changes, runs};
 
 /// Who places and lifts holds that the registry asked for.
 const PLACED_BY: &str = "registry";
@@ -101,7 +102,7 @@ pub(in crate::pipeline) async fn hold_in_tx(
     }
     // The order of locks in feedback: provider, then run.
     for provider in &providers {
-        feedback::lock_provider_in_tx(tx, *provider).await?;
+        locks::take_in_tx(tx, Lock::Provider(*provider)).await?;
     }
     let concerned: Vec<RunId> = concerned.into_iter().collect();
     let locked = changes::lock_runs_in_tx(tx, &concerned).await?;

@@ -24,6 +24,7 @@ use crate::pipeline::{Context, order};
 use crate::store::change_sharing::{self, Held};
 use crate::store::day_runs::DayRun;
 use crate::store::ledger::AccountKey;
+use crate::store::locks::{self, Lock};
 use crate::store::questions::Questions;
 use crate::store::standing_approvals::StandingApproval;
 use crate::store::{StoreError, breaks, changes, day_runs, ledger, questions, reference, standing_approvals};
@@ -113,28 +114,25 @@ pub(super) async fn lock_claims_in_tx(
     tx: &mut PgConnection,
     events: &[&Event],
 ) -> Result<(), StoreError> {
-    let mut claims: BTreeSet<(i32, bool)> = BTreeSet::new();
+    let mut claims: BTreeSet<(i16, Period, bool)> = BTreeSet::new();
     let mut changed: BTreeSet<i16> = BTreeSet::new();
     for (code, (configured, asked)) in by_programme(&context.config, events) {
         let number = reference::programme_id_in_tx(tx, code.as_str()).await?;
         for (_, wanted) in &asked.orders {
-            let key = i32::from(number) * 4096 + wanted.period.index();
-            claims.insert((key, wanted.purpose == *configured.rules.purpose()));
+            claims.insert((number, wanted.period, wanted.purpose == *configured.rules.purpose()));
         }
         if !asked.changed.is_empty() {
             changed.insert(number);
         }
     }
-    for (key, own) in &claims {
-        if *own {
-            day_runs::lock_in_tx(tx, order::RUN_LOCK, *key).await?;
-        }
+    for (programme, period, _) in claims.iter().filter(|(.., own)| *own) {
+        locks::take_in_tx(tx, Lock::Month(*programme, *period)).await?;
     }
-    for (key, _) in &claims {
-        day_runs::lock_in_tx(tx, "sarf.claim", *key).await?;
+    for (programme, period, _) in &claims {
+        locks::take_in_tx(tx, Lock::Claims(*programme, *period)).await?;
     }
-    for number in changed {
-        day_runs::share_in_tx(tx, order::CHANGE_LOCK, i32::from(number)).await?;
+    for programme in changed {
+        locks::share_in_tx(tx, Lock::Changes(programme)).await?;
     }
     Ok(())
 }
@@ -236,7 +234,7 @@ impl Known<'_> {
             let left = match self.rules().budget(year) {
                 None => None,
                 Some(envelope) => {
-                    day_runs::lock_in_tx(tx, "sarf.envelope", i32::from(self.number) * 4096 + year).await?;
+                    locks::take_in_tx(tx, Lock::Envelope(self.number, year)).await?;
                     Some(envelope + ledger::balance_in_tx(tx, envelope_key(self.number, year)).await?)
                 }
             };

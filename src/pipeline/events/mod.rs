@@ -37,7 +37,7 @@ use crate::store::change_sharing::{self, Held, Pace};
 use crate::store::events::{EventOutcome, KnownEvent, NewEvent, NewEvents};
 use crate::store::outbox::{self, NewOutbox};
 use crate::store::pgcopy::CopyBuffer;
-use crate::store::{StoreError, Tx, changes, day_runs, events, reissues};
+use crate::store::{StoreError, Tx, changes, events, locks, reissues};
 use decide::{Accepted, Decided};
 use effects::Effect;
 pub(super) use effects::{Touched, hold_in_tx};
@@ -175,7 +175,7 @@ async fn accept_all(
         return Ok(outcomes.into_iter().flatten().collect());
     }
     let mut tx = context.store.begin().await?;
-    day_runs::wait_at_most_in_tx(&mut tx, WAIT_S_MAX).await?;
+    locks::wait_at_most_in_tx(&mut tx, WAIT_S_MAX).await?;
     let all: Vec<&Event> = good().map(|(_, event)| event).collect();
     gather::lock_claims_in_tx(context, &mut tx, &all).await?;
     let ids: Vec<&str> = all.iter().map(|event| event.id.as_str()).collect();

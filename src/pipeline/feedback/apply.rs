@@ -26,6 +26,7 @@ use crate::pipeline::recovery::repaid::Receipt;
 use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::breaks::NewBreak;
 use crate::store::feedback::{self, MessageCounts, OrderFacts};
+use crate::store::locks::{self, Lock};
 use crate::store::outbox::NewOutbox;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, Run};
@@ -216,7 +217,7 @@ impl<'a> Applier<'a> {
         if !self.locked.insert(provider) {
             return Ok(false);
         }
-        feedback::lock_provider_in_tx(&mut self.tx, provider).await?;
+        locks::take_in_tx(&mut self.tx, Lock::Provider(provider)).await?;
         // Only batches of providers that were not locked before can have changed, and none of those was touched.
         for known in self.runs.values_mut() {
             let fresh = batches::of_run_in_tx(&mut self.tx, known.run.id).await?;

@@ -39,6 +39,7 @@ use crate::domain::programme::Programme;
 use crate::domain::run::{RunKind, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::ledger::{AccountKey, Occasion, Transfer};
+use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{NewRun, Run, TotalMove};
@@ -49,13 +50,6 @@ use crate::store::{
 use compute::Computation;
 pub(super) use compute::{Computed, Inputs, Maker, new_comparison};
 pub(super) use judge::{fill_payee, judge, payee_as_written, shared_reason};
-
-/// Who holds this lock on (programme, period) alone makes runs or claims of it.
-pub(super) const RUN_LOCK: &str = "sarf.run";
-/// Who holds this lock on a programme alone makes a run in which something is kept back: its regular runs and reissues.
-pub(super) const KEEP_BACK_LOCK: &str = "sarf.keep-back";
-/// Shared by those who write changes of a programme; whoever finishes a run of it holds it alone.
-pub(super) const CHANGE_LOCK: &str = "sarf.change";
 
 /// Why a run was not made.
 #[derive(Debug, thiserror::Error)]
@@ -172,17 +166,16 @@ pub async fn create(
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Preparer).await?;
     let programme_id = reference::programme_id_in_tx(&mut tx, programme.rules.code().as_str()).await?;
-    // A run that is made holds the lock on recovery, then takes the one on changes; a reissue the other way round.
-    day_runs::lock_in_tx(&mut tx, KEEP_BACK_LOCK, i32::from(programme_id)).await?;
+    locks::take_in_tx(&mut tx, Lock::Making(programme_id)).await?;
     // Nobody else makes a run of this programme and period until this one is there whole.
-    day_runs::lock_in_tx(&mut tx, RUN_LOCK, i32::from(programme_id) * 4096 + period.index()).await?;
+    locks::take_in_tx(&mut tx, Lock::Month(programme_id, period)).await?;
     if let Some(run) = existing_regular(&mut tx, &snapshot, kind).await? {
         return Ok(Applied::Already(run));
     }
     refuse_paid_arrears(context, &mut tx, programme, period).await?;
     let last_change = last_change(context, programme_id).await?;
     recovery::follow(context).await?;
-    recovery::lock_in_tx(&mut tx, programme_id).await?;
+    locks::take_in_tx(&mut tx, Lock::CasesOfRunBeingMade(programme_id)).await?;
     let now = context.clock.now();
     let new = NewRun {
         programme_id,
@@ -365,7 +358,7 @@ async fn of_own_purpose(
 /// Number of the last change before the pass; none with a lower number is still to be committed.
 pub(super) async fn last_change(context: &Context, programme_id: i16) -> Result<i64, StoreError> {
     let mut tx = context.store.begin().await?;
-    day_runs::lock_in_tx(&mut tx, CHANGE_LOCK, i32::from(programme_id)).await?;
+    locks::take_in_tx(&mut tx, Lock::Changes(programme_id)).await?;
     let last = changes::last_in_tx(&mut tx).await?;
     tx.rollback().await?;
     Ok(last)
@@ -378,7 +371,7 @@ pub(super) async fn hold_changed(
     last_change: i64,
 ) -> Result<(), StoreError> {
     let programme = inputs.programme_id;
-    day_runs::lock_in_tx(tx, CHANGE_LOCK, i32::from(programme)).await?;
+    locks::take_in_tx(tx, Lock::Changes(programme)).await?;
     let mut touched: BTreeMap<HouseholdId, Touched> = BTreeMap::new();
     for (household, _, change) in changes::after_in_tx(tx, programme, inputs.snapshot.id, last_change).await?
     {

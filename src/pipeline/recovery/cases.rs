@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
 use super::super::{Applied, Context, person};
-use super::{CaseError, NewCase, follow, follow_in_tx, lock_in_tx, open_in_tx};
+use super::{CaseError, NewCase, follow, follow_in_tx, open_in_tx};
 use crate::domain::ids::{CaseId, HouseholdId, OrderId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
@@ -19,6 +19,7 @@ use crate::domain::recovery::appeal::{Appeal, Deadlines};
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::recovery::{CaseCause, CaseState};
 use crate::store::audit::{self, Decision};
+use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::orders::{self, OrderDetail};
 use crate::store::recoveries::{self, Case};
@@ -109,7 +110,7 @@ pub(super) fn wrong_state(case: &Case) -> CaseError {
 /// Cases of its programme are followed to where their payments are, and the case is locked.
 pub(super) async fn locked(tx: &mut PgConnection, id: CaseId, at: OffsetDateTime) -> Result<Case, CaseError> {
     let programme = recovery_people::programme_in_tx(tx, id).await?.ok_or(CaseError::NoCase(id))?;
-    lock_in_tx(tx, programme).await?;
+    locks::take_in_tx(tx, Lock::Cases(programme)).await?;
     follow_in_tx(tx, programme, at).await?;
     recoveries::find_in_tx(tx, id, true).await?.ok_or(CaseError::NoCase(id))
 }
@@ -173,7 +174,7 @@ pub async fn open(
     };
     let programme_id = recovery_people::programme_id_in_tx(&mut tx, programme).await?;
     let programme_id = programme_id.ok_or_else(|| CaseError::NoProgramme(programme.clone()))?;
-    lock_in_tx(&mut tx, programme_id).await?;
+    locks::take_in_tx(&mut tx, Lock::Cases(programme_id)).await?;
     // The same payment, amount and reason are the same case, however often the command is given.
     let origin = format!("person {what} {amount} {}", super::super::hex(&digest(why)[..8]));
     if let Some(id) = recovery_people::of_origin_in_tx(&mut tx, &origin).await? {

@@ -3,9 +3,9 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::lock_in_tx;
 use crate::domain::ledger::AccountKind;
 use crate::pipeline::Context;
+use crate::store::locks::{self, Lock};
 use crate::store::{StoreError, recoveries, recovery_money};
 
 /// Moves a programme's cases to where their payments are by now, with their postings. The caller holds the lock.
@@ -32,7 +32,7 @@ pub async fn follow_in_tx(
 pub async fn follow(context: &Context) -> Result<(), StoreError> {
     for programme in recovery_money::programmes_with_open_cases(&context.store).await? {
         let mut tx = context.store.begin().await?;
-        lock_in_tx(&mut tx, programme).await?;
+        locks::take_in_tx(&mut tx, Lock::Cases(programme)).await?;
         follow_in_tx(&mut tx, programme, context.clock.now()).await?;
         tx.commit().await?;
     }

@@ -14,6 +14,7 @@ use crate::domain::period::Period;
 use crate::domain::recovery::instalments::{Instalment, Owed, Terms};
 use crate::pipeline::Context;
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::locks::{self, Lock};
 use crate::store::pgcopy::CopyAhead;
 use crate::store::recoveries::{self, account};
 use crate::store::{StoreError, recovery_money, recovery_refunds, recovery_reversals};
@@ -210,7 +211,7 @@ pub(in crate::pipeline) async fn give_back_in_tx(
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
     use AccountKind::{Entitled, GivenUp, Offset, Receivable, Recovered, Undue};
-    super::lock_in_tx(tx, programme).await?;
+    locks::take_in_tx(tx, Lock::Cases(programme)).await?;
     recovery_refunds::undo_in_tx(tx, run, at).await?;
     let again = recovery_reversals::undo_in_tx(tx, run, at).await?;
     recoveries::post_in_tx(tx, programme, Receivable, Undue, again.owed, "run cancelled", at).await?;

@@ -17,23 +17,8 @@ pub mod recall;
 pub mod repaid;
 pub mod write_off;
 
-use sqlx::PgConnection;
-
-use crate::store::{StoreError, day_runs};
-
 pub use error::CaseError;
 pub use follow::{follow, follow_in_tx};
 pub(super) use keep_back::{KeptBack, KeptFrom, book_in_tx, give_back_in_tx, reverse_in_tx};
 pub(super) use open::open_paid_twice_in_tx;
 pub use open::{NewCase, open_corrections_in_tx, open_in_tx};
-
-/// Whoever changes amounts of a programme's cases holds this lock alone.
-const RECOVERY_LOCK: &str = "sarf.recovery";
-
-/// Waits until nobody else changes amounts of a programme's cases; after all other locks.
-///
-/// # Errors
-/// When the database is gone.
-pub async fn lock_in_tx(tx: &mut PgConnection, programme: i16) -> Result<(), StoreError> {
-    day_runs::lock_in_tx(tx, RECOVERY_LOCK, i32::from(programme)).await
-}

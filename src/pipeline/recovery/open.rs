@@ -3,12 +3,13 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{follow_in_tx, lock_in_tx};
+use super::follow_in_tx;
 use crate::domain::ids::{CaseId, HouseholdId, OrderId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::recovery::CaseCause;
 use crate::store::audit::{self, Decision};
+use crate::store::locks::{self, Lock};
 use crate::store::runs::Run;
 use crate::store::{StoreError, recovery_money};
 
@@ -46,7 +47,7 @@ pub async fn open_in_tx(
     programmes.sort_unstable();
     programmes.dedup();
     for programme in &programmes {
-        lock_in_tx(tx, *programme).await?;
+        locks::take_in_tx(tx, Lock::Cases(*programme)).await?;
     }
     let mut opened = Vec::new();
     for case in new {
@@ -89,7 +90,7 @@ pub(in crate::pipeline) async fn open_paid_twice_in_tx(
     order: OrderId,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    lock_in_tx(tx, run.programme_id).await?;
+    locks::take_in_tx(tx, Lock::Cases(run.programme_id)).await?;
     if !recovery_money::open_paid_twice_in_tx(tx, order, at).await? {
         return Ok(());
     }
@@ -110,7 +111,7 @@ pub async fn open_corrections_in_tx(
     by: &str,
     at: OffsetDateTime,
 ) -> Result<(i64, Centimes), StoreError> {
-    lock_in_tx(tx, run.programme_id).await?;
+    locks::take_in_tx(tx, Lock::Cases(run.programme_id)).await?;
     let (cases, amount) = recovery_money::open_corrections_in_tx(tx, run.id, by, at).await?;
     if cases > 0 {
         let decision = Decision {

@@ -13,7 +13,7 @@ use super::super::breaks::{BreakError, Explanation, explain_in_tx};
 use super::super::{Applied, Context, person};
 use super::CaseError;
 use super::cases::{Act, locked, record, wrong_state};
-use super::{follow_in_tx, lock_in_tx};
+use super::follow_in_tx;
 use crate::domain::breaks::BreakState;
 use crate::domain::ids::{BreakId, CaseId, MessageId};
 use crate::domain::ledger::AccountKind;
@@ -21,6 +21,7 @@ use crate::domain::money::Centimes;
 use crate::domain::recovery::CaseState;
 use crate::domain::recovery::reference::CaseReference;
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::recoveries::{self, Case, Field};
 use crate::store::{StoreError, breaks, recovery_people};
@@ -59,7 +60,7 @@ pub(crate) async fn take_in_tx(
 ) -> Result<Taken, StoreError> {
     let id = receipt.case.case();
     let Some(programme) = recovery_people::programme_in_tx(tx, id).await? else { return Ok(Taken::NoCase) };
-    lock_in_tx(tx, programme).await?;
+    locks::take_in_tx(tx, Lock::Cases(programme)).await?;
     follow_in_tx(tx, programme, at).await?;
     let case = recoveries::find_in_tx(tx, id, true).await?.ok_or(StoreError::Corrupt("recovery case"))?;
     if case.state != CaseState::Receivable {

@@ -27,7 +27,6 @@ pub use forward::{ForwardError, Standing, put_forward, standing};
 use gather::{Gathered, Gatherer};
 pub(super) use undo::{give_back_in_tx, keep_back_in_tx, lock_earlier_in_tx, release_reservations_in_tx};
 
-use super::order::{CHANGE_LOCK, KEEP_BACK_LOCK};
 use super::{Applied, Context, Refusal, check, hex, person, recovery};
 use crate::config::ConfiguredProgramme;
 use crate::domain::ids::{RunId, SnapshotId};
@@ -39,13 +38,12 @@ use crate::domain::policy::{Decision, Waits};
 use crate::domain::run::{RunKind, RunState};
 use crate::store::audit::{self, Decision as Record};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::reissues::Earlier;
 use crate::store::runs::{NewRun, TotalMove};
 use crate::store::unpaid::UnpaidOrders;
-use crate::store::{
-    StoreError, Tx, batches, day_runs, feedback, orders, reference, reissues, run_checks, runs, unpaid,
-};
+use crate::store::{StoreError, Tx, batches, orders, reference, reissues, run_checks, runs, unpaid};
 
 /// Why a reissue run was not made.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +115,7 @@ pub async fn create(
     let programme_id = reference::programme_id_in_tx(&mut tx, &code).await?;
     let earlier = lock(&mut tx, programme_id).await?;
     // Messages of the providers wait, so that where payments are does not change any more.
-    recovery::lock_in_tx(&mut tx, programme_id).await?;
+    locks::take_in_tx(&mut tx, Lock::Cases(programme_id)).await?;
     recovery::follow_in_tx(&mut tx, programme_id, context.clock.now()).await?;
     let snapshot = reissues::latest_snapshot_in_tx(&mut tx, &code)
         .await?
@@ -156,11 +154,11 @@ fn this_month(context: &Context) -> Result<Period, StoreError> {
 /// concerned: what is said of an order comes either before it is reissued or after. Changes come first, as wherever both
 /// are taken.
 async fn lock(tx: &mut PgConnection, programme: i16) -> Result<Vec<RunId>, StoreError> {
-    day_runs::lock_in_tx(tx, KEEP_BACK_LOCK, i32::from(programme)).await?;
-    day_runs::lock_in_tx(tx, CHANGE_LOCK, i32::from(programme)).await?;
+    locks::take_in_tx(tx, Lock::Making(programme)).await?;
+    locks::take_in_tx(tx, Lock::Changes(programme)).await?;
     let runs = unpaid::runs_in_tx(tx, Some(programme)).await?;
     for provider in unpaid::providers_in_tx(tx, &runs).await? {
-        feedback::lock_provider_in_tx(tx, provider).await?;
+        locks::take_in_tx(tx, Lock::Provider(provider)).await?;
     }
     Ok(runs)
 }

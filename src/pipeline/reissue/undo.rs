@@ -17,8 +17,9 @@ use crate::pipeline::hold::{Placed, move_one, placed_in_tx};
 use crate::pipeline::recovery;
 use crate::store::audit::{self, Decision};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::locks::{self, Lock};
 use crate::store::runs::{self, Run};
-use crate::store::{StoreError, feedback, holds, reissues};
+use crate::store::{StoreError, holds, reissues};
 
 /// Gives what the earlier runs reserved for the claims of a reissue run back to their envelopes: the run that is funded
 /// reserves it anew, and the envelope is charged once.
@@ -63,7 +64,7 @@ pub(in crate::pipeline) async fn lock_earlier_in_tx(
     providers.sort_unstable();
     providers.dedup();
     for provider in providers {
-        feedback::lock_provider_in_tx(tx, provider).await?;
+        locks::take_in_tx(tx, Lock::Provider(provider)).await?;
     }
     Ok(())
 }

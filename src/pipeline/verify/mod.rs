@@ -16,13 +16,18 @@ mod reissue;
 mod repaid;
 mod run;
 mod seals;
-mod stream;
+mod stream_lane;
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Context;
 use crate::domain::ids::RunId;
 use crate::domain::run::RunState;
 use crate::store::runs::Run;
 use crate::store::{Store, StoreError, proofs};
+use crate::telemetry::StageGuard;
 
 /// One thing that was proven, or not.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -58,40 +63,122 @@ pub async fn verify_with_head(
 ) -> Result<Vec<Proof>, StoreError> {
     let store = &context.store;
     let (all, unreadable) = proofs::list_readable(store).await?;
-    let chosen: Vec<&Run> =
-        all.iter().filter(|r| only.is_none_or(|id| id == r.id) && r.state != RunState::Draft).collect();
+    let chosen: Vec<Run> = all
+        .iter()
+        .filter(|r| only.is_none_or(|id| id == r.id) && r.state != RunState::Draft)
+        .cloned()
+        .collect();
     let orders = chosen.iter().map(|r| r.orders.unsigned_abs()).sum();
-    let stage = context.telemetry.stage("verify", "orders", Some(orders));
-    let mut proofs = Vec::new();
+    let stage = Arc::new(context.telemetry.stage("verify", "orders", Some(orders)));
     let names: Vec<String> = unreadable.iter().map(|id| format!("run {id}")).collect();
     let mut figures = format!("{} runs, {} cannot be read", all.len(), unreadable.len());
     if !names.is_empty() {
         figures.push_str(&format!(": {}", named(names.len() as i64, &names)));
     }
-    proofs.push(proof(6, "all", "every run can be read", figures, names.is_empty()));
-    for of in chosen {
-        run::verify(context, of, &stage, &mut proofs).await?;
-    }
-    attempt(store, &mut proofs, "claims of all runs", async |found| {
-        books::rivals(context, only, found).await
-    })
-    .await?;
-    attempt(store, &mut proofs, "the books", async |found| books::ledger(context, found).await).await?;
-    attempt(store, &mut proofs, "envelopes", async |found| books::envelopes(context, found).await).await?;
-    attempt(store, &mut proofs, "messages", async |found| books::messages(context, found).await).await?;
-    attempt(store, &mut proofs, "breaks", async |found| breaks::of_all(store, found).await).await?;
-    attempt(store, &mut proofs, "the stream lane", async |found| stream::of_all(store, found).await).await?;
-    attempt(store, &mut proofs, "reissues", async |found| reissue::of_all(store, found).await).await?;
-    attempt(store, &mut proofs, "what children are paid", async |found| children::of_all(store, found).await)
+    let mut found = vec![proof(6, "all", "every run can be read", figures, names.is_empty())];
+    let runs = chosen.into_iter().map(|run| Part::Run(Box::new(run)));
+    let parts: Vec<Part> = runs.chain(ACROSS_RUNS).collect();
+    // The last part reads as many rows as a run does: it is begun with the first, and its proofs stay the last.
+    let order = (0..parts.len()).rev().take(1).chain(0..parts.len() - 1);
+    let mut proven: Vec<(usize, Vec<Proof>)> = stream::iter(order)
+        .map(|place| {
+            let (context, part, stage) = (context.clone(), parts[place].clone(), Arc::clone(&stage));
+            tokio::spawn(async move {
+                let proofs = part.prove(&context, only, asked, &stage).await?;
+                Ok::<_, StoreError>((place, proofs))
+            })
+        })
+        .buffer_unordered(AT_ONCE)
+        .map(|done| done.expect("no proof panics"))
+        .try_collect()
         .await?;
-    attempt(store, &mut proofs, "corrections", async |found| correction::of_all(store, found).await).await?;
-    attempt(store, &mut proofs, "recovery", async |found| recovery::of_all(store, found).await).await?;
-    attempt(store, &mut proofs, "repayments", async |found| repaid::of_all(store, found).await).await?;
-    attempt(store, &mut proofs, "rows and their records", async |found| {
-        seals::of_all(context, asked, found).await
-    })
-    .await?;
-    Ok(proofs)
+    proven.sort_by_key(|(place, _)| *place);
+    found.extend(proven.into_iter().flat_map(|(_, proofs)| proofs));
+    Ok(found)
+}
+
+/// How many parts are proven at the same time: each holds a few connections, and one core or more.
+const AT_ONCE: usize = 2;
+
+/// What is proven by itself.
+#[derive(Clone, Debug)]
+enum Part {
+    Run(Box<Run>),
+    Rivals,
+    Ledger,
+    Envelopes,
+    Messages,
+    Breaks,
+    StreamLane,
+    Reissues,
+    Children,
+    Corrections,
+    Recovery,
+    Repayments,
+    Records,
+}
+
+/// The parts that are not of one run, in the order in which their proofs are told.
+const ACROSS_RUNS: [Part; 12] = [
+    Part::Rivals,
+    Part::Ledger,
+    Part::Envelopes,
+    Part::Messages,
+    Part::Breaks,
+    Part::StreamLane,
+    Part::Reissues,
+    Part::Children,
+    Part::Corrections,
+    Part::Recovery,
+    Part::Repayments,
+    Part::Records,
+];
+
+impl Part {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "a run",
+            Self::Rivals => "claims of all runs",
+            Self::Ledger => "the books",
+            Self::Envelopes => "envelopes",
+            Self::Messages => "messages",
+            Self::Breaks => "breaks",
+            Self::StreamLane => "the stream lane",
+            Self::Reissues => "reissues",
+            Self::Children => "what children are paid",
+            Self::Corrections => "corrections",
+            Self::Recovery => "recovery",
+            Self::Repayments => "repayments",
+            Self::Records => "rows and their records",
+        }
+    }
+
+    async fn prove(
+        &self,
+        context: &Context,
+        only: Option<RunId>,
+        asked: Option<[u8; 32]>,
+        stage: &StageGuard,
+    ) -> Result<Vec<Proof>, StoreError> {
+        let (store, mut proofs) = (&context.store, Vec::new());
+        attempt(store, &mut proofs, self.name(), async |found| match self {
+            Self::Run(run) => run::verify(context, run, stage, found).await,
+            Self::Rivals => books::rivals(context, only, found).await,
+            Self::Ledger => books::ledger(context, found).await,
+            Self::Envelopes => books::envelopes(context, found).await,
+            Self::Messages => books::messages(context, found).await,
+            Self::Breaks => breaks::of_all(store, found).await,
+            Self::StreamLane => stream_lane::of_all(store, found).await,
+            Self::Reissues => reissue::of_all(store, found).await,
+            Self::Children => children::of_all(store, found).await,
+            Self::Corrections => correction::of_all(store, found).await,
+            Self::Recovery => recovery::of_all(store, found).await,
+            Self::Repayments => repaid::of_all(store, found).await,
+            Self::Records => seals::of_all(context, asked, found).await,
+        })
+        .await?;
+        Ok(proofs)
+    }
 }
 
 /// Tries some proofs; a row that cannot be read makes them fail and ends nothing else.

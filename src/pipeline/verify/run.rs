@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::pass::{self, Passed};
-use super::{Proof, attempt, children, named, proof, stream};
+use super::{Proof, attempt, children, named, proof, stream_lane};
 use crate::domain::batch::BatchState;
 use crate::domain::ids::BatchId;
 use crate::domain::ledger::AccountKind;
@@ -39,7 +39,7 @@ pub(super) async fn verify(
     })
     .await?;
     attempt(&context.store, proofs, &scope, async |found| {
-        stream::of_run(&context.store, &scope, run.id, found).await
+        stream_lane::of_run(&context.store, &scope, run.id, found).await
     })
     .await
 }
