@@ -10,7 +10,7 @@ use super::ui::{Align, Exit, format};
 use crate::domain::ids::SnapshotId;
 use crate::files;
 use crate::files::csv::push_line;
-use crate::pipeline::intake;
+use crate::pipeline::intake::{self, Imported};
 use crate::store::snapshots;
 
 /// Snapshots.
@@ -65,17 +65,31 @@ async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
     let now = applied.is_now();
     let imported = applied.into_inner();
     let c = imported.counts;
-    // A list of which nothing is left is no list, however well its files agree with the manifest.
-    let nothing_left = now && (c.households == 0 || (c.members == 0 && c.member_rows > 0));
+    // A list of which nothing is left is no list, however well its files agree with the manifest, and however often it is sent.
+    let nothing_left = c.households == 0 || (c.members == 0 && c.member_rows > 0);
     let exit = if nothing_left { Exit::NeedsPerson } else { Exit::Done };
     if app.output.is_json() {
         app.output.json(&serde_json::json!({ "snapshot": imported.id, "imported_now": now, "counts": c, "warnings": imported.warnings, "unlisted_codes": imported.unlisted_codes }))?;
         return Ok(exit);
     }
-    if !now {
+    if now {
+        tell_imported(app, &imported).await?;
+    } else {
         app.output.line(&format!("snapshot {} was imported before; nothing changed", imported.id));
-        return Ok(Exit::Done);
     }
+    if nothing_left && c.household_rows == 0 {
+        app.output.note("the list names no household: ask the registry for the list again");
+    } else if nothing_left {
+        app.output.note(&format!(
+            "every row of a part was set aside: sarf snapshot rejects {} says why; ask the registry for the list again",
+            imported.id
+        ));
+    }
+    Ok(exit)
+}
+
+async fn tell_imported(app: &App, imported: &Imported) -> anyhow::Result<()> {
+    let c = imported.counts;
     for warning in &imported.warnings {
         app.output.note(&format!("warning: {warning}"));
     }
@@ -95,13 +109,7 @@ async fn import(app: &App, folder: &std::path::Path) -> anyhow::Result<Exit> {
     {
         app.output.line(&children(&s));
     }
-    if nothing_left {
-        app.output.note(&format!(
-            "every row of a part was set aside: sarf snapshot rejects {} says why; ask the registry for the list again",
-            imported.id
-        ));
-    }
-    Ok(exit)
+    Ok(())
 }
 
 /// The rows about children.

@@ -74,6 +74,18 @@ pub struct SnapshotCounts {
     pub members: u64,
 }
 
+impl Snapshot {
+    /// Rows read and kept, as they were counted at the import.
+    pub const fn counts(&self) -> SnapshotCounts {
+        SnapshotCounts {
+            household_rows: (self.households + self.rejected_households) as u64,
+            member_rows: (self.members + self.rejected_members) as u64,
+            households: self.households as u64,
+            members: self.members as u64,
+        }
+    }
+}
+
 const COLUMNS: &str =
     "id, encode(content_sha256, 'hex'), programme, period, source, imported_at, households, members,
                        rejected_households, rejected_members, claims, rejected_claims, deposits, rejected_deposits";

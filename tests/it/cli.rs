@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use sarf::domain::run::RunState;
 use sarf::rails::sandbox::{Faults, StatusStyle};
 
-use crate::harness::{Bed, Program, Ran, TempHome, files_only_config};
+use crate::harness::{Bed, Program, Ran, Registry, TempHome, files_only_config};
 
 fn program_of(bed: &Bed) -> Program {
     Program { url: Some(bed.url()), ..Program::new(bed.home()) }
@@ -116,6 +116,56 @@ async fn what_prints_prints_json() {
         let plain = program.ends(0, &args);
         assert!(!plain.out.trim().is_empty() && !plain.out.contains('\u{1b}'), "{args}: {plain:?}");
     }
+    bed.end().await;
+}
+
+/// Imports a list by the program: the exit code and what it prints as JSON.
+fn imported(program: &Program, folder: &Path) -> (i32, serde_json::Value) {
+    let ran = program.run(&format!("--json snapshot import {}", folder.display()));
+    (ran.code, ran.json())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_which_nothing_is_left_is_for_a_person() {
+    let Some(bed) = Bed::new().await else { return };
+    let program = program_of(&bed);
+    let mut registry = Registry::default();
+    let folder = |name: &str| bed.home().join(name);
+    registry.write(&folder("empty"));
+    for _ in 0..3 {
+        registry.household();
+    }
+    registry.write(&folder("sound"));
+    let mut comma = registry.clone();
+    (0..3).for_each(|n| comma.set(n, &[("rsu_score", "5,5")]));
+    comma.write(&folder("comma"));
+    let mut unborn = registry.clone();
+    (0..6).for_each(|n| unborn.set_member(n / 2, n % 2, &[("birth_date", "soon")]));
+    unborn.write(&folder("unborn"));
+    registry.set(0, &[("rsu_score", "5,5")]);
+    registry.write(&folder("partly"));
+    // Exit code; rows of households and those kept, rows of members and those kept.
+    for (name, code, expected) in [
+        ("empty", 3, [0, 0, 0, 0]),
+        ("comma", 3, [3, 0, 6, 0]),
+        ("unborn", 3, [3, 3, 6, 0]),
+        ("partly", 0, [3, 2, 6, 4]),
+        ("sound", 0, [3, 3, 6, 6]),
+    ] {
+        // The second time nothing is imported, and the list is no better.
+        for now in [true, false] {
+            let (ended, told) = imported(&program, &folder(name));
+            assert_eq!((ended, &told["imported_now"]), (code, &now.into()), "{name}: {told}");
+            let figures = ["household_rows", "households", "member_rows", "members"]
+                .map(|figure| told["counts"][figure].as_i64().expect("a figure"));
+            assert_eq!(figures, expected, "{name}");
+        }
+        let ran = program.ends(code, &format!("snapshot import {}", folder(name).display()));
+        assert_eq!(ran.err.contains("ask the registry for the list again"), code == 3, "{name}: {ran:?}");
+    }
+    let rejects = program.ends(0, "--json snapshot rejects 2").json();
+    assert_eq!(rejects[0]["field"], "rsu_score", "{rejects}");
+    bed.verify_all_holds().await;
     bed.end().await;
 }
 

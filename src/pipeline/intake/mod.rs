@@ -105,9 +105,10 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     let programme = rules.code();
     let sha256 = manifest.content_sha256();
     if let Some(id) = snapshots::find_by_hash(&context.store, &sha256).await? {
+        let known = snapshots::find(&context.store, id).await?.ok_or(StoreError::Corrupt("snapshot"))?;
         return Ok(Applied::Already(Imported {
             id,
-            counts: SnapshotCounts::default(),
+            counts: known.counts(),
             warnings: Vec::new(),
             unlisted_codes: Vec::new(),
         }));
