@@ -31,6 +31,8 @@ use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
 use crate::store::cluster::ClusterError;
 
+const IN_QUESTION: &str = "ask the bank or provider, then resolve the break: see `sarf breaks list`; a file that was debited above its sum gets its break by `sarf reconcile`";
+
 /// The hint of the cause where that is the system's (a full disk, a link in the way), else of the first error in the chain
 /// that has one.
 pub fn hint(error: &anyhow::Error) -> Option<String> {
@@ -152,9 +154,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             ForwardError::InDoubt { break_id, .. } => Some(format!(
                 "once it is known who is to be paid: sarf breaks resolve {break_id} --why \"…\" --as ACCOUNTANT"
             )),
-            ForwardError::InQuestion { .. } => {
-                Some("ask the bank or provider, then resolve the break: see `sarf breaks list`; a file that was debited above its sum gets its break by `sarf reconcile`".into())
-            }
+            ForwardError::InQuestion { .. } => Some(IN_QUESTION.into()),
             ForwardError::NotUnpaid { order, .. } | ForwardError::NotAnOperators { order, .. } => {
                 Some(format!("see what is known of it: sarf order show {order}"))
             }
@@ -176,6 +176,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             HoldError::GivesWay { other, .. } => Some(format!(
                 "see `sarf order show {other}`; it can be let go only once the run of that order is cancelled"
             )),
+            HoldError::InQuestion { .. } => Some(IN_QUESTION.into()),
             HoldError::NotProposed(order) => Some(format!(
                 "a preparer proposes it first: sarf order release {order} --why \"…\" --as NAME"
             )),
@@ -371,7 +372,8 @@ fn of_rest(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     error.downcast_ref::<StoreError>().and_then(of_store).or_else(of_statement)
 }
 
-fn of_store(error: &StoreError) -> Option<String> {
+/// What to do after an error of the database.
+pub(super) fn of_store(error: &StoreError) -> Option<String> {
     match error {
         StoreError::Database(error) => Some(crate::store::hint_of(error)),
         StoreError::Migrate(sqlx::migrate::MigrateError::Execute(error)) => {

@@ -5,16 +5,17 @@
 //! the reasons that were open, and the order leaves in a file of its own.
 
 use super::{Applied, Context, Refusal, locked_run, people, person};
-use crate::domain::ids::{OrderId, RunId};
+use crate::domain::ids::{BreakId, OrderId, RunId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
-use crate::domain::run::RunState;
+use crate::domain::reason::HoldReason;
+use crate::domain::run::{RunKind, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::operators::Role;
 use crate::store::runs::{self, TotalMove};
-use crate::store::{hold_releases, holds, orders};
+use crate::store::{hold_releases, holds, orders, questions};
 
 /// Why an order cannot be held or let go.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,14 @@ pub enum HoldError {
         order: i64,
         /// The order of the other programme.
         other: i64,
+    },
+    /// An open break may mean that the claim is paid.
+    #[error("order `{order}`: its claim may be paid, as break {break_id} says, until a person has decided")]
+    InQuestion {
+        /// Which.
+        order: i64,
+        /// The break that a person resolves first.
+        break_id: BreakId,
     },
     /// Nobody has proposed to let it go.
     #[error("order `{0}` is held, and nobody has proposed to let it go")]
@@ -110,6 +119,9 @@ pub async fn set(
     if !held && let Some(other) = holds::gives_way_to_in_tx(&mut tx, order).await? {
         return Err(HoldError::GivesWay { order: order.get(), other: other.get() });
     }
+    if !held {
+        refuse_in_question_in_tx(&mut tx, &run, order).await?;
+    }
     let now = context.clock.now();
     let (changed, what) = if held {
         let placed = holds::place_in_tx(&mut tx, order, why, by, now).await?;
@@ -137,6 +149,22 @@ pub async fn set(
     audit::append_in_tx(&mut tx, decision).await?;
     tx.commit().await?;
     Ok(Applied::Now(what))
+}
+
+/// An order that is held for its claim stays held while the claim is in question: what is let go is not held for it again.
+async fn refuse_in_question_in_tx(
+    tx: &mut sqlx::PgConnection,
+    run: &runs::Run,
+    order: OrderId,
+) -> Result<(), HoldError> {
+    let reasons = holds::open_reasons_in_tx(tx, order).await?;
+    if !reasons.split(',').any(|reason| reason == HoldReason::ClaimInQuestion.as_str()) {
+        return Ok(());
+    }
+    match questions::of_order_in_tx(tx, order, run.kind == RunKind::Correction).await? {
+        Some(break_id) => Err(HoldError::InQuestion { order: order.get(), break_id }),
+        None => Ok(()),
+    }
 }
 
 async fn detail(context: &Context, order: OrderId) -> Result<orders::OrderDetail, HoldError> {
@@ -206,6 +234,7 @@ pub async fn confirm(context: &Context, order: OrderId, by: &str) -> Result<Appl
     if let Some(other) = holds::gives_way_to_in_tx(&mut tx, order).await? {
         return Err(HoldError::GivesWay { order: order.get(), other: other.get() });
     }
+    refuse_in_question_in_tx(&mut tx, &run, order).await?;
     let Placed { provider, .. } = placed_in_tx(&mut tx, order).await?;
     let now = context.clock.now();
     hold_releases::confirm_in_tx(&mut tx, open.id, by, now).await?;

@@ -116,20 +116,22 @@ pub async fn of_programme_in_tx(
     Ok(found)
 }
 
-/// The break that puts the claim of an order in question; number 0 stands for a debit above its file's sum, whose break is
-/// opened by the next reconciliation.
+/// The break that puts the claim of an order in question, or, with `any_claim`, any claim of its household; number 0 stands
+/// for a debit above its file's sum, whose break is opened by the next reconciliation.
 ///
 /// # Errors
 /// When the database is gone.
 pub async fn of_order_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
+    any_claim: bool,
 ) -> Result<Option<BreakId>, StoreError> {
     let sql = format!(
         "select coalesce(min(q.break_id), 0) from ({}) q join run r on r.id = q.run_id
            join run mine on mine.id = $2 and mine.programme_id = r.programme_id
            join {} o on o.order_id = $1
-          where (q.household_id, q.period, q.purpose_id) = (o.household_id, o.period, o.purpose_id) having count(*) > 0",
+          where q.household_id = o.household_id and ($3 or (q.period, q.purpose_id) = (o.period, o.purpose_id))
+         having count(*) > 0",
         claims_sql(),
         orders::leaf(order.run())
     );
@@ -137,6 +139,7 @@ pub async fn of_order_in_tx(
         .persistent(false)
         .bind(order.get())
         .bind(order.run().get())
+        .bind(any_claim)
         .fetch_optional(connection)
         .await?;
     Ok(id.map(BreakId::new))

@@ -121,7 +121,7 @@ pub async fn put_forward(
     if let Some(break_id) = breaks::doubt_of_order_in_tx(&mut tx, order).await? {
         return Err(ForwardError::InDoubt { order: order.get(), break_id });
     }
-    if let Some(break_id) = questions::of_order_in_tx(&mut tx, order).await? {
+    if let Some(break_id) = questions::of_order_in_tx(&mut tx, order, false).await? {
         return Err(ForwardError::InQuestion { order: order.get(), break_id });
     }
     let now = context.clock.now();
