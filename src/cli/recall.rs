@@ -51,7 +51,11 @@ impl Recall {
         let asked = recall::ask(&app.context, order, self.reason, &self.why, &self.actor.name).await?;
         let now = asked.is_now();
         let recall = leave(app, asked.into_inner()).await?;
-        let when = if now { "" } else { "; it was asked for before" };
+        let when = if now {
+            String::new()
+        } else {
+            format!("; it was asked for before, for {} by {}", recall.reason, recall.asked_by)
+        };
         let answer = recall.answer.as_ref().map_or_else(String::new, |a| format!(" ({a})"));
         app.output.line(&format!(
             "order {}: recall {} is {}{answer}{when}",

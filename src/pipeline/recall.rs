@@ -118,6 +118,13 @@ pub async fn ask(
         && last.state.is_open(state)
     {
         if last.state.seen(last.deadline < now) != RecallState::Lapsed {
+            if doubt_in_tx(&mut tx, order, &detail, last.provider_id, reason, now).await? {
+                let (subject, detail) = (format!("order {}", order.get()), format!("{reason}: {why}"));
+                let action = "order.doubt";
+                let decision = Decision { actor: by, action, subject: &subject, detail: &detail, at: now };
+                audit::append_in_tx(&mut tx, decision).await?;
+                tx.commit().await?;
+            }
             return Ok(Applied::Already(last));
         }
         recalls::set_state_in_tx(&mut tx, last.id, RecallState::Lapsed).await?;
@@ -141,12 +148,26 @@ pub async fn ask(
         deadline: deadline(context, at)?,
     };
     let recall = write(&mut tx, &new, &detail).await?;
-    if reason == CancellationReason::Frad {
-        let found = doubt::new(order, left.provider, detail.amount, format!("recalled with {reason}"));
-        breaks::open_in_tx(&mut tx, &[found], at).await?;
-    }
+    doubt_in_tx(&mut tx, order, &detail, left.provider, reason, at).await?;
     tx.commit().await?;
     Ok(Applied::Now(recall))
+}
+
+/// Puts the payee in doubt where fraud is the reason, also of a payment that was asked back before for another: whether it was not
+/// in doubt before.
+async fn doubt_in_tx(
+    tx: &mut Tx,
+    order: OrderId,
+    detail: &OrderDetail,
+    provider: i16,
+    reason: CancellationReason,
+    at: OffsetDateTime,
+) -> Result<bool, StoreError> {
+    if reason != CancellationReason::Frad {
+        return Ok(false);
+    }
+    let found = doubt::new(order, provider, detail.amount, format!("recalled with {reason}"));
+    Ok(breaks::open_in_tx(tx, &[found], at).await? > 0)
 }
 
 /// What has left and has not ended may be asked back; what is settled too: its bank may return it.

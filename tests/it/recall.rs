@@ -227,6 +227,83 @@ async fn a_promise_moves_nothing_and_the_return_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_ask_at_once_send_one_file_and_the_second_is_told() {
+    let Some((bed, _, file)) = filed().await else { return };
+    let order = order_of(&file.orders[0].0);
+    bed.write("insert into operator (name, role, added_at) values ('dounia', 'accountant', now())")
+        .await
+        .expect("another accountant");
+    let one = |by: &'static str, reason| {
+        let context = bed.context.clone();
+        tokio::spawn(async move {
+            let asked = recall::ask(&context, order, reason, "paid by mistake", by).await.expect("asked");
+            let now = asked.is_now();
+            (now, recall::deliver(&context, &asked.into_inner()).await.expect("delivered"))
+        })
+    };
+    let (first, second) = (one(ACCOUNTANT, CUST), one("dounia", CancellationReason::Frad));
+    let asked = [first.await.expect("no panic"), second.await.expect("no panic")];
+    assert_eq!(asked.iter().filter(|(now, _)| *now).count(), 1);
+    assert_eq!((asked[0].1.id, asked[0].1.state), (asked[1].1.id, RecallState::Sent));
+    assert_eq!(asked[1].1.state, RecallState::Sent);
+    assert_eq!(bed.number("select count(*) from recall").await, 1);
+    let folder = bed.outbox().join(&file.provider);
+    let requests = fs::read_dir(folder).expect("a folder").flatten().filter(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.starts_with("camt055") && name.ends_with(".xml")
+    });
+    assert_eq!(requests.count(), 1);
+    // Whoever came second: that somebody suspects fraud is not lost.
+    let doubts = "select count(*) from break where kind = 'payee_in_doubt' and resolved_at is null";
+    assert_eq!(bed.number(doubts).await, 1);
+
+    let program = Program { url: Some(bed.url()), ..Program::new(bed.home()) };
+    let (key, by) = (&file.orders[0].0, &asked[0].1.asked_by);
+    let ran = program.ends(0, &format!("order recall {key} --reason CUST --why again --as {ACCOUNTANT}"));
+    let told = format!("it was asked for before, for {} by {by}", asked[0].1.reason);
+    assert!(ran.out.contains(&told), "{told}: {ran:?}");
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmation_that_is_not_known_is_for_a_person() {
+    let Some((bed, _, file)) = filed().await else { return };
+    let key = &file.orders[0].0;
+    let order = order_of(key);
+    let (_, asked) = ask(&bed.context, order).await.expect("asked");
+    let sent = recall::deliver(&bed.context, &asked).await.expect("delivered");
+    let before = books(&bed).await;
+    // The bank paid, or pays by another way: of the whole case, then of the transaction; then no status at all.
+    let details = |status: &str| resolution(&sent.message_id, key, status, "");
+    let silent =
+        resolution(&sent.message_id, "", "IPAY", "").replace("<c:Sts><c:Conf>IPAY</c:Conf></c:Sts>", "");
+    for (at, (xml, said)) in [
+        (resolution(&sent.message_id, "", "IPAY", ""), "states status `IPAY`, which is not known"),
+        (details("IPAY"), "states status `IPAY`, which is not known"),
+        (details("accr").replace("CNCL", "IPAY"), "states status `accr`, which is not known"),
+        (silent, "states no status, which is not known"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(take(&bed, &format!("{at}.xml"), &xml).await, [1, 0, 0, 1], "{said}");
+        let newest = "select detail from break where kind = 'unknown_status' and order_id is not null order by id desc limit 1";
+        let detail = bed.rows(newest).await.remove(0);
+        assert!(detail.contains(said), "{detail}");
+        assert_eq!(bed.rows("select state || coalesce(answer, '') from recall").await, ["sent"]);
+    }
+    assert_eq!(bed.open_breaks().await, ["unknown_status 4"]);
+    assert_eq!((state_of(&bed, order).await, books(&bed).await), ("sent".to_owned(), before));
+    assert!(!ask(&bed.context, order).await.expect("asked").0, "it is still open");
+    // What the bank says next is heard as ever.
+    assert_eq!(take(&bed, "no.xml", &details("RJCR")).await, [1, 1, 0, 0]);
+    assert_eq!(bed.rows("select state from recall").await, ["refused"]);
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_answered_in_time_lapses_and_may_be_asked_again() {
     let Some((bed, _, file)) = filed().await else { return };
     let order = order_of(&file.orders[0].0);
