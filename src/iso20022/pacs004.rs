@@ -210,6 +210,8 @@ pub struct Pacs004Reader<R> {
     original: OriginalMessage,
     transaction: ReturnedTransaction,
     amount_problem: Option<Problem>,
+    /// A number or sum of the header that cannot be read.
+    totals_unreadable: bool,
     index: u64,
 }
 
@@ -223,6 +225,7 @@ impl<R: BufRead> Pacs004Reader<R> {
             original: OriginalMessage::default(),
             transaction: ReturnedTransaction::default(),
             amount_problem: None,
+            totals_unreadable: false,
             index: 0,
         }
     }
@@ -239,6 +242,11 @@ impl<R: BufRead> Pacs004Reader<R> {
             Found::Return => Pacs004Item::Return(&self.transaction),
             Found::Faulty(fault) => Pacs004Item::Faulty { fault, partial: &self.transaction },
         }))
+    }
+
+    /// Whether the header states a number of transactions or a sum that cannot be read.
+    pub const fn totals_unreadable(&self) -> bool {
+        self.totals_unreadable
     }
 
     /// The version of the namespace (`9` of `…pacs.004.001.09`), if it is that of a payment return.
@@ -340,9 +348,18 @@ impl<R: BufRead> Pacs004Reader<R> {
             }
             F::MsgId => xml.copy_text("MsgId", 35, &mut header.message.msg_id),
             F::Created => header.message.created = xml.parse_text("CreDtTm", parse_instant),
-            F::Orders => header.orders = xml.parse_text("NbOfTxs", |t| t.parse().ok()),
-            F::Sum => header.sum = xml.parse_text("CtrlSum", |t| t.parse().ok()),
-            F::Total => header.total = xml.parse_text("TtlRtrdIntrBkSttlmAmt", |t| t.parse().ok()),
+            F::Orders => {
+                header.orders = xml.parse_text("NbOfTxs", |t| t.parse().ok());
+                self.totals_unreadable |= header.orders.is_none();
+            }
+            F::Sum => {
+                header.sum = xml.parse_text("CtrlSum", |t| t.parse().ok());
+                self.totals_unreadable |= header.sum.is_none();
+            }
+            F::Total => {
+                header.total = xml.parse_text("TtlRtrdIntrBkSttlmAmt", |t| t.parse().ok());
+                self.totals_unreadable |= header.total.is_none();
+            }
             F::GroupReturn => {
                 header.group_return = xml.parse_text("GrpRtr", parse_flag).unwrap_or(false);
             }

@@ -232,6 +232,63 @@ async fn a_whole_file_comes_back_less_what_was_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_return_that_lists_nothing_moves_nothing_and_is_told_whole() {
+    let Some(bed) = Bed::new().await else { return };
+    bed.run_to(400, 22, RunState::Settling).await;
+    let file = sent_files(&bed.outbox()).into_iter().find(|f| f.orders.len() > 3).expect("a file");
+    assert_eq!(take(&bed, "s1.xml", &statement(&file, "S1", true, &[])).await, Ok([1, 1, 0, 0]));
+    let before = states(&bed, &file.provider).await;
+    let all = whole(&file.message_id, file.orders.len(), sum(&file.orders));
+    let amount = Centimes::new(sum(&file.orders)).to_string();
+    let silent = all.replace("<GrpRtr>true</GrpRtr>", "");
+    assert_ne!(silent, all);
+    let named = format!("original message `{}`, of {} transactions", file.message_id, file.orders.len());
+    for (name, xml, amount, details) in [
+        (
+            "silent",
+            silent.clone(),
+            sum(&file.orders),
+            ["does not say that the whole file is returned", &named],
+        ),
+        ("false", all.replace(">true<", ">false<"), sum(&file.orders), ["does not say that", &named]),
+        (
+            "stranger",
+            silent.replace(&file.message_id, "BANK-0815"),
+            sum(&file.orders),
+            ["does not say that", "original message `BANK-0815`"],
+        ),
+        (
+            "unreadable",
+            all.replace(&amount, "12,34"),
+            0,
+            ["number or sum of transactions cannot be read", &named],
+        ),
+        (
+            "header",
+            format!("{}</GrpHdr></PmtRtr></Document>", silent.split("</GrpHdr>").next().expect("a header")),
+            sum(&file.orders),
+            ["does not say that", "no original message"],
+        ),
+    ] {
+        let xml = xml.replacen("<MsgId>", &format!("<MsgId>{name}"), 1);
+        assert_eq!(take(&bed, &format!("{name}.xml"), &xml).await, Ok([1, 0, 0, 1]), "{name}");
+        let newest = "select detail || ' ' || coalesce(amount, 0) from break where kind = 'faulty_entry' order by id desc limit 1";
+        let told = bed.rows(newest).await.remove(0);
+        assert!(details.iter().all(|part| told.contains(part)), "{name}: {told}");
+        assert!(told.ends_with(&format!(" {amount}")), "{name}: {told}");
+    }
+    assert_eq!(states(&bed, &file.provider).await, before);
+    assert_eq!(
+        (ledger_returned(&bed).await, bed.open_breaks().await),
+        (0, vec!["faulty_entry 5".to_owned()])
+    );
+    // The bank's better message is read.
+    assert_eq!(take(&bed, "all.xml", &all).await.map(|counts| counts[1]), Ok(file.orders.len() as u64));
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_return_after_the_close_goes_to_the_books_and_the_run_stays_closed() {
     let Some(bed) = Bed::new().await else { return };
     let run = bed.run_to(400, 23, RunState::Settling).await;

@@ -21,14 +21,25 @@ use crate::iso20022::xml_fault::XmlError;
 pub(super) struct ReturnedFile {
     /// What the original message is named.
     pub original: Names,
-    /// No transaction is listed: all of the file is returned.
-    pub whole: bool,
+    /// What of the original it returns.
+    pub listed: Listed,
     /// Number of transactions, if stated.
     pub orders: Option<u64>,
     /// What is returned in all, if stated.
     pub total: Option<Centimes>,
     /// Why.
     pub why: Why,
+}
+
+/// What a payment return lists of its original.
+#[derive(Debug)]
+pub(super) enum Listed {
+    /// The transactions that follow.
+    Transactions,
+    /// None, and says that all of it is returned.
+    Whole,
+    /// None, and does not say, or not so that it can be read, that all of it is returned: what it does say.
+    Nothing(String),
 }
 
 /// What a bank answers to a recall.
@@ -74,18 +85,18 @@ pub(super) fn parse_pacs004<R: BufRead>(
             }
             Pacs004Item::Original(original) => state.original = original.clone(),
             Pacs004Item::Return(transaction) => {
-                state.begin(false, out);
+                state.begin(Listed::Transactions, out);
                 state.transaction(transaction, out);
             }
             Pacs004Item::Faulty { fault, .. } => {
-                state.begin(false, out);
+                state.begin(Listed::Transactions, out);
                 state.entry += 1;
                 state.uncounted = true;
                 problem(out, BreakKind::FaultyEntry, state.entry, None, fault.to_string());
             }
         }
     }
-    state.end(out);
+    state.end(reader.totals_unreadable(), out);
     let warnings = warnings(reader.warnings(), reader.warnings_dropped());
     out.send(Parsed::End { warnings, documents: reader.messages() });
     Ok(())
@@ -93,11 +104,11 @@ pub(super) fn parse_pacs004<R: BufRead>(
 
 impl Pacs004State {
     /// Tells what the message is about. One that lists transactions returns those, whatever its header says of the group.
-    fn begin(&mut self, whole: bool, out: &mut Out<'_>) {
+    fn begin(&mut self, listed: Listed, out: &mut Out<'_>) {
         if !std::mem::replace(&mut self.begun, true) {
             out.send(Parsed::Returns(ReturnedFile {
                 original: Names::default().with(NameKind::Message, &self.original.msg_id),
-                whole,
+                listed,
                 orders: self.header.orders,
                 total: self.header.total.or(self.header.sum),
                 why: out.policy.why(&[&self.original.reasons]),
@@ -128,14 +139,24 @@ impl Pacs004State {
         out.line(line);
     }
 
-    fn end(&mut self, out: &mut Out<'_>) {
+    /// What the header says is kept for the person who asks the bank.
+    fn nothing(&self, why: &str) -> Listed {
+        let stated = self.header.orders.map_or_else(String::new, |n| format!(", of {n} transactions"));
+        let original = match self.original.msg_id.as_str() {
+            "" => "no original message".to_owned(),
+            id => format!("original message `{id}`"),
+        };
+        Listed::Nothing(format!("a payment return that lists no transaction, and {why}: {original}{stated}"))
+    }
+
+    fn end(&mut self, totals_unreadable: bool, out: &mut Out<'_>) {
         if self.entry == 0 {
-            if self.header.group_return {
-                self.begin(true, out);
-            } else {
-                let detail = "a payment return that lists no transaction, and does not say that the whole file is returned";
-                problem(out, BreakKind::FaultyEntry, 0, None, detail.into());
-            }
+            let listed = match (self.header.group_return, totals_unreadable) {
+                (true, false) => Listed::Whole,
+                (true, true) => self.nothing("its number or sum of transactions cannot be read"),
+                (false, _) => self.nothing("it does not say that the whole file is returned (GrpRtr)"),
+            };
+            self.begin(listed, out);
             return;
         }
         let stated = self.header.orders;

@@ -3,7 +3,7 @@
 use super::apply::Applier;
 use super::lines::current;
 use super::parse::Line;
-use super::parse_returns::ReturnedFile;
+use super::parse_returns::{Listed, ReturnedFile};
 use crate::domain::batch::BatchState;
 use crate::domain::order::{OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
@@ -36,7 +36,17 @@ impl Applier<'_> {
         if let Some((run, at)) = self.file {
             self.provider = Some(self.runs[&run].batches[at].provider_id);
         }
-        if file.whole { self.return_whole(&file).await } else { Ok(()) }
+        match &file.listed {
+            Listed::Transactions => Ok(()),
+            Listed::Whole => self.return_whole(&file).await,
+            Listed::Nothing(stated) => {
+                // Nothing can be said to have come back.
+                self.counts.entries += 1;
+                let detail = format!("{stated}{}", file.why.suffix());
+                self.open_break(BreakKind::FaultyEntry, 0, None, file.total, detail);
+                Ok(())
+            }
+        }
     }
 
     /// All orders of a file come back, but for those that were rejected.
