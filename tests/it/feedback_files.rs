@@ -173,6 +173,47 @@ async fn a_statement_is_known_by_account_reference_page_and_period() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_without_a_period_is_another_one_in_another_year() {
+    let Some((bed, files)) = dispatched().await else { return };
+    let file = &files[0];
+    let made = |created| Head { id: "12", created, ..Head::default() };
+    let december = statement(file, "D1", made("2026-12-30T06:00:00"), &debit(file));
+    take(&bed, "d1.xml", &december).await;
+    assert_eq!(batch_state(&bed, file).await, "settled");
+    // The same bytes are the same message, whatever the file is called.
+    let again = take(&bed, "d1-again.xml", &december).await.remove(0).expect("known");
+    assert!(again.already);
+    assert_eq!((again.message.map(|m| m.get()), again.first_file.as_deref()), (Some(1), Some("d1.xml")));
+    // The same number of the same year in other bytes, later or not: passed over, and told.
+    for (name, created) in [("d2", "2026-12-30T06:00:00"), ("d3", "2026-12-31T18:00:00")] {
+        let other = statement(file, name, made(created), &back(file, 0));
+        take(&bed, &format!("{name}.xml"), other).await;
+    }
+    assert_eq!((returned(&bed).await, bed.open_breaks().await), (0, vec!["statement_repeated 2".to_owned()]));
+    let told = bed.rows("select detail from break where kind = 'statement_repeated'").await;
+    assert!(told.iter().all(|t| t.contains("in message 1 (`d1.xml`)")), "{told:?}");
+    // Of the next year it is another statement, since banks begin again: what is new of it is taken.
+    let january = statement(file, "J1", made("2027-01-04T06:00:00"), &back(file, 1));
+    take(&bed, "j1.xml", january).await;
+    assert_eq!((returned(&bed).await, bed.open_breaks().await.len()), (1, 1));
+    bed.verify_all_holds().await;
+
+    // December's sent once more in January, in other bytes: what it books again is in suspense and in front of a person.
+    let file = &files[1];
+    let december = format!("{}{}", debit(file), back(file, 0));
+    take(&bed, "e1.xml", statement(file, "E1", made("2026-12-30T06:00:00"), &december)).await;
+    assert_eq!((batch_state(&bed, file).await.as_str(), returned(&bed).await), ("settled", 2));
+    take(&bed, "e2.xml", statement(file, "E2", made("2027-01-04T06:00:00"), &december)).await;
+    assert_eq!((batch_state(&bed, file).await.as_str(), returned(&bed).await), ("settled", 2));
+    assert_eq!(bed.open_breaks().await, ["booked_twice 2", "statement_repeated 2"]);
+    let suspense =
+        bed.number("select sum(balance)::bigint from ledger_account where kind = 'suspense'").await;
+    assert_eq!(suspense, file.control_sum.get() - file.orders[0].2.get());
+    bed.verify_all_holds().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nothing_was_taken_of_shuts_out_nothing() {
     let Some((bed, files)) = dispatched().await else { return };
     let file = &files[0];

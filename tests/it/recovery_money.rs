@@ -140,6 +140,34 @@ async fn instalments_are_kept_back_in_order_of_age_and_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_case_that_takes_first_is_a_setting() {
+    use sarf::config::CaseOrder::{Month, Opening};
+    // Due 900, of which 180 may be kept back: the case of July was opened first, that of June owes 100.
+    for (order, expected) in [
+        (Opening, ["receivable 40000 22000", "receivable 10000 10000"]),
+        (Month, ["receivable 40000 32000", "recovered 10000 0"]),
+    ] {
+        let Some(bed) = Bed::with(|config| config.settings.recovery.case_order = order).await else { return };
+        let registry = registry(1);
+        open(&bed, 0, "2026-07", 400, "opened first").await;
+        open(&bed, 0, "2026-06", 100, "of the older month").await;
+        let run = bed.create(list(&bed, &registry, "2026-11").await).await;
+        assert_eq!(cases(&bed).await, expected, "{order:?}");
+        let parts = bed
+            .rows("select c.origin || ' ' || i.amount from recovery_instalment i join recovery_case c on c.id = i.case_id order by 1")
+            .await;
+        match order {
+            Opening => assert_eq!(parts, ["opened first 18000"]),
+            Month => assert_eq!(parts, ["of the older month 10000", "opened first 8000"]),
+        }
+        bed.verify_all_holds().await;
+        fund::cancel(&bed.context, run, ACCOUNTANT).await.expect("cancelled");
+        assert_eq!(cases(&bed).await, ["receivable 40000 40000", "receivable 10000 10000"]);
+        bed.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_cancelled_run_gives_back_is_owed_again_even_when_the_rest_was_given_up() {
     let Some(bed) = Bed::new().await else { return };
     let registry = registry(1);

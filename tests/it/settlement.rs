@@ -157,3 +157,55 @@ async fn what_the_file_does_not_say_stands_in_suspense() {
     bed.verify_all_holds().await;
     bed.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_settlement_of_which_nothing_was_taken_shuts_out_nothing() {
+    for statement_first in [false, true] {
+        let Some((bed, run, settlement, statement)) = day(PointFaults::default(), 11).await else { return };
+        let text = std::fs::read_to_string(&settlement).expect("a text");
+        let lines = text.lines().count() - 2;
+        let burned = settlement.with_file_name("settlement_burned.csv");
+        let unreadable = text.lines().map(|line| {
+            let mut fields: Vec<&str> = line.split(',').collect();
+            if fields[0] == "D" {
+                fields[3] = "a lot";
+            }
+            fields.join(",") + "\n"
+        });
+        std::fs::write(&burned, unreadable.collect::<String>()).expect("a file");
+        if statement_first {
+            bed.feedback_taken(vec![statement.clone()]).await;
+        }
+        let before = figures(&bed, run).await;
+        let (_, result) = bed.feedback(vec![burned]).await.remove(0);
+        let counts = result.expect("read").counts;
+        assert_eq!((counts.applied, counts.already, counts.breaks), (0, 0, lines as u64 + 1));
+        let after = figures(&bed, run).await;
+        assert_eq!((&after.0, after.1, after.2), (&before.0, before.1, before.2), "nothing moved");
+        // The corrected one of the same reference is read; the next is told as what it came before.
+        bed.feedback_taken(vec![settlement.clone()]).await;
+        if !statement_first {
+            bed.feedback_taken(vec![statement.clone()]).await;
+        }
+        let (states, paid_out, suspense, breaks) = figures(&bed, run).await;
+        assert_eq!((states.as_str(), suspense), ("collected rejected", 0), "{statement_first}");
+        assert_eq!(breaks, [format!("faulty_entry {lines}"), "totals_differ 1".to_owned()]);
+        assert_eq!(paid_out, collected(&bed, run).await);
+        let name = settlement.file_name().expect("a name").to_string_lossy().into_owned();
+        let message = bed.number(&format!("select id from message where file_name = '{name}'")).await;
+        let other = settlement.with_file_name("settlement_other.csv");
+        std::fs::write(&other, text.replace("Z\n", "+00:00\n")).expect("a copy");
+        bed.feedback_taken(vec![other]).await;
+        let told = bed.rows("select detail from break where kind = 'statement_repeated'").await;
+        let known = format!("read before, in message {message} (`{name}`)");
+        assert!(told.len() == 1 && told[0].contains(&known), "{known}: {told:?}");
+        // The very bytes again are known as that message.
+        let copy = settlement.with_file_name("settlement_copy.csv");
+        std::fs::copy(&settlement, &copy).expect("a copy");
+        let again = bed.feedback(vec![copy]).await.remove(0).1.expect("known");
+        assert_eq!((again.already, again.message.map(|m| m.get())), (true, Some(message)));
+        assert_eq!(again.first_file, Some(name));
+        bed.verify_all_holds().await;
+        bed.end().await;
+    }
+}
