@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::app::App;
+use super::hints;
 use super::ui::{Align, Exit, format};
 use crate::iso20022::values::MessageKind;
 use crate::pipeline::feedback::{self, FeedbackError, Imported};
@@ -30,6 +31,11 @@ pub enum Feedback {
 }
 
 impl Feedback {
+    /// Whether it goes on until it is interrupted.
+    pub const fn watches(&self) -> bool {
+        matches!(self, Self::Watch { .. })
+    }
+
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
         let paths = match self {
             Self::Import { paths } => paths,
@@ -44,7 +50,8 @@ impl Feedback {
     }
 }
 
-/// Looks for new files again and again. A file is taken once its size stands still from one look to the next.
+/// Looks for new files again and again, until interrupted; messages that are being imported then are imported to their end. A file
+/// is taken once its size stands still from one look to the next.
 async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
     let (mut sizes, mut done) = (HashMap::new(), HashSet::new());
     app.output.note(&format!("watching {}; Ctrl-C ends it", folder.display()));
@@ -62,7 +69,9 @@ async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
             let results = feedback::import(&app.context, ready).await?;
             print(app, &results, &left_alone)?;
         }
-        tokio::time::sleep(std::time::Duration::from_secs(every)).await;
+        if !app.stop.sleep(std::time::Duration::from_secs(every)).await {
+            return Ok(Exit::Done);
+        }
     }
 }
 
@@ -189,7 +198,16 @@ fn print(
             app.output.line(&format!("left alone: {} ({why})", path.display()));
         }
     }
+    let of_store = results.iter().find_map(|(_, result)| match result {
+        Err(FeedbackError::Store(error)) => Some(error),
+        _ => None,
+    });
     Ok(match (failed, broken) {
+        (true, _) if of_store.is_some() => {
+            let hint = of_store.and_then(hints::of_store);
+            app.output.error("the database failed: nothing of what is refused was applied", hint.as_deref());
+            Exit::Refused
+        }
         (true, _) => {
             app.output.error(
                 "some files were refused; nothing of them was applied",

@@ -219,6 +219,7 @@ async fn run_in(app: &App, command: Command) -> anyhow::Result<Exit> {
         Command::Serve(command) => return command.run(app).await,
         Command::Worker(command) => return command.run(app).await,
         Command::Dispatch(command) => return command.run(app).await,
+        Command::Feedback(command) if command.watches() => return command.run(app).await,
         other => other,
     };
     interrupt::unless(&app.stop, Some(app.context.store.commits()), run_to_end(app, command)).await

@@ -25,6 +25,9 @@ pub enum Fault {
     /// A file cannot be opened or read.
     #[error("the file cannot be read")]
     Io(#[source] std::io::Error),
+    /// A file cannot be made or written.
+    #[error("the file cannot be written")]
+    Write(#[source] std::io::Error),
     /// The file is not in the folder.
     #[error("the file is not in the snapshot's folder")]
     MissingFile,
@@ -206,6 +209,7 @@ impl SnapshotError {
                 "manifest.json and its parts are plain files: no links, no pipes"
             }
             Fault::Io(_) => "check the folder, its permissions and its disk, then import again",
+            Fault::Write(_) => "check the folder, its permissions and its disk, then generate again",
             Fault::MissingFile => {
                 "copy the whole folder again: each part of manifest.json must lie beside it"
             }

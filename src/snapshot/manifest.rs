@@ -186,7 +186,7 @@ impl Manifest {
         let fault = |f: Fault| f.of_part(MANIFEST_FILE, None);
         let mut text = serde_json::to_vec_pretty(self).map_err(|e| fault(Fault::Manifest(e)))?;
         text.push(b'\n');
-        files::replace(&dir.join(MANIFEST_FILE), &text).map_err(|e| fault(Fault::Io(e)))
+        files::replace(&dir.join(MANIFEST_FILE), &text).map_err(|e| fault(Fault::Write(e)))
     }
 
     /// The snapshot's identity: SHA-256 over format, programme, period and each part's kind, rows and hash, in order.

@@ -167,7 +167,7 @@ impl GenerateOptions {
 /// # Errors
 /// The folder or a file cannot be written.
 pub fn generate(options: &GenerateOptions, mut progress: impl FnMut(u64)) -> Result<Manifest, SnapshotError> {
-    std::fs::create_dir_all(&options.dir).map_err(|e| Fault::Io(e).whole())?;
+    std::fs::create_dir_all(&options.dir).map_err(|e| Fault::Write(e).whole())?;
     let mut households = PartWriter::create(options, Kind::Households)?;
     let mut members = PartWriter::create(options, Kind::Members)?;
     let mut claims = PartWriter::create(options, Kind::Claims)?;

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use parquet::basic::{Compression as PageCompression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -46,7 +47,7 @@ impl PartWriter {
         let thread = thread::Builder::new()
             .name(format!("generate-{kind}"))
             .spawn(move || write_part(&path, kind, compression, &receiver))
-            .map_err(|e| Fault::Io(e).of_part(&file, None))?;
+            .map_err(|e| Fault::Write(e).of_part(&file, None))?;
         let mut block = String::with_capacity(BLOCK_BYTES * 2);
         if compression != Compression::Parquet {
             block.push_str(&kind.columns().join(","));
@@ -94,7 +95,7 @@ fn write_part(
     compression: Compression,
     blocks: &Receiver<String>,
 ) -> Result<Sha256Hex, Fault> {
-    let file = HashingWriter { file: File::create(path).map_err(Fault::Io)?, hash: Sha256::new() };
+    let file = HashingWriter { file: File::create(path).map_err(Fault::Write)?, hash: Sha256::new() };
     let file = BufWriter::with_capacity(BLOCK_BYTES, file);
     let pour = |out: &mut dyn Write| blocks.iter().try_for_each(|block| out.write_all(block.as_bytes()));
     let written = match compression {
@@ -111,7 +112,7 @@ fn write_part(
         Compression::Parquet => return write_parquet(file, kind, blocks),
     };
     let file = written.and_then(|out| out.into_inner().map_err(io::IntoInnerError::into_error));
-    file.map(HashingWriter::sha256).map_err(Fault::Io)
+    file.map(HashingWriter::sha256).map_err(Fault::Write)
 }
 
 /// Writes all columns as text: rows with faults must be writable too.
@@ -121,24 +122,35 @@ fn write_parquet(
     blocks: &Receiver<String>,
 ) -> Result<Sha256Hex, Fault> {
     let fields: String = kind.columns().iter().map(|c| format!("optional binary {c} (STRING);")).collect();
-    let schema = parse_message_type(&format!("message {kind} {{{fields}}}")).map_err(Fault::Parquet)?;
-    let pages = PageCompression::ZSTD(ZstdLevel::try_new(1).map_err(Fault::Parquet)?);
+    let schema = parse_message_type(&format!("message {kind} {{{fields}}}")).map_err(unwritten)?;
+    let pages = PageCompression::ZSTD(ZstdLevel::try_new(1).map_err(unwritten)?);
     let properties = Arc::new(WriterProperties::builder().set_compression(pages).build());
-    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), properties).map_err(Fault::Parquet)?;
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), properties).map_err(unwritten)?;
     let mut group = Group::new(kind);
     for block in blocks {
         for line in block.lines() {
             group.add(line);
             if group.rows == ROWS_PER_GROUP {
-                group.write(&mut writer).map_err(Fault::Parquet)?;
+                group.write(&mut writer).map_err(unwritten)?;
             }
         }
     }
     if group.rows > 0 {
-        group.write(&mut writer).map_err(Fault::Parquet)?;
+        group.write(&mut writer).map_err(unwritten)?;
     }
-    let file = writer.into_inner().map_err(Fault::Parquet)?;
-    file.into_inner().map(HashingWriter::sha256).map_err(|e| Fault::Io(e.into_error()))
+    let file = writer.into_inner().map_err(unwritten)?;
+    file.into_inner().map(HashingWriter::sha256).map_err(|e| Fault::Write(e.into_error()))
+}
+
+/// What kept Parquet from being written: the disk's own word, where it is that.
+fn unwritten(error: ParquetError) -> Fault {
+    Fault::Write(match error {
+        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+            Ok(cause) => *cause,
+            Err(cause) => io::Error::other(cause),
+        },
+        other => io::Error::other(other),
+    })
 }
 
 /// Rows on their way into a row group, by column.
@@ -163,10 +175,7 @@ impl Group {
         }
     }
 
-    fn write<W: Write + Send>(
-        &mut self,
-        writer: &mut SerializedFileWriter<W>,
-    ) -> Result<(), parquet::errors::ParquetError> {
+    fn write<W: Write + Send>(&mut self, writer: &mut SerializedFileWriter<W>) -> Result<(), ParquetError> {
         let mut group = writer.next_row_group()?;
         for (values, levels) in &mut self.columns {
             if let Some(mut column) = group.next_column()? {
