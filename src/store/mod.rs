@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod locks;
 pub mod operators;
 pub mod orders;
+pub mod origins;
 pub mod outbox;
 pub mod pace;
 pub mod personal;

@@ -47,3 +47,4 @@ mod statement_entries;
 mod stream_record;
 mod stream_worker;
 mod tamper;
+mod tamper_origins;

@@ -28,7 +28,7 @@ use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
 use crate::store::runs::{self, NewRun};
 use crate::store::snapshots::{self, Snapshot};
-use crate::store::{StoreError, breaks, children, orders, questions, reference};
+use crate::store::{StoreError, breaks, children, orders, questions, reference, rule_sets};
 
 /// The purpose of orders that pay birth grants.
 pub const BIRTH_GRANT: &str = "birth_grant";
@@ -72,6 +72,9 @@ pub async fn create(
         created_at: now,
     };
     let run = runs::insert_in_tx(&mut tx, new).await?;
+    let rules = &programme.rules;
+    rule_sets::keep_in_tx(&mut tx, &programme.sha256, rules.code().as_str(), rules.fingerprint_input())
+        .await?;
     orders::create_leaves_in_tx(&mut tx, run).await?;
     let providers: Vec<String> =
         context.config.router.providers().iter().map(|p| p.code.to_string()).collect();

@@ -10,6 +10,7 @@ mod children;
 mod correction;
 mod derive;
 mod files;
+mod origins;
 mod pass;
 mod recovery;
 mod reissue;
@@ -24,9 +25,10 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Context;
 use crate::domain::ids::RunId;
+use crate::domain::programme::Programme;
 use crate::domain::run::RunState;
 use crate::store::runs::Run;
-use crate::store::{Store, StoreError, proofs};
+use crate::store::{Store, StoreError, proofs, rule_sets};
 use crate::telemetry::StageGuard;
 
 /// One thing that was proven, or not.
@@ -179,6 +181,18 @@ impl Part {
         .await?;
         Ok(proofs)
     }
+}
+
+/// The rules that a run was made with: as they were kept, else as they are configured; why there are none.
+async fn rules(context: &Context, run: &Run) -> Result<Result<Programme, String>, StoreError> {
+    let text = rule_sets::find(&context.store, &run.rules_sha256).await?;
+    let kept = text.map(|text| Programme::from_toml(&text).map_err(|e| e.to_string()));
+    Ok(match (kept, context.config.programme(&run.programme)) {
+        (Some(Ok(rules)), _) => Ok(rules),
+        (Some(Err(why)), _) => Err(format!("its rules cannot be read: {why}")),
+        (None, Some(now)) if now.sha256.as_slice() == run.rules_sha256 => Ok(now.rules.clone()),
+        (None, _) => Err("its rules were not kept and are no longer configured".into()),
+    })
 }
 
 /// Tries some proofs; a row that cannot be read makes them fail and ends nothing else.

@@ -11,7 +11,6 @@ use super::files::{Again, Files};
 use crate::domain::entitlement::Assessor;
 use crate::domain::ids::{BatchId, Code, OrderId};
 use crate::domain::order::OrderState;
-use crate::domain::programme::Programme;
 use crate::domain::run::RunKind;
 use crate::pipeline::Context;
 use crate::store::batches::{Batch, BatchFigures};
@@ -21,7 +20,7 @@ use crate::store::row_blocks::{self, BlockCheck, Checked, Leaf};
 use crate::store::row_fields::Fields;
 use crate::store::runs::Run;
 use crate::store::standing::Standing;
-use crate::store::{StoreError, households, rule_sets};
+use crate::store::{StoreError, households};
 use crate::telemetry::StageGuard;
 
 /// What the pass came to.
@@ -84,13 +83,9 @@ async fn deriver(context: &Context, run: &Run) -> Result<Result<Deriver, String>
     if run.kind != RunKind::Regular {
         return Ok(Err(format!("a {} run is not made from its list alone", run.kind)));
     }
-    let text = rule_sets::find(store, &run.rules_sha256).await?;
-    let kept = text.map(|text| Programme::from_toml(&text).map_err(|e| e.to_string()));
-    let rules = match (kept, context.config.programme(&run.programme)) {
-        (Some(Ok(rules)), _) => rules,
-        (Some(Err(why)), _) => return Ok(Err(format!("its rules cannot be read: {why}"))),
-        (None, Some(now)) if now.sha256.as_slice() == run.rules_sha256 => now.rules.clone(),
-        (None, _) => return Ok(Err("its rules were not kept and are no longer configured".into())),
+    let rules = match super::rules(context, run).await? {
+        Ok(rules) => rules,
+        Err(why) => return Ok(Err(why)),
     };
     let assessor = match Assessor::new(&rules, run.period) {
         Ok(assessor) => assessor,

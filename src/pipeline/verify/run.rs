@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::pass::{self, Passed};
-use super::{Proof, attempt, children, named, proof, stream_lane};
+use super::{Proof, attempt, children, named, origins, proof, stream_lane};
 use crate::domain::batch::BatchState;
 use crate::domain::ids::BatchId;
 use crate::domain::ledger::AccountKind;
@@ -34,6 +34,8 @@ pub(super) async fn verify(
         attempt(&context.store, proofs, &scope, async |found| hashes(context, &scope, run, found).await)
             .await?;
     }
+    attempt(&context.store, proofs, &scope, async |found| origins::of_run(context, &scope, run, found).await)
+        .await?;
     attempt(&context.store, proofs, &scope, async |found| {
         children::of_run(&context.store, &scope, run, found).await
     })
