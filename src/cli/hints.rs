@@ -2,7 +2,7 @@
 
 use super::app::HomeError;
 use crate::config::ConfigError;
-use crate::domain::ids::RunId;
+use crate::domain::ids::{BreakId, RunId};
 use crate::engine::lane::LaneError;
 use crate::engine::webhook::WebhookError;
 use crate::files::PathFault;
@@ -32,6 +32,10 @@ use crate::store::StoreError;
 use crate::store::cluster::ClusterError;
 
 const IN_QUESTION: &str = "ask the bank or provider, then resolve the break: see `sarf breaks list`; a file that was debited above its sum gets its break by `sarf reconcile`";
+
+fn in_doubt(break_id: BreakId) -> String {
+    format!("once it is known who is to be paid: sarf breaks resolve {break_id} --why \"…\" --as ACCOUNTANT")
+}
 
 /// The hint of the cause where that is the system's (a full disk, a link in the way), else of the first error in the chain
 /// that has one.
@@ -151,9 +155,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return match e {
             ForwardError::Refused(e) => of_refusal(e),
             ForwardError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
-            ForwardError::InDoubt { break_id, .. } => Some(format!(
-                "once it is known who is to be paid: sarf breaks resolve {break_id} --why \"…\" --as ACCOUNTANT"
-            )),
+            ForwardError::InDoubt { break_id, .. } => Some(in_doubt(*break_id)),
             ForwardError::InQuestion { .. } => Some(IN_QUESTION.into()),
             ForwardError::NotUnpaid { order, .. } | ForwardError::NotAnOperators { order, .. } => {
                 Some(format!("see what is known of it: sarf order show {order}"))
@@ -177,6 +179,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
                 "see `sarf order show {other}`; it can be let go only once the run of that order is cancelled"
             )),
             HoldError::InQuestion { .. } => Some(IN_QUESTION.into()),
+            HoldError::InDoubt { break_id, .. } => Some(in_doubt(*break_id)),
             HoldError::NotProposed(order) => Some(format!(
                 "a preparer proposes it first: sarf order release {order} --why \"…\" --as NAME"
             )),

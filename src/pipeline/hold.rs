@@ -15,7 +15,7 @@ use crate::store::audit::{self, Decision};
 use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::operators::Role;
 use crate::store::runs::{self, TotalMove};
-use crate::store::{hold_releases, holds, orders, questions};
+use crate::store::{breaks, hold_releases, holds, orders, questions};
 
 /// Why an order cannot be held or let go.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,14 @@ pub enum HoldError {
     /// An open break may mean that the claim is paid.
     #[error("order `{order}`: its claim may be paid, as break {break_id} says, until a person has decided")]
     InQuestion {
+        /// Which.
+        order: i64,
+        /// The break that a person resolves first.
+        break_id: BreakId,
+    },
+    /// Its payee is in doubt, and nobody has decided.
+    #[error("order `{order}`: its payee is in doubt, as break {break_id} says, until a person has decided")]
+    InDoubt {
         /// Which.
         order: i64,
         /// The break that a person resolves first.
@@ -120,7 +128,7 @@ pub async fn set(
         return Err(HoldError::GivesWay { order: order.get(), other: other.get() });
     }
     if !held {
-        refuse_in_question_in_tx(&mut tx, &run, order).await?;
+        refuse_undecided_in_tx(&mut tx, &run, order).await?;
     }
     let now = context.clock.now();
     let (changed, what) = if held {
@@ -151,20 +159,26 @@ pub async fn set(
     Ok(Applied::Now(what))
 }
 
-/// An order that is held for its claim stays held while the claim is in question: what is let go is not held for it again.
-async fn refuse_in_question_in_tx(
+/// An order that is held for its claim or its payee stays held while a break over them is open: what is let go is not held
+/// for it again.
+async fn refuse_undecided_in_tx(
     tx: &mut sqlx::PgConnection,
     run: &runs::Run,
     order: OrderId,
 ) -> Result<(), HoldError> {
     let reasons = holds::open_reasons_in_tx(tx, order).await?;
-    if !reasons.split(',').any(|reason| reason == HoldReason::ClaimInQuestion.as_str()) {
-        return Ok(());
+    let held_for = |reason: HoldReason| reasons.split(',').any(|held| held == reason.as_str());
+    if held_for(HoldReason::ClaimInQuestion)
+        && let Some(break_id) = questions::of_order_in_tx(tx, order, run.kind == RunKind::Correction).await?
+    {
+        return Err(HoldError::InQuestion { order: order.get(), break_id });
     }
-    match questions::of_order_in_tx(tx, order, run.kind == RunKind::Correction).await? {
-        Some(break_id) => Err(HoldError::InQuestion { order: order.get(), break_id }),
-        None => Ok(()),
+    if held_for(HoldReason::PayeeInDoubt)
+        && let Some(break_id) = breaks::doubt_of_household_in_tx(tx, order).await?
+    {
+        return Err(HoldError::InDoubt { order: order.get(), break_id });
     }
+    Ok(())
 }
 
 async fn detail(context: &Context, order: OrderId) -> Result<orders::OrderDetail, HoldError> {
@@ -234,7 +248,7 @@ pub async fn confirm(context: &Context, order: OrderId, by: &str) -> Result<Appl
     if let Some(other) = holds::gives_way_to_in_tx(&mut tx, order).await? {
         return Err(HoldError::GivesWay { order: order.get(), other: other.get() });
     }
-    refuse_in_question_in_tx(&mut tx, &run, order).await?;
+    refuse_undecided_in_tx(&mut tx, &run, order).await?;
     let Placed { provider, .. } = placed_in_tx(&mut tx, order).await?;
     let now = context.clock.now();
     hold_releases::confirm_in_tx(&mut tx, open.id, by, now).await?;

@@ -132,6 +132,25 @@ pub async fn doubt_of_order_in_tx(
     Ok(id.map(BreakId::new))
 }
 
+/// The first open break over the payee of an order's household, whichever of its orders the doubt came with.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn doubt_of_household_in_tx(
+    connection: &mut PgConnection,
+    order: OrderId,
+) -> Result<Option<BreakId>, StoreError> {
+    let id: Option<i64> = sqlx::query_scalar(
+        "select min(id) from break where kind = $2 and resolved_at is null
+            and household_id = (select household_id from payment_order where order_id = $1)",
+    )
+    .bind(order.get())
+    .bind(BreakKind::PayeeInDoubt.as_str())
+    .fetch_one(connection)
+    .await?;
+    Ok(id.map(BreakId::new))
+}
+
 /// Whether a fact was found before, whatever became of it.
 ///
 /// # Errors

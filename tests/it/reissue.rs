@@ -569,6 +569,8 @@ async fn a_payee_in_doubt_is_held_until_a_person_has_looked() {
 
     // Once a person has looked into it, the claim may be put forward, and what was held let go.
     let (doubted, cleared) = (month.order(run, 0).await, month.order(run, 1).await);
+    let early = hold::set(context, month.order(next, 1).await, false, PREPARER, "why").await;
+    assert!(matches!(early, Err(hold::HoldError::InDoubt { .. })), "{early:?}");
     let early = put_forward(context, cleared, PREPARER, "the widow was registered").await;
     let Err(ForwardError::InDoubt { break_id, .. }) = early else { panic!("{early:?}") };
     breaks::resolve(context, break_id, ACCOUNTANT, "alive: the bank mixed up two names", None)
