@@ -11,6 +11,7 @@ pub mod http;
 pub mod iso20022;
 pub mod pipeline;
 pub mod rails;
+pub mod sandbox;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;

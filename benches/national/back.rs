@@ -10,11 +10,11 @@ use sarf::domain::money::Centimes;
 use sarf::iso20022::camt_items::{
     AccountId, Balance, BankCode, CamtKind, Detail, Entry, EntryStatus, Statement,
 };
-use sarf::iso20022::camt_writer::CamtWriter;
 use sarf::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
-use sarf::iso20022::pacs004_writer::Pacs004Writer;
 use sarf::iso20022::values::{MessageHeader, Reasons};
 use sarf::pipeline::Context;
+use sarf::sandbox::wire::pacs004::Pacs004Writer;
+use sarf::sandbox::wire::statement::CamtWriter;
 
 use crate::month::xml_below;
 

@@ -10,8 +10,8 @@ use sarf::config::Config;
 use sarf::domain::ids::{Code, RunId};
 use sarf::domain::period::Period;
 use sarf::pipeline::{Context, approve, fund};
-use sarf::rails::sandbox::{Answers, Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
-use sarf::snapshot::generate::{self, GenerateOptions};
+use sarf::sandbox::banks::{Answers, Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
+use sarf::sandbox::registry::{GenerateOptions, generate};
 use sarf::store::Store;
 use sarf::store::operators::{self, Role};
 use sarf::telemetry::Telemetry;
@@ -52,7 +52,7 @@ pub fn periods() -> anyhow::Result<[Period; 2]> {
 pub fn registry(context: &Context, households: u64, period: Period) -> anyhow::Result<PathBuf> {
     let folder = context.home.join("snapshots").join(period.to_string());
     let options = GenerateOptions::new(households, period, Code::parse("dss")?, SEED, folder.clone());
-    tokio::task::block_in_place(|| generate::generate(&options, |_| ()))?;
+    tokio::task::block_in_place(|| generate(&options, |_| ()))?;
     Ok(folder)
 }
 

@@ -120,7 +120,7 @@ fn arguments() -> anyhow::Result<Option<Arguments>> {
         Ok(text) => text.replace('_', "").parse().with_context(|| format!("HOUSEHOLDS is `{text}`"))?,
         Err(_) => NATIONAL,
     };
-    let most = sarf::snapshot::generate::HOUSEHOLDS_MAX / if double { 2 } else { 1 };
+    let most = sarf::sandbox::registry::HOUSEHOLDS_MAX / if double { 2 } else { 1 };
     anyhow::ensure!((1_000..=most).contains(&households), "HOUSEHOLDS goes from 1,000 to {most}");
     let home = std::env::var_os("SARF_BENCH_HOME").map_or_else(|| PathBuf::from("var/bench"), PathBuf::from);
     Ok(Some(Arguments { households, home: std::path::absolute(home)?, double }))

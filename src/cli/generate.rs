@@ -8,7 +8,7 @@ use super::Global;
 use super::ui::{Exit, Output, format};
 use crate::domain::ids::Code;
 use crate::domain::period::Period;
-use crate::snapshot::generate::{Compression, GenerateOptions, generate};
+use crate::sandbox::registry::{Compression, GenerateOptions, generate_with_progress};
 use crate::telemetry::{Metrics, Telemetry};
 
 /// A synthetic snapshot: people who do not exist, with the errors and frauds of real registries.
@@ -51,7 +51,7 @@ impl Generate {
         options.compression = self.compression;
         let telemetry =
             Telemetry { metrics: std::sync::Arc::new(Metrics::new()), observer: output.observer() };
-        let written = tokio::task::spawn_blocking(move || write(&options, &telemetry));
+        let written = tokio::task::spawn_blocking(move || generate_with_progress(&options, &telemetry));
         let manifest = written.await.expect("the generator does not panic")?;
         if output.is_json() {
             output.json(&manifest)?;
@@ -69,13 +69,4 @@ impl Generate {
         }
         Ok(Exit::Done)
     }
-}
-
-/// Writes a snapshot, with progress.
-pub fn write(
-    options: &GenerateOptions,
-    telemetry: &Telemetry,
-) -> Result<crate::snapshot::Manifest, crate::snapshot::SnapshotError> {
-    let stage = telemetry.stage("generate", "households", Some(options.households));
-    generate(options, |households| stage.add(households))
 }

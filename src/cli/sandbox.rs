@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::demo::lanes::sandbox_providers;
 use super::ui::{Align, Exit, Output, format};
 use super::{Global, app, interrupt};
 use crate::clock::Clock;
 use crate::engine::stop::Stop;
-use crate::rails::sandbox::points::{PointCounts, PointFaults, PointRates, Points, PointsOptions};
-use crate::rails::sandbox::{Answers, Faults, Rates, Sandbox as Banks, SandboxOptions, StatusStyle};
+use crate::sandbox::banks::{Answers, Faults, Rates, Sandbox as Banks, SandboxOptions, StatusStyle};
+use crate::sandbox::points::{self, PointCounts, PointFaults, PointRates, Points, PointsOptions};
 use crate::telemetry::{Metrics, Telemetry};
 
 /// Banks that answer from a seed.
@@ -89,7 +88,7 @@ impl Sandbox {
         };
         let telemetry =
             Telemetry { metrics: std::sync::Arc::new(Metrics::new()), observer: output.observer() };
-        let answers = answer(options, &telemetry).await?;
+        let answers = Banks::new(options).answer_with_progress(&telemetry).await?;
         if output.is_json() {
             output.json(&serde_json::json!({ "files": answers.files, "orders": answers.orders, "rejected": answers.rejected, "returned": answers.returned }))?;
         } else {
@@ -104,7 +103,7 @@ impl PointArgs {
         let (home, config) = (app::home(global), app::config(global)?);
         let points = Points::start(PointsOptions {
             listen: self.listen,
-            providers: sandbox_providers(&config, &home)?,
+            providers: points::providers(&config, &home)?,
             callback_url: self.callback_url,
             later: (self.later_ms > 0).then(|| Duration::from_millis(self.later_ms)),
             seed: self.seed,
@@ -151,14 +150,6 @@ fn print_points(output: &Output, points: &Points) {
     };
     let rows: Vec<Vec<String>> = points.counts().into_iter().map(row).collect();
     output.table(&columns, &rows);
-}
-
-/// Lets the banks answer, with progress.
-pub async fn answer(options: SandboxOptions, telemetry: &Telemetry) -> anyhow::Result<Answers> {
-    let stage = telemetry.stage("sandbox", "orders", None);
-    let banks = Banks::new(options);
-    let answered = tokio::task::spawn_blocking(move || banks.answer_all(&|orders| stage.add(orders)));
-    Ok(answered.await.expect("banks do not panic")?)
 }
 
 /// Prints what the banks answered.

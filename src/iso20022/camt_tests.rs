@@ -7,10 +7,10 @@ use super::camt::{
     StatedTotal, Statement, Summary,
 };
 use super::camt_check::Checked;
-use super::camt_writer::{CamtWriter, NOTIFICATION, STATEMENT};
 use super::testing::{CREATED, DAY, assert_valid, uetr};
 use super::values::{MessageHeader, Reason};
 use super::xml::Limits;
+use crate::sandbox::wire::statement::{CamtWriter, NOTIFICATION, STATEMENT};
 
 /// A line for each item.
 fn lines(xml: &[u8]) -> Vec<String> {

@@ -2,8 +2,7 @@
 //!
 //! Input and output: pain.001 (credit transfer initiation) and camt.055 (cancellation request) are written; pain.002
 //! (payment status report), camt.053 (statement), camt.054 (notification), pacs.004 (payment return) and camt.029
-//! (resolution of investigation) are read. For sandbox banks and tests the ways are turned round: what is read is written, and
-//! camt.055 is read.
+//! (resolution of investigation) are read. The other way round, as banks do it, is in `sandbox::wire`.
 //! Guarantee: what is written is valid against the published schema and its control totals are asserted; what is
 //! read passes a hardened base (no DTD, no custom entities, limits on everything, truncation refused), and one bad
 //! entry never sinks a file.
@@ -12,18 +11,13 @@
 
 pub mod camt;
 pub mod camt029;
-pub mod camt029_writer;
 pub mod camt055;
-pub mod camt055_reader;
 pub mod camt_check;
 pub mod camt_items;
 mod camt_schema;
-pub mod camt_writer;
 pub mod pacs004;
-pub mod pacs004_writer;
 pub mod pain001;
 pub mod pain002;
-pub mod pain002_writer;
 pub mod sniff;
 pub mod values;
 pub mod write;

@@ -3,10 +3,10 @@
 use crate::domain::money::{Centimes, MoneyError};
 
 use super::pain002::{Group, Pain002Item, Pain002Reader, PaymentInfo, TransactionStatus};
-use super::pain002_writer::{MESSAGE, Pain002Writer};
 use super::testing::{CREATED, assert_valid, uetr};
 use super::values::{MessageHeader, Problem, Reason, Reasons, StatusCode};
 use super::xml::Limits;
+use crate::sandbox::wire::pain002::{MESSAGE, Pain002Writer};
 
 /// All reasons, with their texts.
 fn all(reasons: &Reasons) -> String {

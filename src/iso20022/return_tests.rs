@@ -5,16 +5,16 @@ use time::Duration;
 use crate::domain::money::Centimes;
 
 use super::camt029::{Camt029Item, Camt029Reader, CancellationStatus, CaseAnswer};
-use super::camt029_writer::{self, Camt029Writer};
 use super::camt055::{self, Camt055Writer, Cancellation, Header};
-use super::camt055_reader::{Camt055Item, Camt055Reader};
 use super::pacs004::{OriginalMessage, Pacs004Item, Pacs004Reader, ReturnHeader, ReturnedTransaction};
-use super::pacs004_writer::{self, Pacs004Writer};
 use super::pain001::Agent;
 use super::testing::{CREATED, DAY, assert_valid, uetr};
 use super::values::{MessageHeader, Reasons};
 use super::write::WriteError;
 use super::xml::{Limits, XmlError};
+use crate::sandbox::wire::camt029::{self as camt029_writer, Camt029Writer};
+use crate::sandbox::wire::camt055::{Camt055Item, Camt055Reader};
+use crate::sandbox::wire::pacs004::{self as pacs004_writer, Pacs004Writer};
 
 /// A line for each item of a payment return.
 fn returns(xml: &str) -> Result<Vec<String>, XmlError> {

@@ -75,7 +75,7 @@ pub enum TextProblem {
 }
 
 /// Checks a mandatory text: 1 to `max` characters, none of them a control character.
-pub(super) fn check_text(field: &'static str, value: &str, max: usize) -> Result<(), WriteError> {
+pub(crate) fn check_text(field: &'static str, value: &str, max: usize) -> Result<(), WriteError> {
     let problem = if value.is_empty() {
         TextProblem::Empty
     } else if value.len() > max && value.chars().count() > max {
@@ -89,17 +89,17 @@ pub(super) fn check_text(field: &'static str, value: &str, max: usize) -> Result
 }
 
 /// Checks an optional text: as [`check_text`] where it is not empty.
-pub(super) fn check_optional(field: &'static str, value: &str, max: usize) -> Result<(), WriteError> {
+pub(crate) fn check_optional(field: &'static str, value: &str, max: usize) -> Result<(), WriteError> {
     if value.is_empty() { Ok(()) } else { check_text(field, value, max) }
 }
 
 /// Fails with [`TextProblem::Malformed`] unless `valid`.
-pub(super) fn check_pattern(field: &'static str, valid: bool) -> Result<(), WriteError> {
+pub(crate) fn check_pattern(field: &'static str, valid: bool) -> Result<(), WriteError> {
     if valid { Ok(()) } else { Err(WriteError::Field { field, problem: TextProblem::Malformed }) }
 }
 
 /// Checks that an amount is above zero and within 18 digits.
-pub(super) fn check_amount(field: &'static str, amount: Centimes) -> Result<(), WriteError> {
+pub(crate) fn check_amount(field: &'static str, amount: Centimes) -> Result<(), WriteError> {
     if (1..1_000_000_000_000_000_000).contains(&amount.get()) {
         Ok(())
     } else {
@@ -108,12 +108,12 @@ pub(super) fn check_amount(field: &'static str, amount: Centimes) -> Result<(), 
 }
 
 /// Checks a currency code: three capitals.
-pub(super) fn check_currency(value: &str) -> Result<(), WriteError> {
+pub(crate) fn check_currency(value: &str) -> Result<(), WriteError> {
     check_pattern("Ccy", value.len() == 3 && value.bytes().all(|b| b.is_ascii_uppercase()))
 }
 
 /// Checks a BIC (ISO 9362): bank 4, country 2, place 2, branch 3 or none.
-pub(super) fn check_bic(value: &str) -> Result<(), WriteError> {
+pub(crate) fn check_bic(value: &str) -> Result<(), WriteError> {
     let b = value.as_bytes();
     let valid = matches!(b.len(), 8 | 11)
         && b.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
@@ -122,7 +122,7 @@ pub(super) fn check_bic(value: &str) -> Result<(), WriteError> {
 }
 
 /// Checks the form of an IBAN (ISO 13616); its check digits are the concern of who parsed it.
-pub(super) fn check_iban(value: &str) -> Result<(), WriteError> {
+pub(crate) fn check_iban(value: &str) -> Result<(), WriteError> {
     let b = value.as_bytes();
     let valid = (5..=34).contains(&b.len())
         && b[..2].iter().all(u8::is_ascii_uppercase)
@@ -132,7 +132,7 @@ pub(super) fn check_iban(value: &str) -> Result<(), WriteError> {
 }
 
 /// Checks a UETR: a version 4 UUID in small letters.
-pub(super) fn check_uetr(value: &str) -> Result<(), WriteError> {
+pub(crate) fn check_uetr(value: &str) -> Result<(), WriteError> {
     let b = value.as_bytes();
     let valid = b.len() == 36
         && b.iter().enumerate().all(|(i, b)| match i {
@@ -145,14 +145,14 @@ pub(super) fn check_uetr(value: &str) -> Result<(), WriteError> {
 }
 
 /// A buffered writer of XML elements.
-pub(super) struct XmlOut<W> {
+pub(crate) struct XmlOut<W> {
     inner: W,
     buffer: Vec<u8>,
 }
 
 impl<W: Write> XmlOut<W> {
     /// Starts a document: the declaration and the root element with its namespace.
-    pub(super) fn begin(inner: W, message: &str) -> Self {
+    pub(crate) fn begin(inner: W, message: &str) -> Self {
         let mut out = Self { inner, buffer: Vec::with_capacity(BLOCK + BLOCK / 4) };
         out.raw(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:",
@@ -163,26 +163,26 @@ impl<W: Write> XmlOut<W> {
     }
 
     /// Appends markup as it is.
-    pub(super) fn raw(&mut self, markup: &str) {
+    pub(crate) fn raw(&mut self, markup: &str) {
         self.buffer.extend_from_slice(markup.as_bytes());
     }
 
     /// Appends `<name>text</name>`, the text escaped.
-    pub(super) fn leaf(&mut self, name: &str, text: &str) {
+    pub(crate) fn leaf(&mut self, name: &str, text: &str) {
         self.tag(b"<", name);
         escape(text, &mut self.buffer);
         self.tag(b"</", name);
     }
 
     /// As [`XmlOut::leaf`], or nothing for an empty text.
-    pub(super) fn leaf_if(&mut self, name: &str, text: &str) {
+    pub(crate) fn leaf_if(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
             self.leaf(name, text);
         }
     }
 
     /// Appends `<name>number</name>`.
-    pub(super) fn count(&mut self, name: &str, number: u64) {
+    pub(crate) fn count(&mut self, name: &str, number: u64) {
         self.tag(b"<", name);
         let mut digits = [0u8; 20];
         let mut at = digits.len();
@@ -200,14 +200,14 @@ impl<W: Write> XmlOut<W> {
     }
 
     /// Appends `<name>decimal</name>`. The amount must not be negative.
-    pub(super) fn sum(&mut self, name: &str, amount: Centimes) {
+    pub(crate) fn sum(&mut self, name: &str, amount: Centimes) {
         self.tag(b"<", name);
         amount.write_iso(&mut self.buffer);
         self.tag(b"</", name);
     }
 
     /// Appends `<name Ccy="currency">decimal</name>`. The amount must not be negative.
-    pub(super) fn amount(&mut self, name: &str, currency: &str, amount: Centimes) {
+    pub(crate) fn amount(&mut self, name: &str, currency: &str, amount: Centimes) {
         self.buffer.push(b'<');
         self.raw(name);
         self.raw(" Ccy=\"");
@@ -218,14 +218,14 @@ impl<W: Write> XmlOut<W> {
     }
 
     /// Appends an ISO date element.
-    pub(super) fn date(&mut self, name: &str, date: Date) {
+    pub(crate) fn date(&mut self, name: &str, date: Date) {
         self.tag(b"<", name);
         self.iso_date(date);
         self.tag(b"</", name);
     }
 
     /// Appends an instant in UTC, to the second: `2026-11-22T10:00:00Z`.
-    pub(super) fn instant(&mut self, name: &str, instant: OffsetDateTime) {
+    pub(crate) fn instant(&mut self, name: &str, instant: OffsetDateTime) {
         let utc = instant.to_offset(UtcOffset::UTC);
         self.tag(b"<", name);
         self.iso_date(utc.date());
@@ -240,12 +240,12 @@ impl<W: Write> XmlOut<W> {
     }
 
     /// Hands the buffer on if it is full. Called between transactions.
-    pub(super) fn flush_full(&mut self) -> io::Result<()> {
+    pub(crate) fn flush_full(&mut self) -> io::Result<()> {
         if self.buffer.len() >= BLOCK { self.flush() } else { Ok(()) }
     }
 
     /// Closes the document and gives the writer back, flushed.
-    pub(super) fn finish(mut self) -> io::Result<W> {
+    pub(crate) fn finish(mut self) -> io::Result<W> {
         self.raw("</Document>\n");
         self.flush()?;
         self.inner.flush()?;

@@ -17,7 +17,7 @@ use super::values::{Problem, Reasons};
 use super::xml_encoding::Transcoded;
 use super::xml_input::{Bounded, Excess};
 
-pub(super) use super::xml_table::{Node, Step};
+pub(crate) use super::xml_table::{Node, Step};
 
 pub use super::xml_fault::{Limits, Warning, XmlError, XmlFault};
 
@@ -62,7 +62,7 @@ enum State {
 }
 
 /// Walks a message along its table.
-pub(super) struct XmlReader<R, F: 'static> {
+pub(crate) struct XmlReader<R, F: 'static> {
     inner: Reader<Bounded<Transcoded<R>>>,
     event: Vec<u8>,
     limits: Limits,
@@ -85,7 +85,7 @@ pub(super) struct XmlReader<R, F: 'static> {
 impl<R: BufRead, F: Copy> XmlReader<R, F> {
     /// Starts reading. The children of `top` are the messages' own elements; whatever wraps them (`Document`, an
     /// envelope) is walked through.
-    pub(super) fn new(inner: R, limits: Limits, top: &'static Node<F>) -> Self {
+    pub(crate) fn new(inner: R, limits: Limits, top: &'static Node<F>) -> Self {
         let mut reader =
             Reader::from_reader(Bounded::new(Transcoded::new(inner), limits.total_bytes, limits.text_bytes));
         reader.config_mut().expand_empty_elements = true;
@@ -112,7 +112,7 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
     ///
     /// # Errors
     /// See [`XmlFault`]. After an error the reader only repeats that it failed.
-    pub(super) fn step(&mut self) -> Result<Step<F>, XmlError> {
+    pub(crate) fn step(&mut self) -> Result<Step<F>, XmlError> {
         match self.state {
             State::Reading => {}
             State::Ended => return Ok(Step::End),
@@ -129,27 +129,27 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
     }
 
     /// The text of the leaf just met, without white space at its ends.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.text.trim_ascii()
     }
 
     /// The currency attribute of the leaf just met; empty if it has none.
-    pub(super) fn currency(&self) -> &str {
+    pub(crate) fn currency(&self) -> &str {
         &self.currency
     }
 
     /// How many messages the file holds, of whatever kind, once it was read to its end.
-    pub(super) fn messages(&self) -> u32 {
+    pub(crate) fn messages(&self) -> u32 {
         self.messages
     }
 
     /// The namespace of the message's root element.
-    pub(super) fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// The leaf's text into a reused string, cut at `len_max` characters with a warning.
-    pub(super) fn copy_text(&mut self, field: &'static str, len_max: usize, into: &mut String) {
+    pub(crate) fn copy_text(&mut self, field: &'static str, len_max: usize, into: &mut String) {
         into.clear();
         let text = self.text.trim_ascii();
         if text.len() > len_max
@@ -163,7 +163,7 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
     }
 
     /// The leaf's text as the code of the reason under way, or as a line of its additional information.
-    pub(super) fn take_reason(&mut self, is_code: bool, into: &mut Reasons) {
+    pub(crate) fn take_reason(&mut self, is_code: bool, into: &mut Reasons) {
         let mut text = String::new();
         if is_code {
             self.copy_text("Rsn", 35, &mut text);
@@ -175,7 +175,7 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
     }
 
     /// The leaf's text through `parse`; a warning where that fails.
-    pub(super) fn parse_text<T>(
+    pub(crate) fn parse_text<T>(
         &mut self,
         field: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
@@ -188,17 +188,17 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
     }
 
     /// Warnings so far, each once.
-    pub(super) fn warnings(&self) -> &[Warning] {
+    pub(crate) fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
     /// How many warnings found no room.
-    pub(super) fn warnings_dropped(&self) -> u64 {
+    pub(crate) fn warnings_dropped(&self) -> u64 {
         self.warnings_dropped
     }
 
     /// Adds a warning, if it is new and there is room.
-    pub(super) fn warn(&mut self, warning: Warning) {
+    pub(crate) fn warn(&mut self, warning: Warning) {
         if self.warnings.contains(&warning) {
         } else if self.warnings.len() < self.limits.warnings {
             self.warnings.push(warning);
@@ -444,13 +444,13 @@ fn check_declaration(declaration: &BytesDecl<'_>, decoded: bool) -> Result<(), X
 }
 
 /// The version at the end of a namespace that holds `message`, e.g. `10` for `pain.002.001.`.
-pub(super) fn version_of(namespace: &str, message: &str) -> Option<u8> {
+pub(crate) fn version_of(namespace: &str, message: &str) -> Option<u8> {
     let (_, version) = namespace.split_once(message)?;
     version.parse().ok()
 }
 
 /// Reads an amount as ISO 20022 writes it: no sign.
-pub(super) fn parse_amount(text: &str) -> Result<Centimes, Problem> {
+pub(crate) fn parse_amount(text: &str) -> Result<Centimes, Problem> {
     match Centimes::parse_bytes(text.as_bytes()) {
         Ok(amount) if amount < Centimes::ZERO => Err(Problem::Negative),
         Ok(amount) => Ok(amount),

@@ -2,18 +2,18 @@
 
 /// An element of a message's table.
 #[derive(Debug)]
-pub(super) struct Node<F: 'static> {
-    pub(super) name: &'static str,
-    pub(super) open: Option<F>,
-    pub(super) leaf: Option<F>,
-    pub(super) children: &'static [Self],
+pub(crate) struct Node<F: 'static> {
+    pub(crate) name: &'static str,
+    pub(crate) open: Option<F>,
+    pub(crate) leaf: Option<F>,
+    pub(crate) children: &'static [Self],
     /// Names known and passed over in silence.
-    pub(super) known: &'static [&'static str],
+    pub(crate) known: &'static [&'static str],
 }
 
 impl<F: Copy> Node<F> {
     /// An element whose opening and closing are steps.
-    pub(super) const fn group(
+    pub(crate) const fn group(
         name: &'static str,
         field: F,
         children: &'static [Self],
@@ -23,7 +23,7 @@ impl<F: Copy> Node<F> {
     }
 
     /// An element that only leads to others.
-    pub(super) const fn path(
+    pub(crate) const fn path(
         name: &'static str,
         children: &'static [Self],
         known: &'static [&'static str],
@@ -32,13 +32,13 @@ impl<F: Copy> Node<F> {
     }
 
     /// An element whose text is a step.
-    pub(super) const fn leaf(name: &'static str, field: F) -> Self {
+    pub(crate) const fn leaf(name: &'static str, field: F) -> Self {
         Self { name, open: None, leaf: Some(field), children: &[], known: &[] }
     }
 
     /// The place of the child of a name, looked for from place `from` on, then before it.
     #[inline]
-    pub(super) fn find(&self, name: &str, from: usize) -> Option<usize> {
+    pub(crate) fn find(&self, name: &str, from: usize) -> Option<usize> {
         let (last, len) = (name.as_bytes().last()?, name.len());
         // Length and last byte tell almost all names apart, before any call to compare them.
         let same = |node: &Self| {
@@ -50,14 +50,14 @@ impl<F: Copy> Node<F> {
     }
 
     /// An element that holds a text in some versions, and children in others.
-    pub(super) const fn either(name: &'static str, field: F, children: &'static [Self]) -> Self {
+    pub(crate) const fn either(name: &'static str, field: F, children: &'static [Self]) -> Self {
         Self { name, open: None, leaf: Some(field), children, known: &[] }
     }
 }
 
 /// What the reader met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step<F> {
+pub(crate) enum Step<F> {
     /// A group opens.
     Open(F),
     /// A group closes.

@@ -1,5 +1,4 @@
-//! What leaves the house: bank files and the stream lane; and the sandbox that answers both.
+//! What leaves the house: bank files and the stream lane.
 
 pub mod bank_file;
-pub mod sandbox;
 pub mod stream;

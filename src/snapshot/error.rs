@@ -191,12 +191,12 @@ pub enum Fault {
 
 impl Fault {
     /// The fault of the snapshot as a whole.
-    pub(super) fn whole(self) -> SnapshotError {
+    pub(crate) fn whole(self) -> SnapshotError {
         SnapshotError { part: None, row: None, fault: self }
     }
 
     /// The fault of one part.
-    pub(super) fn of_part(self, file: &str, row: Option<u64>) -> SnapshotError {
+    pub(crate) fn of_part(self, file: &str, row: Option<u64>) -> SnapshotError {
         SnapshotError { part: Some(file.into()), row, fault: self }
     }
 }

@@ -1,4 +1,4 @@
-//! The registry's snapshot, contract `sarf-snapshot/1`: read in one pass, or generated for trials.
+//! The registry's snapshot, contract `sarf-snapshot/1`: read in one pass.
 //!
 //! Input: a folder with `manifest.json` and its parts (CSV, plain or packed, or Parquet), described for registries in
 //! `docs/snapshot-format.md`. Output: [`Chunk`]s of households with their members, and a [`Rejection`] for each row
@@ -8,7 +8,6 @@
 //! since a payment to a bad account is held and not rejected.
 
 pub mod error;
-pub mod generate;
 pub mod manifest;
 pub mod rejection;
 

@@ -81,7 +81,7 @@ pub(super) const COLUMNS_MAX: usize = HOUSEHOLD_COLUMNS.len();
 
 impl Kind {
     /// The contract's columns, in the order in which sinks get them.
-    pub(super) const fn columns(self) -> &'static [&'static str] {
+    pub(crate) const fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Households => &HOUSEHOLD_COLUMNS,
             Self::Members => &MEMBER_COLUMNS,

@@ -36,7 +36,6 @@ pub mod outbox;
 pub mod pace;
 pub mod personal;
 pub mod pgcopy;
-pub mod places;
 pub mod proofs;
 pub mod questions;
 pub mod recalls;

@@ -7,7 +7,7 @@ use sarf::pipeline::correction::{self, Found};
 use sarf::pipeline::order::OrderError;
 use sarf::pipeline::standing::{self, Proposal, StandingError};
 use sarf::pipeline::{Applied, children, fund, reissue};
-use sarf::rails::sandbox::{Faults, StatusStyle};
+use sarf::sandbox::banks::{Faults, StatusStyle};
 use time::macros::date;
 
 use crate::harness::{ACCOUNTANT, Bed, PREPARER, Program, Registry, rib, sent_files};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sarf::domain::run::RunState;
-use sarf::rails::sandbox::{Faults, StatusStyle};
+use sarf::sandbox::banks::{Faults, StatusStyle};
 
 use crate::harness::{Bed, Program, Ran, Registry, TempHome, files_only_config};
 

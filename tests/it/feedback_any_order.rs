@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use sarf::domain::ids::RunId;
 use sarf::domain::run::RunState;
-use sarf::rails::sandbox::{Faults, Share, StatusStyle};
+use sarf::sandbox::Share;
+use sarf::sandbox::banks::{Faults, StatusStyle};
 
 use crate::harness::Bed;
 

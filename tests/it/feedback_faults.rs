@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use sarf::domain::ids::RunId;
 use sarf::domain::run::RunState;
 use sarf::pipeline::reconcile;
-use sarf::rails::sandbox::{Faults, Share, StatusStyle};
+use sarf::sandbox::Share;
+use sarf::sandbox::banks::{Faults, StatusStyle};
 
 use crate::harness::{ACCOUNTANT, Bed, Sent, sent_files};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sarf::domain::ids::Code;
 use sarf::pipeline::intake;
-use sarf::snapshot::generate::{Compression, GenerateOptions, generate};
+use sarf::sandbox::registry::{Compression, GenerateOptions, generate};
 
 use crate::harness::{Bed, Registry, period};
 

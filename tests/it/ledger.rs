@@ -1,7 +1,7 @@
 //! The books cannot be changed by hand, and what is changed all the same is found and named.
 
 use sarf::domain::run::RunState;
-use sarf::rails::sandbox::{Faults, StatusStyle};
+use sarf::sandbox::banks::{Faults, StatusStyle};
 
 use crate::harness::{Bed, sent_files};
 

@@ -219,7 +219,7 @@ async fn what_was_paid_is_owed_and_no_longer_when_it_comes_back() {
     let Some(bed) = Bed::new().await else { return };
     let mut lists = registry(3);
     let november = paid_month(&bed, &lists, "2026-11").await;
-    bed.feedback_taken(bed.answer(Default::default(), sarf::rails::sandbox::StatusStyle::Mixed).files).await;
+    bed.feedback_taken(bed.answer(Default::default(), sarf::sandbox::banks::StatusStyle::Mixed).files).await;
     bed.verify_all_holds().await;
     // Two payments were wholly undue, of which one comes back; a third was in part.
     lists.set_member(0, 1, &[("deceased_on", "2026-10-20")]);
@@ -365,7 +365,7 @@ async fn kept_back_in_december() -> Option<(Bed, Registry, RunId)> {
     let bed = Bed::new().await?;
     let mut lists = registry(3);
     paid_month(&bed, &lists, "2026-11").await;
-    bed.feedback_taken(bed.answer(Default::default(), sarf::rails::sandbox::StatusStyle::Mixed).files).await;
+    bed.feedback_taken(bed.answer(Default::default(), sarf::sandbox::banks::StatusStyle::Mixed).files).await;
     lists.set_member(0, 1, &[("deceased_on", "2026-10-20")]);
     let december = list(&bed, &lists, "2026-12").await;
     let run = corrected(&bed, december).await.expect("a correction");

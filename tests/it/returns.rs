@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
 use sarf::iso20022::pacs004::{OriginalMessage, ReturnHeader, ReturnedTransaction};
-use sarf::iso20022::pacs004_writer::Pacs004Writer;
 use sarf::iso20022::values::{MessageHeader, Reasons};
 use sarf::pipeline::reconcile;
-use sarf::rails::sandbox::{Faults, StatusStyle};
+use sarf::sandbox::banks::{Faults, StatusStyle};
+use sarf::sandbox::wire::pacs004::Pacs004Writer;
 use time::macros::datetime;
 
 use crate::harness::{ACCOUNTANT, Bed, Sent, sent_files};

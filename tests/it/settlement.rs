@@ -10,11 +10,11 @@ use sarf::engine::stop::Stop;
 use sarf::engine::worker::{self, WorkerOptions};
 use sarf::pipeline::dispatch;
 use sarf::pipeline::stream::record::{Source, record};
-use sarf::rails::sandbox::Share;
-use sarf::rails::sandbox::points::{PointFaults, PointProvider, PointRates, Points, PointsOptions};
 use sarf::rails::stream::Answer;
 use sarf::rails::stream::secrets;
 use sarf::rails::stream::wire::Status;
+use sarf::sandbox::Share;
+use sarf::sandbox::points::{PointFaults, PointProvider, PointRates, Points, PointsOptions};
 
 use crate::harness::Bed;
 

@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use sarf::cli::demo::simulation::{self, Options, Outcome, Simulation};
+use sarf::cli::demo::told;
+use sarf::sandbox::year::{self, Options, Outcome, Simulation, Told};
 
 use crate::harness::Bed;
 
@@ -17,10 +18,10 @@ struct Ended {
 async fn simulate(households: u64, months: u8, seed: u64, without: &[&str]) -> Option<Ended> {
     let mut bed = Bed::new().await?.planning_without(without).await;
     let options = Options { households, seed, months, last: "2026-11".parse().expect("a period") };
-    let (clock, hands) = simulation::clock(&options).expect("months of the calendar");
+    let (clock, hands) = year::clock(&options).expect("months of the calendar");
     bed.context.clock = clock;
     let said = std::sync::Mutex::new(Vec::new());
-    let tell = |text: &str| said.lock().expect("no panic").push(text.to_owned());
+    let tell = |told: &Told| said.lock().expect("no panic").extend(told::line(told));
     let outcome = Simulation::new(&bed.context, None, hands, options, &tell).run().await;
     let said = said.lock().expect("no panic").join("\n");
     let outcome = outcome.unwrap_or_else(|error| panic!("seed {seed}: {error:#}\n{said}"));

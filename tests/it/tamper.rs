@@ -7,7 +7,7 @@ use sarf::domain::run::RunState;
 use sarf::pipeline::standing::{self, Proposal};
 use sarf::pipeline::tokens::{self, Scope, Wish};
 use sarf::pipeline::{approve, dispatch, fund, hold, verify};
-use sarf::rails::sandbox::{Faults, StatusStyle};
+use sarf::sandbox::banks::{Faults, StatusStyle};
 use sarf::store::journal;
 use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;

@@ -1,36 +1,15 @@
-//! The demo's stream lane: sandbox payment points with faults switched on, a worker, and a door for their callbacks.
-
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use anyhow::Context as _;
-use tokio::task::JoinHandle;
+//! The demo's stream lane, with the door for the payment points' callbacks.
 
 use crate::cli::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::batch::Lane as LaneKind;
-use crate::domain::ids::RunId;
-use crate::domain::order::OrderState;
-use crate::engine::lane::{Lane, LaneError};
-use crate::engine::stop::Stop;
-use crate::engine::worker::{self, WorkerOptions};
 use crate::http::{self, Door, SeatLimits, Service};
-use crate::pipeline::Context;
 use crate::pipeline::stream::recorder::Recorder;
-use crate::pipeline::stream::sweep::sweep;
-use crate::rails::sandbox::points::{PointFaults, PointProvider, PointRates, Points, PointsOptions};
-use crate::rails::stream::secrets;
-use crate::store::runs::{RunTotal, totals_in_tx};
+use crate::sandbox::points::PointFaults;
+use crate::sandbox::year::{LaneOptions, Lanes};
 
-/// How often it looks whether everything is known.
-const BEAT: Duration = Duration::from_millis(100);
-/// Longest wait without anything moving: faults make some things take their time, none this long.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-/// How the stream lane is started.
-pub(super) struct LaneOptions {
+/// How the lane is started.
+pub(super) struct Wish {
     /// What fates and faults are drawn from.
     pub seed: u64,
     /// The providers' clock.
@@ -41,174 +20,38 @@ pub(super) struct LaneOptions {
     pub timeout_ms: u64,
 }
 
-/// What runs beside the demo's months.
-pub struct Lanes {
-    points: Points,
+/// The lane, running.
+pub(super) struct Served {
+    pub lanes: Lanes,
     door: Service,
     recorder: Recorder,
-    stop: Stop,
-    worker: JoinHandle<Result<(), LaneError>>,
 }
 
-/// The providers of the stream lane, with their secrets.
-pub fn sandbox_providers(config: &Config, home: &std::path::Path) -> anyhow::Result<Vec<PointProvider>> {
-    let streamed = config.router.providers().iter().filter(|p| config.lane(p) == LaneKind::Stream);
-    streamed
-        .map(|provider| {
-            let secret = secrets::read_or_make(home, provider.code.as_str())?;
-            Ok(PointProvider { provider: provider.clone(), secret })
-        })
-        .collect()
-}
-
-impl Lanes {
-    /// Starts the payment points, the door and a worker, and points the configuration at them.
-    pub(super) async fn start(app: &mut App, config: Config, options: LaneOptions) -> anyhow::Result<Self> {
-        let LaneOptions { seed, clock, faults, timeout_ms } = options;
-        let providers = sandbox_providers(&config, &app.context.home)?;
-        let any = "127.0.0.1:0".parse().expect("an address");
+impl Served {
+    /// Starts the door and the lane, and points the app's configuration at it.
+    pub(super) async fn start(app: &mut App, config: Config, wish: Wish) -> anyhow::Result<Self> {
         let recorder = Recorder::new(&app.context);
         let service = &app.context.config.settings.service;
         let seats = SeatLimits { all: service.connections_max, of_peer: service.peer_connections_max };
+        let any = "127.0.0.1:0".parse().expect("an address");
         let door =
             http::spawn_door(any, http::door(Door::new(&app.context, recorder.clone())), seats, None).await?;
-        let points = Points::start(PointsOptions {
-            listen: any,
-            providers,
-            callback_url: Some(format!("http://{}/v1/callbacks", door.address())),
-            later: Some(Duration::from_millis(50)),
-            seed,
-            faults,
-            rates: PointRates::default(),
-            clock,
-            inbox: app.context.home.join("inbox"),
-        })
-        .await?;
-        app.context.config = Arc::new(pointed_at(config, points.address(), timeout_ms));
-        let stop = Stop::new();
-        let (context, asked) = (app.context.clone(), stop.clone());
-        let worker =
-            tokio::spawn(
-                async move { worker::work(&context, &WorkerOptions::default(), &asked).await.map(drop) },
-            );
-        Ok(Self { points, door, recorder, stop, worker })
-    }
-
-    /// Changes what goes wrong from now on.
-    pub(super) fn switch(&self, faults: PointFaults) {
-        self.points.switch(faults);
-    }
-
-    /// Waits until it is known of every order what became of it: how many are at hand at a payment point.
-    pub(super) async fn settle_down(&self, context: &Context, runs: &[RunId]) -> anyhow::Result<i64> {
-        use OrderState::{Accepted, Released, Sent, Unknown};
-        let moving = |totals: &[RunTotal]| -> i64 {
-            let files: Vec<&str> = context
-                .config
-                .router
-                .providers()
-                .iter()
-                .filter(|p| context.config.lane(p) == LaneKind::File)
-                .map(|p| p.code.as_str())
-                .collect();
-            let on_its_way = |t: &&RunTotal| matches!(t.state, Released | Sent | Unknown | Accepted);
-            let streamed = |t: &&RunTotal| !files.contains(&t.provider.as_str());
-            totals.iter().filter(on_its_way).filter(streamed).map(|t| t.orders).sum()
+        let options = LaneOptions {
+            seed: wish.seed,
+            callback_url: format!("http://{}/v1/callbacks", door.address()),
+            clock: wish.clock,
+            faults: wish.faults,
+            timeout_ms: wish.timeout_ms,
         };
-        self.until(context, runs, "hand-over", moving).await
-    }
-
-    /// Payees draw their money; those who do not come are swept after the days that their provider gives: how many drew.
-    pub(super) async fn draw(&self, context: &Context, runs: &[RunId]) -> anyhow::Result<u64> {
-        let drawn = self.points.collect();
-        let left: i64 = self.points.counts().values().map(|c| c.available as i64).sum();
-        self.until(context, runs, "draw", |totals| available(totals) - left).await?;
-        let mut later = context.clone();
-        later.clock = Clock::fixed(context.clock.now() + time::Duration::days(60));
-        for lane in Lane::open_all(context, &[]).await? {
-            // Faults strike here too; a sweep is safe to repeat.
-            for tries in 1.. {
-                match sweep(&later, lane.code(), lane.rail()).await {
-                    Ok(_) => {}
-                    Err(error) if tries == 20 => return Err(error.into()),
-                    Err(_) => tokio::time::sleep(BEAT).await,
-                }
-                if tries > 2 {
-                    break;
-                }
-            }
-        }
-        self.until(context, runs, "sweep", available).await?;
-        Ok(drawn)
-    }
-
-    /// Ends the providers' day: settlement files and statements.
-    pub(super) fn end_day(&self) -> anyhow::Result<Vec<PathBuf>> {
-        Ok(tokio::task::block_in_place(|| self.points.end_day())?)
+        let lanes = Lanes::start(&mut app.context, config, options).await?;
+        Ok(Self { lanes, door, recorder })
     }
 
     /// Stops everything in order.
     pub(super) async fn end(self) -> anyhow::Result<()> {
-        self.stop.request();
-        self.worker.await.context("the worker")??;
-        self.points.stop();
+        self.lanes.end().await?;
         self.door.stop().await;
         self.recorder.stop().await;
         Ok(())
     }
-
-    /// Waits until nothing is left, as long as something moves: how many orders are at hand then.
-    async fn until(
-        &self,
-        context: &Context,
-        runs: &[RunId],
-        stage: &'static str,
-        left: impl Fn(&[RunTotal]) -> i64,
-    ) -> anyhow::Result<i64> {
-        let (mut moved, mut before, mut progress) = (Instant::now(), i64::MAX, None);
-        loop {
-            let mut tx = context.store.begin().await?;
-            let mut totals = Vec::new();
-            for run in runs {
-                totals.extend(totals_in_tx(&mut tx, *run).await?);
-            }
-            tx.rollback().await?;
-            let now = left(&totals).max(0);
-            let progress = progress
-                .get_or_insert_with(|| context.telemetry.stage(stage, "orders", u64::try_from(now).ok()));
-            if now < before {
-                progress.add(if before == i64::MAX { 0 } else { (before - now) as u64 });
-                (before, moved) = (now, Instant::now());
-            }
-            if now == 0 {
-                return Ok(available(&totals));
-            }
-            anyhow::ensure!(!self.worker.is_finished(), "the worker ended");
-            anyhow::ensure!(moved.elapsed() < PATIENCE, "orders of the stream lane are still on their way");
-            tokio::time::sleep(BEAT).await;
-        }
-    }
-}
-
-fn available(totals: &[RunTotal]) -> i64 {
-    totals.iter().filter(|t| t.state == OrderState::Available).map(|t| t.orders).sum()
-}
-
-/// The configuration with the sandbox's address, and with patience and pace fit for a demo.
-fn pointed_at(mut config: Config, address: std::net::SocketAddr, timeout_ms: u64) -> Config {
-    config.router.change_terms(|provider| {
-        let code = provider.code.clone();
-        let Some(terms) = &mut provider.stream else { return };
-        terms.url = format!("http://{address}/{code}");
-        terms.timeout_ms = timeout_ms;
-        terms.enquire_after_s = 1;
-        terms.believe_absent_after_s = if timeout_ms < 1_000 { 1 } else { 2 };
-        terms.changes_every_s = if timeout_ms < 1_000 { 1 } else { 2 };
-        // The whole country in minutes, not in the days that its payment points would take.
-        terms.orders_per_second = if terms.orders_per_request > 1 { 15_000 } else { 3_000 };
-        terms.requests_per_second = terms.orders_per_second / terms.orders_per_request.max(1) + 1;
-        terms.concurrency = terms.concurrency.max(32);
-        provider.daily_capacity = u32::MAX;
-    });
-    config
 }

@@ -1,27 +1,19 @@
 //! `sarf demo`: the whole month, on synthetic data and sandbox banks, in a database and a folder of its own. Of three months
 //! and more, or with `--faults`, it is a simulation in which everything goes wrong that may.
 
-mod closing;
-mod desk;
-pub mod lanes;
-mod pay;
-mod plan;
-mod post;
-mod recover;
-pub mod simulation;
+mod lanes;
+pub mod told;
 
 use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
 
-use closing::Closing;
-use lanes::{LaneOptions, Lanes};
-use simulation::Simulation;
+use lanes::{Served, Wish};
 
 use crate::cli::app::{self, App, DEMO_DATABASE};
 use crate::cli::ui::{Align, Exit, Output, format};
-use crate::cli::{Global, generate, interrupt, run, sandbox, verify};
+use crate::cli::{Global, interrupt, run, verify};
 use crate::clock::{Clock, Hands};
 use crate::domain::ids::{Code, RunId};
 use crate::domain::period::Period;
@@ -30,9 +22,10 @@ use crate::engine::stop::Stop;
 use crate::pipeline::{
     approve, dispatch, feedback, fund, intake, order, reconcile, report, verify as proofs,
 };
-use crate::rails::sandbox::points::PointFaults;
-use crate::rails::sandbox::{Faults, Rates, SandboxOptions, StatusStyle};
-use crate::snapshot::generate::GenerateOptions;
+use crate::sandbox::banks::{Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
+use crate::sandbox::points::PointFaults;
+use crate::sandbox::registry::{GenerateOptions, generate_with_progress};
+use crate::sandbox::year::{self, ACCOUNTANT, APPROVER, Closing, Lanes, PREPARER, Simulation};
 use crate::store::cluster;
 use crate::store::operators::{self, Role};
 use crate::store::runs;
@@ -57,15 +50,6 @@ pub struct Demo {
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     faults: Option<bool>,
 }
-
-/// Makes runs.
-pub const PREPARER: &str = "amina";
-/// Approves them.
-pub const APPROVER: &str = "brahim";
-/// Answers appeals: whoever replied does not.
-pub const SECOND_APPROVER: &str = "driss";
-/// Funds and releases them, and closes the books.
-pub const ACCOUNTANT: &str = "chafik";
 
 /// Connections to payment points fail as often as they do in a country of so many households: beyond, as many times less often.
 const FAULTS_FOR: u64 = 2_000;
@@ -103,31 +87,31 @@ impl Demo {
 
     /// The plain demo.
     async fn show(&self, app: &mut App, global: &Global, last: Period) -> anyhow::Result<Exit> {
-        let options = LaneOptions {
+        let wish = Wish {
             seed: self.seed,
             clock: Clock::system(),
             faults: PointFaults::some()
                 .thinned(u32::try_from(self.households / FAULTS_FOR).unwrap_or(u32::MAX)),
             timeout_ms: TIMEOUT_MS,
         };
-        let lanes = Lanes::start(app, app::config(global)?, options).await?;
-        let result = self.months(app, &lanes, last).await;
-        let ended = lanes.end().await;
+        let served = Served::start(app, app::config(global)?, wish).await?;
+        let result = self.months(app, &served.lanes, last).await;
+        let ended = served.end().await;
         result.and_then(|exit| ended.map(|()| exit))
     }
 
     /// The simulation: months in a row, with all that goes wrong.
     async fn simulate(&self, app: &mut App, global: &Global, last: Period) -> anyhow::Result<Exit> {
         let (households, seed, months) = (self.households, self.seed, self.months);
-        let options = simulation::Options { households, seed, months, last };
-        let (clock, hands) = simulation::clock(&options)?;
+        let options = year::Options { households, seed, months, last };
+        let (clock, hands) = year::clock(&options)?;
         app.context.clock = clock;
         let faults = PointFaults::default();
-        let lane_options = LaneOptions { seed, clock, faults, timeout_ms: TIMEOUT_SIMULATED_MS };
-        let lanes = Lanes::start(app, app::config(global)?, lane_options).await?;
+        let wish = Wish { seed, clock, faults, timeout_ms: TIMEOUT_SIMULATED_MS };
+        let served = Served::start(app, app::config(global)?, wish).await?;
         self.head(app);
-        let result = self.simulated(app, &lanes, hands, options).await;
-        let ended = lanes.end().await;
+        let result = self.simulated(app, &served.lanes, hands, options).await;
+        let ended = served.end().await;
         result.and_then(|exit| ended.map(|()| exit))
     }
 
@@ -136,11 +120,15 @@ impl Demo {
         app: &App,
         lanes: &Lanes,
         hands: Hands,
-        options: simulation::Options,
+        options: year::Options,
     ) -> anyhow::Result<Exit> {
         let began = Instant::now();
         people(app).await?;
-        let tell = |text: &str| say(app, text);
+        let tell = |told: &year::Told| {
+            if let Some(line) = told::line(told) {
+                say(app, &line);
+            }
+        };
         let outcome = Simulation::new(&app.context, Some(lanes), hands, options, &tell).run().await?;
         let failures = outcome.failures();
         if app.output.is_json() {
@@ -214,7 +202,7 @@ impl Demo {
         let folder = context.home.join("snapshots").join(period.to_string());
         let options =
             GenerateOptions::new(self.households, period, Code::parse("dss")?, self.seed, folder.clone());
-        let manifest = tokio::task::block_in_place(|| generate::write(&options, &context.telemetry))?;
+        let manifest = tokio::task::block_in_place(|| generate_with_progress(&options, &context.telemetry))?;
         steps.done(
             "the registry sends its list",
             &format!("{} households", format::count(manifest.rows(crate::snapshot::Kind::Households))),
@@ -252,7 +240,7 @@ impl Demo {
             statuses: StatusStyle::Mixed,
             faults: Faults::default(),
         };
-        let answers = sandbox::answer(banks, &context.telemetry).await?;
+        let answers = Sandbox::new(banks).answer_with_progress(&context.telemetry).await?;
         steps.done(
             "sandbox banks answer",
             &format!(
@@ -375,7 +363,7 @@ fn print_places(app: &App, closing: &Closing) {
     let mut rows = Vec::new();
     for block in &closing.blocks {
         rows.push(vec![block.title.to_owned(), String::new()]);
-        let line = |p: &closing::Place| vec![format!("  {}", p.words), format::figure(p.balance)];
+        let line = |p: &year::Place| vec![format!("  {}", p.words), format::figure(p.balance)];
         rows.extend(block.places.iter().map(line));
         // What households repay leaves the one and comes to the other.
         let together = if block.sum.is_zero() { "  together" } else { "  together: repaid by households" };
