@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use sarf::domain::ids::RunId;
 use sarf::domain::money::Centimes;
-use sarf::iso20022::camt_items::{
+use sarf::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
+use sarf::iso20022::statement::{
     AccountId, Balance, BankCode, CamtKind, Detail, Entry, EntryStatus, Statement,
 };
-use sarf::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
 use sarf::iso20022::values::{MessageHeader, Reasons};
 use sarf::pipeline::Context;
 use sarf::sandbox::wire::pacs004::Pacs004Writer;

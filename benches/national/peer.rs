@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use sarf::domain::money::Centimes;
 use sarf::domain::rib::Rib;
+use sarf::iso20022::pain001::write::Pain001Writer;
 use sarf::iso20022::pain001::{
-    Account, Agent, ChargeBearer, CreditorAccount, Header, Pain001Writer, PaymentInfo, Transaction,
+    Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction,
 };
 
 use crate::table;

@@ -9,31 +9,14 @@
 //! Limit: only the elements the engine uses are read; others are passed over. Errors and warnings name elements
 //! and byte offsets, never values.
 
-pub mod camt;
 pub mod camt029;
 pub mod camt055;
-pub mod camt_check;
-pub mod camt_items;
-mod camt_schema;
 pub mod pacs004;
 pub mod pain001;
 pub mod pain002;
 pub mod sniff;
-pub mod values;
-pub mod write;
-pub mod xml;
-pub(crate) mod xml_encoding;
-pub mod xml_fault;
-mod xml_input;
-mod xml_table;
-
-#[cfg(test)]
-mod camt_tests;
-#[cfg(test)]
-mod pain002_tests;
-#[cfg(test)]
-mod return_tests;
+pub mod statement;
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
-mod xml_tests;
+pub mod values;
+pub mod xml;

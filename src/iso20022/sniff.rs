@@ -6,20 +6,11 @@
 use std::io::BufRead;
 
 use super::values::MessageKind;
-use super::xml::{Limits, Node, Step, XmlError, XmlFault, XmlReader};
+use super::xml::fault::{Limits, XmlError, XmlFault};
+use super::xml::messages::MESSAGES;
+use super::xml::reader::XmlReader;
+use super::xml::table::{Node, Step};
 
-const MESSAGES: &[Node<MessageKind>] = &[
-    Node::group("CstmrCdtTrfInitn", MessageKind::Pain001, &[], &[]),
-    Node::group("CstmrPmtStsRpt", MessageKind::Pain002, &[], &[]),
-    Node::group("BkToCstmrAcctRpt", MessageKind::Camt052, &[], &[]),
-    Node::group("BkToCstmrStmt", MessageKind::Camt053, &[], &[]),
-    Node::group("BkToCstmrDbtCdtNtfctn", MessageKind::Camt054, &[], &[]),
-    Node::group("RsltnOfInvstgtn", MessageKind::Camt029, &[], &[]),
-    Node::group("CstmrPmtCxlReq", MessageKind::Camt055, &[], &[]),
-    Node::group("FIToFIPmtCxlReq", MessageKind::Camt056, &[], &[]),
-    Node::group("FIToFIPmtStsRpt", MessageKind::Pacs002, &[], &[]),
-    Node::group("PmtRtr", MessageKind::Pacs004, &[], &[]),
-];
 static TOP: Node<MessageKind> = Node::path("", MESSAGES, &[]);
 
 /// The kind of the first message that begins here.

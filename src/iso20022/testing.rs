@@ -17,6 +17,16 @@ pub(super) fn uetr(number: u64) -> String {
     format!("{number:08x}-1c2d-4e5f-8a9b-0c1d2e3f4a5b")
 }
 
+/// A document of a version.
+pub(super) fn document(version: &str, inner: &str) -> String {
+    format!("<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:{version}\">{inner}</Document>")
+}
+
+/// Puts every element into a prefix, as some banks do.
+pub(super) fn prefixed(xml: &str) -> String {
+    xml.replace("</", "\u{1}").replace('<', "<p:").replace('\u{1}', "</p:").replace("xmlns=", "xmlns:p=")
+}
+
 /// Validates a document with `xmllint`; prints a note and passes where the tool or the schema is missing.
 pub(super) fn assert_valid(message: &str, xml: &[u8]) {
     let dir = std::env::var_os("SARF_XSD_DIR")

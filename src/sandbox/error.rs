@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::iso20022::write::WriteError;
+use crate::iso20022::xml::write::WriteError;
 
 /// A fault of the sandbox itself or of its folders.
 #[derive(Debug, thiserror::Error)]

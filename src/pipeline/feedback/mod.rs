@@ -49,7 +49,7 @@ use tokio::sync::mpsc;
 use super::{Context, recovery};
 use crate::domain::ids::{Code, MessageId};
 use crate::iso20022::values::MessageKind;
-use crate::iso20022::xml_fault::{Limits, XmlError};
+use crate::iso20022::xml::fault::{Limits, XmlError};
 use crate::store::StoreError;
 use crate::store::feedback::{self, MessageCounts, NewMessage};
 use apply::Applier;

@@ -19,12 +19,13 @@ use crate::domain::stated::{Reasons, Why};
 use crate::domain::statement::StatementName;
 use crate::domain::statement::booking::Meaning;
 use crate::files;
-use crate::iso20022::camt::CamtReader;
-use crate::iso20022::camt029::Camt029Reader;
-use crate::iso20022::pacs004::Pacs004Reader;
-use crate::iso20022::pain002::{Group, Pain002Item, Pain002Reader, PaymentInfo, TransactionStatus};
+use crate::iso20022::camt029::read::Camt029Reader;
+use crate::iso20022::pacs004::read::Pacs004Reader;
+use crate::iso20022::pain002::read::Pain002Reader;
+use crate::iso20022::pain002::{Group, Pain002Item, PaymentInfo, TransactionStatus};
+use crate::iso20022::statement::read::CamtReader;
 use crate::iso20022::values::{MessageKind, StatusCode};
-use crate::iso20022::xml_fault::{Limits, XmlError};
+use crate::iso20022::xml::fault::{Limits, XmlError};
 
 pub(super) const LINES_AT_ONCE: usize = 20_000;
 
@@ -320,7 +321,7 @@ pub(super) const fn event_of(status: StatusCode) -> Option<OrderEvent> {
     }
 }
 
-pub(super) fn warnings(seen: &[crate::iso20022::xml_fault::Warning], dropped: u64) -> Vec<String> {
+pub(super) fn warnings(seen: &[crate::iso20022::xml::fault::Warning], dropped: u64) -> Vec<String> {
     let mut texts: Vec<String> = seen.iter().map(ToString::to_string).collect();
     if dropped > 0 {
         texts.push(format!("{dropped} more warnings"));

@@ -16,12 +16,12 @@ use crate::domain::references::{NameKind, Names};
 use crate::domain::stated::Reasons;
 use crate::domain::statement::StatementName;
 use crate::domain::statement::allocation::{AMOUNT_MAX, Side};
-use crate::iso20022::camt::{CamtItem, CamtReader};
-use crate::iso20022::camt_check::{Checked, Mismatch};
-use crate::iso20022::camt_items::{
-    AccountId, Balance, Batch, CamtKind, Detail, Entry, EntryStatus, Statement,
+use crate::iso20022::statement::check::{Checked, Mismatch};
+use crate::iso20022::statement::read::CamtReader;
+use crate::iso20022::statement::{
+    AccountId, Balance, Batch, CamtItem, CamtKind, Detail, Entry, EntryStatus, Statement,
 };
-use crate::iso20022::xml_fault::XmlError;
+use crate::iso20022::xml::fault::XmlError;
 
 /// Transactions of one entry that are held at once.
 const DETAILS_HELD: usize = 100_000;

@@ -10,11 +10,11 @@ use crate::domain::reason::BreakKind;
 use crate::domain::recall::RecallEvent;
 use crate::domain::references::{NameKind, Names};
 use crate::domain::stated::Why;
-use crate::iso20022::camt029::{Camt029Item, Camt029Reader, CancellationStatus, CaseAnswer};
-use crate::iso20022::pacs004::{
-    OriginalMessage, Pacs004Item, Pacs004Reader, ReturnHeader, ReturnedTransaction,
-};
-use crate::iso20022::xml_fault::XmlError;
+use crate::iso20022::camt029::read::Camt029Reader;
+use crate::iso20022::camt029::{Camt029Item, CancellationStatus, CaseAnswer};
+use crate::iso20022::pacs004::read::Pacs004Reader;
+use crate::iso20022::pacs004::{OriginalMessage, Pacs004Item, ReturnHeader, ReturnedTransaction};
+use crate::iso20022::xml::fault::XmlError;
 
 /// What a payment return is about, before its transactions.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::domain::order::OrderEvent;
 use crate::domain::provider::Provider;
 use crate::domain::reason::BreakKind;
 use crate::domain::references::{NameKind, Names};
-use crate::iso20022::xml_encoding::Transcoded;
+use crate::iso20022::xml::encoding::Transcoded;
 use crate::snapshot::dialect::Dialect;
 
 const LINES_AT_ONCE: usize = 20_000;

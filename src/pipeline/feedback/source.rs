@@ -9,7 +9,7 @@ use super::{FeedbackError, settlement};
 use crate::files;
 use crate::iso20022::sniff::{sniff, sniff_message};
 use crate::iso20022::values::MessageKind;
-use crate::iso20022::xml_fault::{Limits, XmlFault};
+use crate::iso20022::xml::fault::{Limits, XmlFault};
 use crate::snapshot::dialect::{Looks, looks};
 
 /// What is read here.

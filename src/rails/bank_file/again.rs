@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::DeliveryError;
 use super::digest::HashingWriter;
-use crate::iso20022::pain001::{Header, Pain001Writer, Transaction};
+use crate::iso20022::pain001::write::Pain001Writer;
+use crate::iso20022::pain001::{Header, Transaction};
 
 /// A file that is being written again.
 pub struct AgainFile {

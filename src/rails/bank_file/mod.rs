@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::money::Centimes;
 use crate::files::{self, Draft};
-use crate::iso20022::pain001::{Header, Pain001Writer, Totals, Transaction};
-use crate::iso20022::write::WriteError;
+use crate::iso20022::pain001::write::Pain001Writer;
+use crate::iso20022::pain001::{Header, Totals, Transaction};
+use crate::iso20022::xml::write::WriteError;
 pub use again::{Again, AgainFile};
 use digest::HashingWriter;
 pub use recall::write_recall;

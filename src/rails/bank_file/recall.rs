@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::digest::HashingWriter;
 use super::{DeliveryError, WrittenFile, begin_draft};
-use crate::iso20022::camt055::{Camt055Writer, Cancellation, Header};
+use crate::iso20022::camt055::write::Camt055Writer;
+use crate::iso20022::camt055::{Cancellation, Header};
 use crate::iso20022::pain001::Totals;
 
 /// Writes the request to cancel one payment, under a temporary name; deliver it next.

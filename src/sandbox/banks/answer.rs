@@ -13,7 +13,7 @@ use crate::domain::money::Centimes;
 use crate::iso20022::pain001;
 use crate::iso20022::pain002::{Group, PaymentInfo, TransactionStatus};
 use crate::iso20022::values::{Reasons, StatusCode};
-use crate::iso20022::write::WriteError;
+use crate::iso20022::xml::write::WriteError;
 use crate::sandbox::SandboxError;
 use crate::sandbox::state_file::{load, save};
 use crate::sandbox::wire::pain001::{Head, Order, Pain001Reader};

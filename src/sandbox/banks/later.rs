@@ -17,7 +17,7 @@ use crate::domain::money::Centimes;
 use crate::iso20022::camt029::{CancellationStatus, CaseAnswer};
 use crate::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
 use crate::iso20022::values::{MessageHeader, Reasons};
-use crate::iso20022::xml::Limits;
+use crate::iso20022::xml::fault::Limits;
 use crate::sandbox::SandboxError;
 use crate::sandbox::wire::camt029::{self, Camt029Writer};
 use crate::sandbox::wire::camt055::{Camt055Item, Camt055Reader, RequestedCancellation, RequestedCase};

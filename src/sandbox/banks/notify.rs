@@ -12,11 +12,11 @@ use std::io::{BufRead as _, BufReader, Write};
 use time::{Date, Duration, Time};
 
 use crate::domain::money::Centimes;
-use crate::iso20022::camt_items::{
+use crate::iso20022::statement::{
     AccountId, Balance, BankCode, Batch, CamtKind, Detail, Entry, EntryStatus, StatedTotal, Statement,
     Summary,
 };
-use crate::iso20022::write::WriteError;
+use crate::iso20022::xml::write::WriteError;
 use crate::sandbox::SandboxError;
 use crate::sandbox::wire::pain001::Account;
 use crate::sandbox::wire::statement::CamtWriter;

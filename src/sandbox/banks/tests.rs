@@ -13,13 +13,14 @@ use time::macros::{date, datetime};
 use time::{Date, Duration};
 
 use crate::domain::money::Centimes;
-use crate::iso20022::camt::{CamtItem, CamtReader};
-use crate::iso20022::pain001::{
-    Account, ChargeBearer, CreditorAccount, Header, Pain001Writer, PaymentInfo, Transaction,
-};
-use crate::iso20022::pain002::{Pain002Item, Pain002Reader};
+use crate::iso20022::pain001::write::Pain001Writer;
+use crate::iso20022::pain001::{Account, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction};
+use crate::iso20022::pain002::Pain002Item;
+use crate::iso20022::pain002::read::Pain002Reader;
+use crate::iso20022::statement::CamtItem;
+use crate::iso20022::statement::read::CamtReader;
 use crate::iso20022::values::StatusCode;
-use crate::iso20022::xml::Limits;
+use crate::iso20022::xml::fault::Limits;
 
 use super::*;
 use crate::sandbox::Share;

@@ -18,11 +18,11 @@ use time::{Date, OffsetDateTime, Time};
 use super::book::Paid;
 use super::{Point, strikes};
 use crate::domain::money::Centimes;
-use crate::iso20022::camt_items::{
+use crate::iso20022::statement::{
     AccountId, Balance, BankCode, Batch, CamtKind, Entry, EntryStatus, StatedTotal, Statement, Summary,
 };
 use crate::iso20022::values::MessageHeader;
-use crate::iso20022::write::WriteError;
+use crate::iso20022::xml::write::WriteError;
 use crate::rails::stream::wire::Status;
 use crate::sandbox::SandboxError;
 use crate::sandbox::state_file::{load, save};

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use crate::iso20022::camt029::{CancellationStatus, CaseAnswer};
 use crate::iso20022::values::MessageHeader;
-use crate::iso20022::write::{TextProblem, WriteError, XmlOut, check_optional, check_text};
+use crate::iso20022::xml::write::{TextProblem, WriteError, XmlOut, check_optional, check_text};
 
 /// The message's name, as in its namespace.
 pub const MESSAGE: &str = "camt.029.001.09";

@@ -8,7 +8,10 @@ use std::io::BufRead;
 
 use crate::domain::money::Centimes;
 use crate::iso20022::values::{EntryFault, Problem};
-use crate::iso20022::xml::{Limits, Node, Step, XmlError, XmlReader, parse_amount};
+use crate::iso20022::xml::fault::{Limits, XmlError};
+use crate::iso20022::xml::original::{Reference, unnamed};
+use crate::iso20022::xml::reader::{XmlReader, parse_amount};
+use crate::iso20022::xml::table::{Node, Step};
 
 /// One item of a request; it lives until the next is asked for.
 #[derive(Debug)]
@@ -69,9 +72,9 @@ const TRANSACTION: Node<F> = Node::group(
     "TxInf",
     F::Transaction,
     &[
-        Node::leaf("OrgnlInstrId", F::InstrId),
-        Node::leaf("OrgnlEndToEndId", F::EndToEndId),
-        Node::leaf("OrgnlUETR", F::Uetr),
+        Reference::InstrId.leaf(F::InstrId),
+        Reference::EndToEndId.leaf(F::EndToEndId),
+        Reference::Uetr.leaf(F::Uetr),
         Node::leaf("OrgnlInstdAmt", F::Amount),
         Node::path(
             "CxlRsnInf",
@@ -104,7 +107,7 @@ static TOP: Node<F> = Node::path(
                 &[
                     Node::path(
                         "OrgnlGrpInfAndCxl",
-                        &[Node::leaf("OrgnlMsgId", F::MsgId)],
+                        &[Reference::MsgId.leaf(F::MsgId)],
                         &[
                             "OrgnlMsgNmId",
                             "OrgnlCreDtTm",
@@ -207,9 +210,7 @@ impl<R: BufRead> Camt055Reader<R> {
     }
 
     fn close(&mut self) -> Found {
-        let missing =
-            self.transaction.end_to_end_id.is_empty().then_some(("OrgnlEndToEndId", Problem::Missing));
-        match self.fault.take().or(missing) {
+        match self.fault.take().or(unnamed(&[&self.transaction.end_to_end_id])) {
             Some((field, problem)) => Found::Faulty(EntryFault { index: self.index, field, problem }),
             None => Found::Transaction,
         }
@@ -220,11 +221,11 @@ impl<R: BufRead> Camt055Reader<R> {
         match field {
             F::CaseId => xml.copy_text("Case/Id", 35, &mut case.case_id),
             F::Creator => xml.copy_text("Nm", 140, &mut case.creator_name),
-            F::MsgId => xml.copy_text("OrgnlMsgId", 35, &mut case.original_msg_id),
+            F::MsgId => xml.take_reference(Reference::MsgId, &mut case.original_msg_id),
             F::PaymentId => xml.copy_text("OrgnlPmtInfId", 35, &mut case.original_pmt_inf_id),
-            F::InstrId => xml.copy_text("OrgnlInstrId", 35, &mut transaction.instr_id),
-            F::EndToEndId => xml.copy_text("OrgnlEndToEndId", 35, &mut transaction.end_to_end_id),
-            F::Uetr => xml.copy_text("OrgnlUETR", 36, &mut transaction.uetr),
+            F::InstrId => xml.take_reference(Reference::InstrId, &mut transaction.instr_id),
+            F::EndToEndId => xml.take_reference(Reference::EndToEndId, &mut transaction.end_to_end_id),
+            F::Uetr => xml.take_reference(Reference::Uetr, &mut transaction.uetr),
             F::Reason => xml.copy_text("Rsn", 35, &mut transaction.reason),
             F::Amount => match parse_amount(xml.text()) {
                 Ok(amount) => transaction.amount = Some(amount),

@@ -11,8 +11,10 @@ use time::Date;
 
 use crate::domain::money::Centimes;
 use crate::iso20022::values::parse_date;
-use crate::iso20022::write::check_uetr;
-use crate::iso20022::xml::{Limits, Node, Step, XmlError, XmlReader};
+use crate::iso20022::xml::fault::{Limits, XmlError};
+use crate::iso20022::xml::reader::XmlReader;
+use crate::iso20022::xml::table::{Node, Step};
+use crate::iso20022::xml::write::check_uetr;
 
 /// An account, as the order file names it. Not printable.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -245,7 +247,7 @@ fn amount(field: &'static str, text: &str) -> Result<Centimes, ReadFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::iso20022::xml::XmlFault;
+    use crate::iso20022::xml::fault::XmlFault;
 
     fn check(xml: &str, expected: Result<(u64, i64), &str>) {
         let mut reader = Pain001Reader::new(xml.as_bytes());

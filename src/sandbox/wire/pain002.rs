@@ -7,7 +7,7 @@ use std::io::Write;
 
 use crate::iso20022::pain002::{Group, PaymentInfo, TransactionStatus};
 use crate::iso20022::values::{MessageHeader, Reasons, StatusCode};
-use crate::iso20022::write::{
+use crate::iso20022::xml::write::{
     TextProblem, WriteError, XmlOut, check_amount, check_currency, check_optional, check_text, check_uetr,
 };
 

@@ -3,16 +3,16 @@
 //! Input: the same types the reader gives. Output: XML valid against the schema, a line per entry and per
 //! transaction. Guarantee: no allocation per transaction; a refused part leaves no byte behind; a part that comes
 //! where the message has no place for it is refused. Limit: balances and totals are written as given, so that a
-//! sandbox bank can also be wrong; [`crate::iso20022::camt_check::BalanceCheck`] computes the right ones.
+//! sandbox bank can also be wrong; [`crate::iso20022::statement::check::BalanceCheck`] computes the right ones.
 
 use std::io::Write;
 
 use crate::domain::money::Centimes;
-use crate::iso20022::camt_items::{
+use crate::iso20022::statement::{
     AccountId, Balance, BankCode, Batch, CamtKind, Detail, Entry, StatedTotal, Statement, Summary,
 };
 use crate::iso20022::values::MessageHeader;
-use crate::iso20022::write::{
+use crate::iso20022::xml::write::{
     TextProblem, WriteError, XmlOut, check_amount, check_currency, check_iban, check_optional, check_pattern,
     check_text, check_uetr,
 };

@@ -14,7 +14,7 @@ use crate::domain::household::Means;
 use crate::domain::money::Centimes;
 use crate::domain::provider::Provider;
 use crate::domain::recovery::{AppealStage, CaseState};
-use crate::iso20022::camt_items::{AccountId, Balance, CamtKind, Detail, Entry, EntryStatus, Statement};
+use crate::iso20022::statement::{AccountId, Balance, CamtKind, Detail, Entry, EntryStatus, Statement};
 use crate::iso20022::values::MessageHeader;
 use crate::pipeline::feedback;
 use crate::pipeline::recovery::appeals::{self, Ruling};

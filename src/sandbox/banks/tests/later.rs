@@ -1,9 +1,12 @@
 //! What banks do days after: returns, recalls, contradictions.
 
 use super::*;
-use crate::iso20022::camt029::{Camt029Item, Camt029Reader, CancellationStatus};
-use crate::iso20022::camt055::{Camt055Writer, Cancellation, Header as RecallHeader};
-use crate::iso20022::pacs004::{Pacs004Item, Pacs004Reader};
+use crate::iso20022::camt029::read::Camt029Reader;
+use crate::iso20022::camt029::{Camt029Item, CancellationStatus};
+use crate::iso20022::camt055::write::Camt055Writer;
+use crate::iso20022::camt055::{Cancellation, Header as RecallHeader};
+use crate::iso20022::pacs004::Pacs004Item;
+use crate::iso20022::pacs004::read::Pacs004Reader;
 use crate::iso20022::pain001::Agent;
 
 const PAID: Rates = Rates { recall_accepted: Share::ALL, ..Rates::NONE };

@@ -8,9 +8,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::*;
 use crate::domain::money::Centimes;
-use crate::iso20022::camt::CamtReader;
-use crate::iso20022::camt_items::CamtItem;
-use crate::iso20022::xml_fault::Limits;
+use crate::iso20022::statement::CamtItem;
+use crate::iso20022::statement::read::CamtReader;
+use crate::iso20022::xml::fault::Limits;
 
 const REFERENCE: &str = "STLCOUNTER20261124";
 

@@ -1,6 +1,6 @@
 //! The hardened base of all readers: from bytes to the elements a message's table names.
 //!
-//! Input: XML, read as UTF-8 (see [`super::xml_encoding`]), and a table of [`Node`]s. Output: steps (an element of interest opens, closes, or gives its text).
+//! Input: XML, read as UTF-8 (see [`super::encoding`]), and a table of [`Node`]s. Output: steps (an element of interest opens, closes, or gives its text).
 //! Guarantee: constant memory; any DOCTYPE, custom entity, unknown encoding, truncation, trailing content, or breach
 //! of [`Limits`] ends the reading with the byte offset and the element path; elements the table does not name are
 //! passed over, once with a warning. Limit: namespaces are not resolved; local names in their place decide, for
@@ -11,15 +11,13 @@ use std::io::BufRead;
 use quick_xml::Reader;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 
+use super::encoding::Transcoded;
+use super::fault::{Limits, Warning, XmlError, XmlFault};
+use super::input::{Bounded, Excess};
+use super::messages::is_message;
+use super::table::{Node, Step};
 use crate::domain::money::Centimes;
-
-use super::values::{Problem, Reasons};
-use super::xml_encoding::Transcoded;
-use super::xml_input::{Bounded, Excess};
-
-pub(crate) use super::xml_table::{Node, Step};
-
-pub use super::xml_fault::{Limits, Warning, XmlError, XmlFault};
+use crate::iso20022::values::Problem;
 
 #[derive(Clone, Copy)]
 struct Level<F: 'static> {
@@ -39,20 +37,6 @@ enum Around {
     /// The content of a `Document`, begun after so many messages: a message itself, of another kind, where none is found in it.
     Content(u32),
 }
-
-/// The messages that are told apart by their own element: what holds one of them is walked through.
-const MESSAGES: [&str; 10] = [
-    "CstmrCdtTrfInitn",
-    "CstmrPmtStsRpt",
-    "BkToCstmrAcctRpt",
-    "BkToCstmrStmt",
-    "BkToCstmrDbtCdtNtfctn",
-    "RsltnOfInvstgtn",
-    "CstmrPmtCxlReq",
-    "FIToFIPmtCxlReq",
-    "FIToFIPmtStsRpt",
-    "PmtRtr",
-];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -159,18 +143,6 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
             self.warn(Warning::Truncated(field));
         } else {
             into.push_str(text);
-        }
-    }
-
-    /// The leaf's text as the code of the reason under way, or as a line of its additional information.
-    pub(crate) fn take_reason(&mut self, is_code: bool, into: &mut Reasons) {
-        let mut text = String::new();
-        if is_code {
-            self.copy_text("Rsn", 35, &mut text);
-            into.under_way().code = text;
-        } else {
-            self.copy_text("AddtlInf", 105, &mut text);
-            into.under_way().add_info(&text);
         }
     }
 
@@ -281,7 +253,7 @@ impl<R: BufRead, F: Copy> XmlReader<R, F> {
     /// and what holds them is walked through.
     fn open_outside(&mut self, name: &str) -> Result<Option<Step<F>>, XmlFault> {
         let local = name.split_once(':').map_or(name, |(_, local)| local);
-        if !MESSAGES.contains(&local) {
+        if !is_message(local) {
             let in_document = self.stack.last().is_some_and(|level| level.around == Around::Document);
             let around = match local {
                 "Document" => Around::Document,
@@ -441,12 +413,6 @@ fn check_declaration(declaration: &BytesDecl<'_>, decoded: bool) -> Result<(), X
         Some(Ok(name)) if known.iter().any(|k| name.eq_ignore_ascii_case(k)) => Ok(()),
         Some(_) => Err(XmlFault::DeclaredEncoding),
     }
-}
-
-/// The version at the end of a namespace that holds `message`, e.g. `10` for `pain.002.001.`.
-pub(crate) fn version_of(namespace: &str, message: &str) -> Option<u8> {
-    let (_, version) = namespace.split_once(message)?;
-    version.parse().ok()
 }
 
 /// Reads an amount as ISO 20022 writes it: no sign.

@@ -1,7 +1,8 @@
 //! Broken and odd inputs, through the status report reader.
 
-use super::pain002::{Pain002Item, Pain002Reader};
-use super::xml::{Limits, Warning, XmlError};
+use crate::iso20022::pain002::Pain002Item;
+use crate::iso20022::pain002::read::Pain002Reader;
+use crate::iso20022::xml::fault::{Limits, Warning, XmlError};
 
 const HEAD: &str = "<GrpHdr><MsgId>M</MsgId><CreDtTm>2026-11-22T10:00:00</CreDtTm></GrpHdr>";
 const GROUP: &str = "<OrgnlGrpInfAndSts><OrgnlMsgId>O</OrgnlMsgId></OrgnlGrpInfAndSts>";

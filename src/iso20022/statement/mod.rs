@@ -1,13 +1,19 @@
-//! What camt.052, camt.053 and camt.054 say, shared by the reader and the writer. Texts are empty where nothing was given.
+//! camt.053, camt.054 and camt.052: what statements, notifications and reports of the day say. Texts are empty where nothing
+//! was given.
+
+pub mod check;
+pub mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use time::{Date, OffsetDateTime};
 
+use self::check::Mismatch;
 use crate::domain::money::Centimes;
-
-use super::camt_check::Mismatch;
-use super::values::{EntryFault, MessageHeader, Reason, ShortCode};
+use crate::iso20022::values::{EntryFault, MessageHeader, Reason, ShortCode};
 
 /// Statement, notification or report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,14 +2,15 @@
 
 use crate::domain::money::Centimes;
 
-use super::camt::{
-    AccountId, Balance, BankCode, Batch, CamtItem, CamtKind, CamtReader, Detail, Entry, EntryStatus,
-    StatedTotal, Statement, Summary,
+use crate::iso20022::statement::check::Checked;
+use crate::iso20022::statement::read::CamtReader;
+use crate::iso20022::statement::{
+    AccountId, Balance, BankCode, Batch, CamtItem, CamtKind, Detail, Entry, EntryStatus, StatedTotal,
+    Statement, Summary,
 };
-use super::camt_check::Checked;
-use super::testing::{CREATED, DAY, assert_valid, uetr};
-use super::values::{MessageHeader, Reason};
-use super::xml::Limits;
+use crate::iso20022::testing::{CREATED, DAY, assert_valid, uetr};
+use crate::iso20022::values::{MessageHeader, Reason};
+use crate::iso20022::xml::fault::Limits;
 use crate::sandbox::wire::statement::{CamtWriter, NOTIFICATION, STATEMENT};
 
 /// A line for each item.

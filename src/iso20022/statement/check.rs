@@ -5,9 +5,8 @@
 
 use std::fmt;
 
+use super::{Balance, StatementEnd, Summary};
 use crate::domain::money::Centimes;
-
-use super::camt_items::{Balance, StatementEnd, Summary};
 
 /// What was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,17 +9,22 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 
-use crate::domain::money::Centimes;
-
-use super::camt_check::{BalanceCheck, Mismatch};
-use super::camt_schema::{Field as F, TOP};
-use super::values::{EntryFault, MessageHeader, MessageKind, Problem, ShortCode, parse_date, parse_instant};
-use super::xml::{Limits, Step, Warning, XmlError, XmlReader, parse_amount, version_of};
-
-pub use super::camt_items::{
-    AccountId, Balance, BankCode, Batch, CamtItem, CamtKind, Detail, Entry, EntryEnd, EntryStatus,
-    StatedTotal, Statement, StatementEnd, Summary,
+use super::check::{BalanceCheck, Mismatch};
+use super::schema::{Field as F, TOP};
+use super::{
+    AccountId, Balance, Batch, CamtItem, CamtKind, Detail, Entry, EntryEnd, EntryStatus, Statement,
+    StatementEnd, Summary,
 };
+use crate::domain::money::Centimes;
+use crate::iso20022::values::{
+    EntryFault, MessageHeader, MessageKind, Problem, ShortCode, parse_date, parse_instant,
+};
+use crate::iso20022::xml::fault::{Limits, Warning, XmlError};
+use crate::iso20022::xml::reader::{XmlReader, parse_amount};
+use crate::iso20022::xml::table::Step;
+
+/// What their namespaces hold before the version.
+const NAMESPACES: &[&str] = &["camt.053.001.", "camt.054.001.", "camt.052.001."];
 
 /// Longest remittance text that is kept, in bytes: five lines of a transfer.
 const REMITTANCE_LEN_MAX: usize = 700;
@@ -170,9 +175,7 @@ impl<R: BufRead> CamtReader<R> {
 
     /// The version of the namespace (`8` of `…camt.053.001.08`), if it is that of a statement or notification.
     pub fn version(&self) -> Option<u8> {
-        let namespace = self.xml.namespace();
-        let version = |prefix| version_of(namespace, prefix);
-        version("camt.053.001.").or_else(|| version("camt.054.001.")).or_else(|| version("camt.052.001."))
+        self.xml.version(NAMESPACES)
     }
 
     /// How many messages the file holds, of whatever kind, once it was read to its end.
@@ -198,10 +201,7 @@ impl<R: BufRead> CamtReader<R> {
                     MessageKind::Camt052 => CamtKind::Report,
                     _ => CamtKind::Statement,
                 };
-                if self.version().is_none() {
-                    let namespace = self.xml.namespace().chars().take(64).collect();
-                    self.xml.warn(Warning::Namespace(namespace));
-                }
+                self.xml.check_namespace(NAMESPACES);
             }
             F::Statement => {
                 self.statement = Statement {
@@ -546,9 +546,7 @@ fn read_amount<R: BufRead>(
     amount: &mut Centimes,
     currency: &mut String,
 ) -> Option<Problem> {
-    currency.clear();
-    currency.push_str(xml.currency());
-    match parse_amount(xml.text()) {
+    match xml.read_amount(currency) {
         Ok(read) => {
             *amount = read;
             None

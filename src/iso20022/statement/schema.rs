@@ -2,8 +2,8 @@
 //!
 //! One table for all: a report and a notification differ from a statement in two names and in what they state of balances.
 
-use super::values::MessageKind;
-use super::xml::Node;
+use crate::iso20022::values::MessageKind;
+use crate::iso20022::xml::table::Node;
 
 /// The elements of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,128 +6,15 @@
 
 use std::io::BufRead;
 
-use crate::domain::money::Centimes;
+use super::{Group, Pain002Item, PaymentInfo, TransactionStatus};
+use crate::iso20022::values::{EntryFault, MessageHeader, Problem, Reasons, StatusCode, parse_instant};
+use crate::iso20022::xml::fault::{Limits, Warning, XmlError};
+use crate::iso20022::xml::original::{Reference, reason_elements, unnamed};
+use crate::iso20022::xml::reader::XmlReader;
+use crate::iso20022::xml::table::{Node, Step};
 
-use super::values::{EntryFault, MessageHeader, Problem, Reasons, StatusCode, parse_instant};
-use super::xml::{Limits, Node, Step, Warning, XmlError, XmlReader};
-
-/// One item of a status report; it lives until the next is asked for.
-#[derive(Debug)]
-pub enum Pain002Item<'a> {
-    /// The group header.
-    Header(&'a MessageHeader),
-    /// The original message and its status.
-    Group(&'a Group),
-    /// An original payment information block and its status, and the message that it was part of.
-    PaymentInfo {
-        /// The block.
-        payment: &'a PaymentInfo,
-        /// The message reported on.
-        group: &'a Group,
-    },
-    /// A transaction's status.
-    Transaction {
-        /// What is said of it.
-        transaction: &'a TransactionStatus,
-        /// The payment information that it stands in, where it stands in one.
-        payment: Option<&'a PaymentInfo>,
-        /// The message reported on.
-        group: &'a Group,
-    },
-    /// A transaction that cannot be used.
-    Faulty {
-        /// What makes it unusable.
-        fault: EntryFault,
-        /// What could be read.
-        partial: &'a TransactionStatus,
-    },
-}
-
-/// The original message and its status.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Group {
-    /// Id of the message reported on, at most 35 characters.
-    pub original_msg_id: String,
-    /// Its name, e.g. `pain.001.001.09`.
-    pub original_msg_name: String,
-    /// Its number of transactions, if stated.
-    pub original_orders: Option<u64>,
-    /// Its control sum, if stated.
-    pub original_sum: Option<Centimes>,
-    /// The group's status, if stated.
-    pub status: Option<StatusCode>,
-    /// Why.
-    pub reasons: Reasons,
-}
-
-/// An original payment information block and its status.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PaymentInfo {
-    /// Its id, at most 35 characters.
-    pub original_pmt_inf_id: String,
-    /// Its number of transactions, if stated.
-    pub original_orders: Option<u64>,
-    /// Its control sum, if stated.
-    pub original_sum: Option<Centimes>,
-    /// The block's status, if stated.
-    pub status: Option<StatusCode>,
-    /// Why.
-    pub reasons: Reasons,
-}
-
-/// A transaction's status. Texts are empty where nothing was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransactionStatus {
-    /// The reporting bank's id of this status, at most 35 characters.
-    pub status_id: String,
-    /// Instruction id of the original, at most 35 characters.
-    pub original_instr_id: String,
-    /// End-to-end id of the original, at most 35 characters.
-    pub original_end_to_end_id: String,
-    /// UETR of the original.
-    pub original_uetr: String,
-    /// Id of the original message, where it is given with the transaction.
-    pub original_msg_id: String,
-    /// The status; [`StatusCode::NONE`] only in a faulty transaction.
-    pub status: StatusCode,
-    /// Why.
-    pub reasons: Reasons,
-    /// The original amount, if stated.
-    pub amount: Option<Centimes>,
-    /// Its currency.
-    pub currency: String,
-}
-
-impl Default for TransactionStatus {
-    fn default() -> Self {
-        Self {
-            status_id: String::new(),
-            original_instr_id: String::new(),
-            original_end_to_end_id: String::new(),
-            original_uetr: String::new(),
-            original_msg_id: String::new(),
-            status: StatusCode::NONE,
-            reasons: Reasons::default(),
-            amount: None,
-            currency: String::new(),
-        }
-    }
-}
-
-impl TransactionStatus {
-    /// Empties the texts and keeps their buffers.
-    pub fn clear(&mut self) {
-        self.status_id.clear();
-        self.original_instr_id.clear();
-        self.original_end_to_end_id.clear();
-        self.original_uetr.clear();
-        self.original_msg_id.clear();
-        self.status = StatusCode::NONE;
-        self.reasons.clear();
-        self.amount = None;
-        self.currency.clear();
-    }
-}
+/// What the namespace of a status report holds before its version.
+const NAMESPACE: &str = "pain.002.001.";
 
 /// The elements of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,15 +49,7 @@ enum Field {
 
 use Field as F;
 
-const REASON: Node<F> = Node::group(
-    "StsRsnInf",
-    F::Reason,
-    &[
-        Node::path("Rsn", &[Node::leaf("Cd", F::ReasonCode), Node::leaf("Prtry", F::ReasonCode)], &[]),
-        Node::leaf("AddtlInf", F::ReasonInfo),
-    ],
-    &["Orgtr"],
-);
+const REASON: Node<F> = Node::group("StsRsnInf", F::Reason, reason_elements!(F), &["Orgtr"]);
 
 const TRANSACTION: Node<F> = Node::group(
     "TxInfAndSts",
@@ -179,12 +58,12 @@ const TRANSACTION: Node<F> = Node::group(
         Node::leaf("StsId", F::StatusId),
         Node::path(
             "OrgnlGrpInf",
-            &[Node::leaf("OrgnlMsgId", F::TransactionMsgId)],
+            &[Reference::MsgId.leaf(F::TransactionMsgId)],
             &["OrgnlMsgNmId", "OrgnlCreDtTm"],
         ),
-        Node::leaf("OrgnlInstrId", F::InstrId),
-        Node::leaf("OrgnlEndToEndId", F::EndToEndId),
-        Node::leaf("OrgnlUETR", F::Uetr),
+        Reference::InstrId.leaf(F::InstrId),
+        Reference::EndToEndId.leaf(F::EndToEndId),
+        Reference::Uetr.leaf(F::Uetr),
         Node::leaf("TxSts", F::Status),
         REASON,
         Node::path(
@@ -243,7 +122,7 @@ static TOP: Node<F> = Node::path(
                 "OrgnlGrpInfAndSts",
                 F::Group,
                 &[
-                    Node::leaf("OrgnlMsgId", F::GroupMsgId),
+                    Reference::MsgId.leaf(F::GroupMsgId),
                     Node::leaf("OrgnlMsgNmId", F::GroupMsgName),
                     Node::leaf("OrgnlNbOfTxs", F::GroupOrders),
                     Node::leaf("OrgnlCtrlSum", F::GroupSum),
@@ -342,7 +221,7 @@ impl<R: BufRead> Pain002Reader<R> {
 
     /// The version of the namespace (`10` of `…pain.002.001.10`), if it is that of a status report.
     pub fn version(&self) -> Option<u8> {
-        super::xml::version_of(self.xml.namespace(), "pain.002.001.")
+        self.xml.version(&[NAMESPACE])
     }
 
     /// How many messages the file holds, of whatever kind, once it was read to its end.
@@ -381,10 +260,7 @@ impl<R: BufRead> Pain002Reader<R> {
 
     fn open(&mut self, field: Field) -> Option<Found> {
         match field {
-            F::Message if self.version().is_none() => {
-                let namespace = self.xml.namespace().chars().take(64).collect();
-                self.xml.warn(Warning::Namespace(namespace));
-            }
+            F::Message => self.xml.check_namespace(&[NAMESPACE]),
             F::Group => {
                 self.place = Place::Group;
                 self.group = Group::default();
@@ -434,31 +310,26 @@ impl<R: BufRead> Pain002Reader<R> {
     /// What makes the transaction unusable, if anything does.
     fn judge(&self) -> Option<(&'static str, Problem)> {
         let transaction = &self.transaction;
-        if transaction.original_end_to_end_id.is_empty() && transaction.original_instr_id.is_empty() {
-            return Some(("OrgnlEndToEndId", Problem::Missing));
-        }
-        if transaction.status == StatusCode::NONE {
-            return Some(("TxSts", Problem::Missing));
-        }
-        self.amount_problem.map(|problem| ("InstdAmt", problem))
+        let no_status = transaction.status == StatusCode::NONE;
+        unnamed(&[&transaction.original_end_to_end_id, &transaction.original_instr_id])
+            .or(no_status.then_some(("TxSts", Problem::Missing)))
+            .or(self.amount_problem.map(|problem| ("InstdAmt", problem)))
     }
 
     fn leaf(&mut self, field: Field) {
         let xml = &mut self.xml;
         let transaction = &mut self.transaction;
         match field {
-            F::EndToEndId => xml.copy_text("OrgnlEndToEndId", 35, &mut transaction.original_end_to_end_id),
-            F::InstrId => xml.copy_text("OrgnlInstrId", 35, &mut transaction.original_instr_id),
-            F::Uetr => xml.copy_text("OrgnlUETR", 36, &mut transaction.original_uetr),
+            F::EndToEndId => {
+                xml.take_reference(Reference::EndToEndId, &mut transaction.original_end_to_end_id);
+            }
+            F::InstrId => xml.take_reference(Reference::InstrId, &mut transaction.original_instr_id),
+            F::Uetr => xml.take_reference(Reference::Uetr, &mut transaction.original_uetr),
             F::StatusId => xml.copy_text("StsId", 35, &mut transaction.status_id),
-            F::TransactionMsgId => xml.copy_text("OrgnlMsgId", 35, &mut transaction.original_msg_id),
+            F::TransactionMsgId => xml.take_reference(Reference::MsgId, &mut transaction.original_msg_id),
             F::Status => transaction.status = StatusCode::parse(xml.text()),
             F::Amount => {
-                let amount = super::xml::parse_amount(xml.text());
-                transaction.currency.clear();
-                transaction.currency.push_str(xml.currency());
-                transaction.amount = amount.ok();
-                self.amount_problem = amount.err();
+                self.amount_problem = xml.take_amount(&mut transaction.amount, &mut transaction.currency);
             }
             F::ReasonCode | F::ReasonInfo => {
                 let reasons = match self.place {
@@ -470,7 +341,7 @@ impl<R: BufRead> Pain002Reader<R> {
             }
             F::MsgId => xml.copy_text("MsgId", 35, &mut self.header.msg_id),
             F::Created => self.header.created = xml.parse_text("CreDtTm", parse_instant),
-            F::GroupMsgId => xml.copy_text("OrgnlMsgId", 35, &mut self.group.original_msg_id),
+            F::GroupMsgId => xml.take_reference(Reference::MsgId, &mut self.group.original_msg_id),
             F::GroupMsgName => xml.copy_text("OrgnlMsgNmId", 35, &mut self.group.original_msg_name),
             F::GroupOrders => self.group.original_orders = xml.parse_text("OrgnlNbOfTxs", |t| t.parse().ok()),
             F::GroupSum => self.group.original_sum = xml.parse_text("OrgnlCtrlSum", |t| t.parse().ok()),

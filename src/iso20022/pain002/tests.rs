@@ -2,10 +2,11 @@
 
 use crate::domain::money::{Centimes, MoneyError};
 
-use super::pain002::{Group, Pain002Item, Pain002Reader, PaymentInfo, TransactionStatus};
-use super::testing::{CREATED, assert_valid, uetr};
-use super::values::{MessageHeader, Problem, Reason, Reasons, StatusCode};
-use super::xml::Limits;
+use crate::iso20022::pain002::read::Pain002Reader;
+use crate::iso20022::pain002::{Group, Pain002Item, PaymentInfo, TransactionStatus};
+use crate::iso20022::testing::{CREATED, assert_valid, uetr};
+use crate::iso20022::values::{MessageHeader, Problem, Reason, Reasons, StatusCode};
+use crate::iso20022::xml::fault::Limits;
 use crate::sandbox::wire::pain002::{MESSAGE, Pain002Writer};
 
 /// All reasons, with their texts.

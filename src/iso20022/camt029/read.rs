@@ -7,82 +7,15 @@
 
 use std::io::BufRead;
 
-use super::values::{EntryFault, MessageHeader, Problem, Reasons, ShortCode, parse_instant};
-use super::xml::{Limits, Node, Step, Warning, XmlError, XmlReader};
+use super::{Camt029Item, CancellationStatus, CaseAnswer};
+use crate::iso20022::values::{EntryFault, MessageHeader, parse_instant};
+use crate::iso20022::xml::fault::{Limits, Warning, XmlError};
+use crate::iso20022::xml::original::{Reference, reason_elements, unnamed};
+use crate::iso20022::xml::reader::XmlReader;
+use crate::iso20022::xml::table::{Node, Step};
 
-/// What a bank says of a cancellation (`CancellationIndividualStatus1Code`, `GroupCancellationStatus1Code`,
-/// `ExternalInvestigationExecutionConfirmation1Code`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancellationStatus {
-    /// `ACCR`, `CNCL`: cancelled as asked for.
-    Accepted,
-    /// `RJCR`: not cancelled.
-    Refused,
-    /// `PDCR`: not decided yet.
-    Pending,
-    /// Any other code; empty where none was given.
-    Other(ShortCode),
-}
-
-impl CancellationStatus {
-    /// No status was given.
-    pub const NONE: Self = Self::Other(ShortCode::EMPTY);
-
-    /// Reads a code.
-    pub fn parse(text: &str) -> Self {
-        match text {
-            "ACCR" | "CNCL" => Self::Accepted,
-            "RJCR" => Self::Refused,
-            "PDCR" => Self::Pending,
-            other => Self::Other(ShortCode::new(other)),
-        }
-    }
-}
-
-/// One item of a resolution; it lives until the next is asked for.
-#[derive(Debug)]
-pub enum Camt029Item<'a> {
-    /// The assignment.
-    Header(&'a MessageHeader),
-    /// An answer, to one transaction or, where none is listed, to the whole case.
-    Answer(&'a CaseAnswer),
-    /// A transaction that cannot be used.
-    Faulty(EntryFault),
-}
-
-/// An answer. Texts are empty where nothing was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseAnswer {
-    /// Id of the case, at most 35 characters: the one that the request bore.
-    pub case_id: String,
-    /// Instruction id of the original, at most 35 characters.
-    pub original_instr_id: String,
-    /// End-to-end id of the original, at most 35 characters.
-    pub original_end_to_end_id: String,
-    /// What the bank says.
-    pub status: CancellationStatus,
-    /// Why.
-    pub reasons: Reasons,
-}
-
-impl Default for CaseAnswer {
-    fn default() -> Self {
-        Self {
-            case_id: String::new(),
-            original_instr_id: String::new(),
-            original_end_to_end_id: String::new(),
-            status: CancellationStatus::NONE,
-            reasons: Reasons::default(),
-        }
-    }
-}
-
-impl CaseAnswer {
-    /// True when it names a transaction.
-    pub fn names_transaction(&self) -> bool {
-        !self.original_end_to_end_id.is_empty() || !self.original_instr_id.is_empty()
-    }
-}
+/// What the namespace of a resolution holds before its version.
+const NAMESPACE: &str = "camt.029.001.";
 
 /// The elements of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,15 +40,7 @@ enum Field {
 
 use Field as F;
 
-const REASON: Node<F> = Node::group(
-    "CxlStsRsnInf",
-    F::Reason,
-    &[
-        Node::path("Rsn", &[Node::leaf("Cd", F::ReasonCode), Node::leaf("Prtry", F::ReasonCode)], &[]),
-        Node::leaf("AddtlInf", F::ReasonInfo),
-    ],
-    &["Orgtr"],
-);
+const REASON: Node<F> = Node::group("CxlStsRsnInf", F::Reason, reason_elements!(F), &["Orgtr"]);
 
 const CASE: Node<F> = Node::path("RslvdCase", &[Node::leaf("Id", F::CaseId)], &["Cretr", "ReopCaseIndctn"]);
 
@@ -124,8 +49,8 @@ const TRANSACTION: Node<F> = Node::group(
     F::Transaction,
     &[
         CASE,
-        Node::leaf("OrgnlInstrId", F::InstrId),
-        Node::leaf("OrgnlEndToEndId", F::EndToEndId),
+        Reference::InstrId.leaf(F::InstrId),
+        Reference::EndToEndId.leaf(F::EndToEndId),
         Node::leaf("TxCxlSts", F::Status),
         REASON,
     ],
@@ -246,7 +171,7 @@ impl<R: BufRead> Camt029Reader<R> {
 
     /// The version of the namespace (`9` of `…camt.029.001.09`), if it is that of a resolution.
     pub fn version(&self) -> Option<u8> {
-        super::xml::version_of(self.xml.namespace(), "camt.029.001.")
+        self.xml.version(&[NAMESPACE])
     }
 
     /// How many messages the file holds, of whatever kind, once it was read to its end.
@@ -281,10 +206,7 @@ impl<R: BufRead> Camt029Reader<R> {
 
     fn open(&mut self, field: Field) {
         match field {
-            F::Message if self.version().is_none() => {
-                let namespace = self.xml.namespace().chars().take(64).collect();
-                self.xml.warn(Warning::Namespace(namespace));
-            }
+            F::Message => self.xml.check_namespace(&[NAMESPACE]),
             // What an earlier block said of itself does not hold for this one.
             F::Details => self.enter(GROUP_LEVEL),
             F::Group => self.level = GROUP_LEVEL,
@@ -314,11 +236,12 @@ impl<R: BufRead> Camt029Reader<R> {
             F::Transaction => {
                 self.level = PAYMENT_LEVEL;
                 self.resolve(TRANSACTION_LEVEL);
-                if self.answer.names_transaction() || !self.answer.case_id.is_empty() {
-                    return Some(Found::Answer);
-                }
-                let problem = Problem::Missing;
-                Some(Found::Faulty(EntryFault { index: self.index, field: "OrgnlEndToEndId", problem }))
+                let answer = &self.answer;
+                let missing =
+                    unnamed(&[&answer.original_end_to_end_id, &answer.original_instr_id, &answer.case_id]);
+                Some(missing.map_or(Found::Answer, |(field, problem)| {
+                    Found::Faulty(EntryFault { index: self.index, field, problem })
+                }))
             }
             F::Payment => {
                 self.level = GROUP_LEVEL;
@@ -351,8 +274,10 @@ impl<R: BufRead> Camt029Reader<R> {
     fn leaf(&mut self, field: Field) {
         let (xml, said) = (&mut self.xml, &mut self.levels[self.level]);
         match field {
-            F::EndToEndId => xml.copy_text("OrgnlEndToEndId", 35, &mut said.original_end_to_end_id),
-            F::InstrId => xml.copy_text("OrgnlInstrId", 35, &mut said.original_instr_id),
+            F::EndToEndId => {
+                xml.take_reference(Reference::EndToEndId, &mut said.original_end_to_end_id);
+            }
+            F::InstrId => xml.take_reference(Reference::InstrId, &mut said.original_instr_id),
             F::CaseId => xml.copy_text("RslvdCase/Id", 35, &mut said.case_id),
             F::Status | F::Confirmation => said.status = CancellationStatus::parse(xml.text()),
             F::ReasonCode | F::ReasonInfo => xml.take_reason(field == F::ReasonCode, &mut said.reasons),

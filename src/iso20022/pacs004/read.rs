@@ -7,86 +7,15 @@
 
 use std::io::BufRead;
 
-use crate::domain::money::Centimes;
+use super::{OriginalMessage, Pacs004Item, ReturnHeader, ReturnedTransaction};
+use crate::iso20022::values::{EntryFault, Problem, parse_instant};
+use crate::iso20022::xml::fault::{Limits, Warning, XmlError};
+use crate::iso20022::xml::original::{Reference, reason_elements, unnamed};
+use crate::iso20022::xml::reader::XmlReader;
+use crate::iso20022::xml::table::{Node, Step};
 
-use super::values::{EntryFault, MessageHeader, Problem, Reasons, parse_instant};
-use super::xml::{Limits, Node, Step, Warning, XmlError, XmlReader};
-
-/// One item of a payment return; it lives until the next is asked for.
-#[derive(Debug)]
-pub enum Pacs004Item<'a> {
-    /// The group header.
-    Header(&'a ReturnHeader),
-    /// The original message.
-    Original(&'a OriginalMessage),
-    /// A returned transaction.
-    Return(&'a ReturnedTransaction),
-    /// A transaction that cannot be used.
-    Faulty {
-        /// What makes it unusable.
-        fault: EntryFault,
-        /// What could be read.
-        partial: &'a ReturnedTransaction,
-    },
-}
-
-/// The group header.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReturnHeader {
-    /// Id and time of creation.
-    pub message: MessageHeader,
-    /// Number of transactions, if stated.
-    pub orders: Option<u64>,
-    /// Control sum, if stated.
-    pub sum: Option<Centimes>,
-    /// Total returned, if stated.
-    pub total: Option<Centimes>,
-    /// Whether the whole of the original message is returned.
-    pub group_return: bool,
-}
-
-/// The original message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OriginalMessage {
-    /// Its id, at most 35 characters.
-    pub msg_id: String,
-    /// Its name, e.g. `pacs.008.001.08`.
-    pub msg_name: String,
-    /// Why it is returned.
-    pub reasons: Reasons,
-}
-
-/// A returned transaction. Texts are empty where nothing was given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReturnedTransaction {
-    /// The returning bank's id, at most 35 characters.
-    pub return_id: String,
-    /// Instruction id of the original, at most 35 characters.
-    pub original_instr_id: String,
-    /// End-to-end id of the original, at most 35 characters.
-    pub original_end_to_end_id: String,
-    /// UETR of the original.
-    pub original_uetr: String,
-    /// The amount sent back, charges taken off; `None` only in a faulty transaction.
-    pub amount: Option<Centimes>,
-    /// Its currency.
-    pub currency: String,
-    /// Why.
-    pub reasons: Reasons,
-}
-
-impl ReturnedTransaction {
-    /// Empties the texts and keeps their buffers.
-    pub fn clear(&mut self) {
-        self.return_id.clear();
-        self.original_instr_id.clear();
-        self.original_end_to_end_id.clear();
-        self.original_uetr.clear();
-        self.amount = None;
-        self.currency.clear();
-        self.reasons.clear();
-    }
-}
+/// What the namespace of a payment return holds before its version.
+const NAMESPACE: &str = "pacs.004.001.";
 
 /// The elements of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,20 +44,12 @@ enum Field {
 
 use Field as F;
 
-const REASON: Node<F> = Node::group(
-    "RtrRsnInf",
-    F::Reason,
-    &[
-        Node::path("Rsn", &[Node::leaf("Cd", F::ReasonCode), Node::leaf("Prtry", F::ReasonCode)], &[]),
-        Node::leaf("AddtlInf", F::ReasonInfo),
-    ],
-    &["Orgtr", "OrgnlBkTxCd"],
-);
+const REASON: Node<F> = Node::group("RtrRsnInf", F::Reason, reason_elements!(F), &["Orgtr", "OrgnlBkTxCd"]);
 
 const ORIGINAL: Node<F> = Node::group(
     "OrgnlGrpInf",
     F::Original,
-    &[Node::leaf("OrgnlMsgId", F::OriginalMsgId), Node::leaf("OrgnlMsgNmId", F::OriginalMsgName), REASON],
+    &[Reference::MsgId.leaf(F::OriginalMsgId), Node::leaf("OrgnlMsgNmId", F::OriginalMsgName), REASON],
     &["OrgnlCreDtTm"],
 );
 
@@ -137,9 +58,9 @@ const TRANSACTION: Node<F> = Node::group(
     F::Transaction,
     &[
         Node::leaf("RtrId", F::ReturnId),
-        Node::leaf("OrgnlInstrId", F::InstrId),
-        Node::leaf("OrgnlEndToEndId", F::EndToEndId),
-        Node::leaf("OrgnlUETR", F::Uetr),
+        Reference::InstrId.leaf(F::InstrId),
+        Reference::EndToEndId.leaf(F::EndToEndId),
+        Reference::Uetr.leaf(F::Uetr),
         Node::leaf("RtrdIntrBkSttlmAmt", F::Amount),
         REASON,
     ],
@@ -251,7 +172,7 @@ impl<R: BufRead> Pacs004Reader<R> {
 
     /// The version of the namespace (`9` of `…pacs.004.001.09`), if it is that of a payment return.
     pub fn version(&self) -> Option<u8> {
-        super::xml::version_of(self.xml.namespace(), "pacs.004.001.")
+        self.xml.version(&[NAMESPACE])
     }
 
     /// How many messages the file holds, of whatever kind, once it was read to its end.
@@ -286,10 +207,7 @@ impl<R: BufRead> Pacs004Reader<R> {
 
     fn open(&mut self, field: Field) {
         match field {
-            F::Message if self.version().is_none() => {
-                let namespace = self.xml.namespace().chars().take(64).collect();
-                self.xml.warn(Warning::Namespace(namespace));
-            }
+            F::Message => self.xml.check_namespace(&[NAMESPACE]),
             F::Transaction => {
                 self.in_transaction = true;
                 self.transaction.clear();
@@ -320,26 +238,21 @@ impl<R: BufRead> Pacs004Reader<R> {
     /// What makes the transaction unusable, if anything does.
     fn judge(&self) -> Option<(&'static str, Problem)> {
         let t = &self.transaction;
-        let named = [&t.original_end_to_end_id, &t.original_instr_id, &t.original_uetr];
-        if named.iter().all(|text| text.is_empty()) {
-            return Some(("OrgnlEndToEndId", Problem::Missing));
-        }
-        self.amount_problem.map(|problem| ("RtrdIntrBkSttlmAmt", problem))
+        unnamed(&[&t.original_end_to_end_id, &t.original_instr_id, &t.original_uetr])
+            .or(self.amount_problem.map(|problem| ("RtrdIntrBkSttlmAmt", problem)))
     }
 
     fn leaf(&mut self, field: Field) {
         let (xml, transaction, header) = (&mut self.xml, &mut self.transaction, &mut self.header);
         match field {
-            F::EndToEndId => xml.copy_text("OrgnlEndToEndId", 35, &mut transaction.original_end_to_end_id),
-            F::InstrId => xml.copy_text("OrgnlInstrId", 35, &mut transaction.original_instr_id),
-            F::Uetr => xml.copy_text("OrgnlUETR", 36, &mut transaction.original_uetr),
+            F::EndToEndId => {
+                xml.take_reference(Reference::EndToEndId, &mut transaction.original_end_to_end_id);
+            }
+            F::InstrId => xml.take_reference(Reference::InstrId, &mut transaction.original_instr_id),
+            F::Uetr => xml.take_reference(Reference::Uetr, &mut transaction.original_uetr),
             F::ReturnId => xml.copy_text("RtrId", 35, &mut transaction.return_id),
             F::Amount => {
-                let amount = super::xml::parse_amount(xml.text());
-                transaction.currency.clear();
-                transaction.currency.push_str(xml.currency());
-                transaction.amount = amount.ok();
-                self.amount_problem = amount.err();
+                self.amount_problem = xml.take_amount(&mut transaction.amount, &mut transaction.currency);
             }
             F::ReasonCode | F::ReasonInfo => {
                 let reasons =
@@ -363,7 +276,7 @@ impl<R: BufRead> Pacs004Reader<R> {
             F::GroupReturn => {
                 header.group_return = xml.parse_text("GrpRtr", parse_flag).unwrap_or(false);
             }
-            F::OriginalMsgId => xml.copy_text("OrgnlMsgId", 35, &mut self.original.msg_id),
+            F::OriginalMsgId => xml.take_reference(Reference::MsgId, &mut self.original.msg_id),
             F::OriginalMsgName => xml.copy_text("OrgnlMsgNmId", 35, &mut self.original.msg_name),
             F::Message | F::Header | F::Original | F::Transaction | F::Reason => {}
         }
