@@ -76,3 +76,55 @@ impl AccountKind {
         }
     }
 }
+
+listed! {
+    /// Why a transfer was posted, as it stands in `ledger_transfer.why`.
+    PostingReason {
+        /// A run's orders came into being.
+        OrdersComputed = "orders computed",
+        /// Orders came into being by events, and their sum was reserved.
+        OrdersByEvents = "orders by events",
+        /// Planned orders were held.
+        OrderHeld = "order held",
+        /// Held orders were let go.
+        OrderLetGo = "order let go",
+        /// Planned orders were held when their run was released.
+        HeldInDoubt = "payee in doubt, or claim in question",
+        /// The registry's changes held orders, or let them go.
+        ChangesByEvents = "changes by events",
+        /// Batches were released.
+        BatchesReleased = "batches released",
+        /// A file was delivered.
+        BatchSent = "batch sent",
+        /// A bank or a provider reported on orders, or a worker handed them over.
+        Feedback = "feedback",
+        /// An account statement was booked.
+        Statement = "statement",
+        /// A run was funded.
+        RunFunded = "run funded",
+        /// A run was cancelled.
+        RunCancelled = "run cancelled",
+        /// A reissue was funded for claims that earlier runs had reserved.
+        ReservationMoved = "reservation moved to a reissue",
+        /// Unpaid orders are paid again by another run.
+        OrdersReissued = "orders reissued",
+        /// That run was cancelled.
+        ReissueCancelled = "reissue cancelled",
+        /// Instalments were kept back from a run's orders.
+        KeptBack = "kept back",
+        /// A household had the money of an undue payment.
+        UndueFound = "undue payment found",
+        /// The money of an undue payment came back.
+        UndueCameBack = "undue payment came back",
+        /// A complaint was granted.
+        ComplaintGranted = "complaint granted",
+        /// A later list took an undue payment back.
+        TakenBack = "taken back",
+        /// A household repaid by transfer.
+        Repaid = "repaid",
+        /// What a household owed was given up.
+        WrittenOff = "written off",
+        /// A break that kept money in suspense was resolved, explained or opened again.
+        BreakDecided = "break decided",
+    }
+}

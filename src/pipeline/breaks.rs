@@ -14,16 +14,14 @@ use time::{Duration, OffsetDateTime};
 use super::{Applied, Context, Refusal, locked_run, next_state, person};
 use crate::domain::breaks::{BreakEffect, BreakState, BreakStep, PostTo, Queue, takes_two};
 use crate::domain::ids::{BreakId, RunId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
 use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::break_steps::{self, Step, Taken};
 use crate::store::breaks::{self, Break, Filter};
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::operators::{Operator, Role};
-use crate::store::{StoreError, runs};
+use crate::store::{StoreError, books, runs};
 
 /// Who resolves by rule.
 const ENGINE: &str = "sarf";
@@ -272,8 +270,9 @@ pub async fn reopen(
     let back = found.posted_to.as_deref().and_then(PostTo::parse);
     let taken = Taken { by, at: context.clock.now(), why, post: back };
     break_steps::reopen_in_tx(&mut tx, id, taken).await?;
-    let came_back = Break { suspense: Centimes::ZERO - found.suspense, ..found.clone() };
-    move_out(&mut tx, &came_back, back, taken.at).await?;
+    if let Some(from) = back {
+        books::suspense::reopened_in_tx(&mut tx, &found, from, taken.at).await?;
+    }
     for run in concerned.iter().filter(|run| run.state == RunState::Reconciled) {
         runs::set_state_in_tx(&mut tx, run.id, next_state(run, RunEvent::Reopen)?).await?;
     }
@@ -291,8 +290,8 @@ pub struct Explanation<'a> {
     pub why: &'a str,
     /// When.
     pub at: OffsetDateTime,
-    /// The account that takes what the break keeps in suspense; none where it keeps nothing.
-    pub to: Option<AccountKey>,
+    /// The programme whose receivables take what the break keeps in suspense; none where it keeps nothing.
+    pub repays: Option<i16>,
 }
 
 /// Closes a break that another stage explains, in that stage's transaction: the money is posted from suspense to the account
@@ -306,18 +305,18 @@ pub async fn explain_in_tx(
     id: BreakId,
     explanation: Explanation<'_>,
 ) -> Result<Applied<Break>, BreakError> {
-    let Explanation { by, why, at, to } = explanation;
+    let Explanation { by, why, at, repays } = explanation;
     let why = reason(why)?;
     let found = breaks::find_in_tx(tx, id).await?.ok_or(BreakError::NoBreak(id))?;
     if found.state == BreakState::Resolved {
         return Ok(Applied::Already(found));
     }
-    match to {
+    match repays {
         None if !found.suspense.is_zero() => {
             return Err(BreakError::InSuspense { id, amount: found.suspense });
         }
         Some(_) if found.suspense.is_zero() => return Err(BreakError::NothingToPost(id)),
-        Some(to) => post_out(tx, &found, to, at).await?,
+        Some(programme) => books::suspense::explained_in_tx(tx, &found, programme, at).await?,
         None => {}
     }
     let taken = Taken { by, at, why, post: None };
@@ -345,25 +344,10 @@ async fn move_out(
     post: Option<PostTo>,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let (Some(post), Some(provider)) = (post, found.provider_id) else { return Ok(()) };
-    post_out(tx, found, AccountKey::of_provider(provider, post.account()), at).await
-}
-
-/// Posts what a break keeps in suspense to an account.
-async fn post_out(
-    tx: &mut sqlx::PgConnection,
-    found: &Break,
-    target: AccountKey,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    // Only money on a provider's account is ever put there.
-    let provider = found.provider_id.ok_or(StoreError::Corrupt("provider of a break with money"))?;
-    let suspense = AccountKey::of_provider(provider, AccountKind::Suspense);
-    let (debit, credit) =
-        if found.suspense < Centimes::ZERO { (suspense, target) } else { (target, suspense) };
-    let amount = Centimes::new(found.suspense.get().abs());
-    let occasion = Occasion { why: "break decided", batch: None, message: found.message, at };
-    ledger::post_in_tx(tx, &[Transfer { debit, credit, amount }], occasion).await
+    match post {
+        Some(post) => books::suspense::resolved_in_tx(tx, found, post, at).await,
+        None => Ok(()),
+    }
 }
 
 async fn record(

@@ -9,15 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::hold::move_in_tx;
 use crate::domain::ids::{HouseholdId, OrderId};
 use crate::domain::money::Centimes;
-use crate::domain::order::OrderState;
 use crate::domain::reason::{BreakKind, HoldReason};
 use crate::domain::run::RunKind;
+use crate::store::books::{self, OrderSum};
 use crate::store::breaks::NewBreak;
 use crate::store::changes::{NewHold, Reach};
-use crate::store::runs::{Run, TotalMove};
+use crate::store::runs::Run;
 use crate::store::{StoreError, breaks, changes, holds, questions};
 
 /// The break over the payee of an order.
@@ -78,10 +77,9 @@ pub(super) async fn hold_planned_in_tx(
         }
     }
     changes::place_in_tx(tx, &new, "sarf", at).await?;
-    let (from, to) = (Some(OrderState::Planned), OrderState::Held);
-    let moves: Vec<TotalMove> = sums
+    let held: Vec<OrderSum> = sums
         .into_iter()
-        .map(|(provider, (orders, amount))| TotalMove { provider, from, to, orders, amount })
+        .map(|(provider, (orders, amount))| OrderSum { of: run.at(provider), orders, amount })
         .collect();
-    move_in_tx(tx, run.programme_id, run.id, &moves, "payee in doubt, or claim in question", at).await
+    books::orders::held_in_doubt_in_tx(tx, &held, at).await
 }

@@ -11,14 +11,14 @@ use super::as_written::{self, WithList};
 use super::{Applied, Context, Refusal, doubt, locked_run, next_state, person, recovery, reissue};
 use crate::domain::batch::Lane;
 use crate::domain::ids::RunId;
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::run::{RunEvent, RunKind, RunState};
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::books::{self, OrderSum};
+use crate::store::ledger::{self, AccountKey};
 use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
-use crate::store::runs::{self, Run, TotalMove};
+use crate::store::runs::{self, Run};
 use crate::store::{StoreError, batches, children, reference};
 
 /// Why funding is refused.
@@ -96,31 +96,18 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     }
     let now = context.clock.now();
     let year = run.period.year();
-    let envelope_key = AccountKey {
-        programme: run.programme_id,
-        year: Some(year),
-        run: None,
-        provider: None,
-        kind: AccountKind::Envelope,
-    };
     let envelope = context.config.programme(&run.programme).and_then(|p| p.rules.budget(year));
     let envelope =
         envelope.ok_or_else(|| FundError::NoEnvelope { programme: run.programme.clone(), year })?;
     if run.kind == RunKind::Reissue {
         reissue::release_reservations_in_tx(&mut tx, &run, now).await?;
     }
-    let reserved = ledger::balance_in_tx(&mut tx, envelope_key).await?;
+    let reserved = ledger::balance_in_tx(&mut tx, AccountKey::envelope(run.programme_id, year)).await?;
     let left = envelope + reserved;
     if run.ordered > left {
         return Err(FundError::Exhausted { year, envelope, left, needed: run.ordered });
     }
-    let transfer = Transfer { debit: reserved_key(&run), credit: envelope_key, amount: run.ordered };
-    ledger::post_in_tx(
-        &mut tx,
-        &[transfer],
-        Occasion { why: "run funded", batch: None, message: None, at: now },
-    )
-    .await?;
+    books::funding::run_funded_in_tx(&mut tx, &run, now).await?;
     sqlx::query("update run set state = $2, funded_by = $3 where id = $1")
         .bind(id.get())
         .bind(state.as_str())
@@ -130,17 +117,6 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     record(&mut tx, by, "run.fund", id, &format!("{} MAD of {year}", run.ordered), now).await?;
     tx.commit().await?;
     Ok(Applied::Now(run.ordered))
-}
-
-/// The account of what is reserved for a run.
-pub(super) const fn reserved_key(run: &Run) -> AccountKey {
-    AccountKey {
-        programme: run.programme_id,
-        year: Some(run.period.year()),
-        run: Some(run.id),
-        provider: None,
-        kind: AccountKind::Reserved,
-    }
 }
 
 /// Releases a wave, or all: their batches may leave. Orders held now stay behind.
@@ -172,8 +148,8 @@ pub async fn release(
         recovery::open_corrections_in_tx(&mut tx, &run, by, context.clock.now()).await?;
     }
     let totals = runs::totals_in_tx(&mut tx, id).await?;
-    let moves = released_moves(&mut tx, id, &totals).await?;
-    runs::move_totals_in_tx(&mut tx, id, &moves).await?;
+    let sums = released_sums(&mut tx, &run, &totals).await?;
+    books::orders::released_in_tx(&mut tx, &sums, context.clock.now()).await?;
     let wave = wave.map_or("all waves".to_owned(), |w| format!("wave {w}"));
     record(&mut tx, by, "run.release", id, &format!("{wave}: {released} batches"), context.clock.now())
         .await?;
@@ -192,15 +168,15 @@ async fn stream_providers(context: &Context, tx: &mut PgConnection) -> Result<Ve
 }
 
 /// Orders that stand in released batches and still count as planned.
-async fn released_moves(
+async fn released_sums(
     tx: &mut PgConnection,
-    run: RunId,
+    run: &Run,
     totals: &[runs::RunTotal],
-) -> Result<Vec<TotalMove>, StoreError> {
+) -> Result<Vec<OrderSum>, StoreError> {
     let ids = reference::provider_ids_in_tx(tx, &[]).await?;
-    let mut moves = Vec::new();
+    let mut sums = Vec::new();
     let mut waiting = std::collections::BTreeMap::<String, (i64, Centimes)>::new();
-    for batch in batches::of_run_in_tx(tx, run).await? {
+    for batch in batches::of_run_in_tx(tx, run.id).await? {
         use crate::domain::batch::BatchState::{Dispatching, Released};
         if matches!(batch.state, Released | Dispatching) {
             let entry = waiting.entry(batch.provider).or_default();
@@ -212,15 +188,10 @@ async fn released_moves(
     for (provider, (orders, amount)) in waiting {
         let known = totals.iter().find(|t| t.provider == provider && t.state == OrderState::Released);
         let (before, sum) = known.map_or((0, Centimes::ZERO), |t| (t.orders, t.amount));
-        moves.push(TotalMove {
-            provider: ids[&provider],
-            from: Some(OrderState::Planned),
-            to: OrderState::Released,
-            orders: orders - before,
-            amount: amount - sum,
-        });
+        let of = run.at(ids[&provider]);
+        sums.push(OrderSum { of, orders: orders - before, amount: amount - sum });
     }
-    Ok(moves)
+    Ok(sums)
 }
 
 /// Stops files from leaving, or lets them leave again; what is under way ends.
@@ -262,40 +233,16 @@ pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()
     let state = next_state(&run, RunEvent::Cancel)?;
     let now = context.clock.now();
     let ids = reference::provider_ids_in_tx(&mut tx, &[]).await?;
-    let (mut moves, mut transfers) = (Vec::new(), Vec::new());
-    for total in runs::totals_in_tx(&mut tx, id).await? {
-        let provider = ids[&total.provider];
-        let key = |kind| AccountKey::of_run(run.programme_id, id, provider, kind);
-        // A held order of a cancelled run stays held by its reason: only what could be paid is cancelled.
-        if total.state == OrderState::Planned {
-            moves.push(TotalMove {
-                provider,
-                from: Some(total.state),
-                to: OrderState::Cancelled,
-                orders: total.orders,
-                amount: total.amount,
-            });
-            transfers.push(Transfer {
-                debit: key(AccountKind::Cancelled),
-                credit: key(AccountKind::Planned),
-                amount: total.amount,
-            });
-        }
-    }
-    if run.state == RunState::Funded {
-        let envelope = AccountKey { run: None, kind: AccountKind::Envelope, ..reserved_key(&run) };
-        transfers.push(Transfer { debit: envelope, credit: reserved_key(&run), amount: run.ordered });
-    }
+    let totals = runs::totals_in_tx(&mut tx, id).await?;
+    let planned: Vec<OrderSum> = totals
+        .iter()
+        .filter(|total| total.state == OrderState::Planned)
+        .map(|t| OrderSum { of: run.at(ids[&t.provider]), orders: t.orders, amount: t.amount })
+        .collect();
     if run.kind == RunKind::Reissue {
         reissue::give_back_in_tx(&mut tx, &run, now).await?;
     }
-    runs::move_totals_in_tx(&mut tx, id, &moves).await?;
-    ledger::post_in_tx(
-        &mut tx,
-        &transfers,
-        Occasion { why: "run cancelled", batch: None, message: None, at: now },
-    )
-    .await?;
+    books::orders::run_cancelled_in_tx(&mut tx, &run, &planned, now).await?;
     recovery::give_back_in_tx(&mut tx, run.programme_id, id, now).await?;
     if run.kind.is_of_children() {
         children::undo_in_tx(&mut tx, id).await?;

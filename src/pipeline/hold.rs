@@ -5,17 +5,14 @@
 //! the reasons that were open, and the order leaves in a file of its own.
 
 use super::{Applied, Context, Refusal, locked_run, people, person};
-use crate::domain::ids::{BreakId, OrderId, RunId};
-use crate::domain::ledger::AccountKind;
+use crate::domain::ids::{BreakId, OrderId};
 use crate::domain::money::Centimes;
-use crate::domain::order::OrderState;
 use crate::domain::reason::HoldReason;
 use crate::domain::run::{RunKind, RunState};
 use crate::store::audit::{self, Decision};
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::books::{self, OrderSum};
 use crate::store::operators::Role;
-use crate::store::runs::{self, TotalMove};
-use crate::store::{breaks, hold_releases, holds, orders, questions};
+use crate::store::{breaks, hold_releases, holds, orders, questions, runs};
 
 /// Why an order cannot be held or let go.
 #[derive(Debug, thiserror::Error)]
@@ -303,27 +300,10 @@ pub(super) async fn move_one(
     amount: Centimes,
     at: time::OffsetDateTime,
 ) -> Result<(), crate::store::StoreError> {
-    let (from, to) =
-        if held { (OrderState::Planned, OrderState::Held) } else { (OrderState::Held, OrderState::Planned) };
-    let moved = TotalMove { provider, from: Some(from), to, orders: 1, amount };
-    let why = if held { "order held" } else { "order let go" };
-    move_in_tx(tx, run.programme_id, run.id, &[moved], why, at).await
-}
-
-/// Moves orders of a run from one state to another, in kept totals and books.
-pub(super) async fn move_in_tx(
-    tx: &mut sqlx::PgConnection,
-    programme: i16,
-    run: RunId,
-    moves: &[TotalMove],
-    why: &str,
-    at: time::OffsetDateTime,
-) -> Result<(), crate::store::StoreError> {
-    runs::move_totals_in_tx(tx, run, moves).await?;
-    let transfer = |m: &TotalMove| {
-        let key = |state| AccountKey::of_run(programme, run, m.provider, AccountKind::of_state(state));
-        m.from.map(|from| Transfer { debit: key(m.to), credit: key(from), amount: m.amount })
-    };
-    let transfers: Vec<Transfer> = moves.iter().filter_map(transfer).collect();
-    ledger::post_in_tx(tx, &transfers, Occasion { why, batch: None, message: None, at }).await
+    let order = [OrderSum { of: run.at(provider), orders: 1, amount }];
+    if held {
+        books::orders::held_in_tx(tx, &order, at).await
+    } else {
+        books::orders::let_go_in_tx(tx, &order, at).await
+    }
 }

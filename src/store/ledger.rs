@@ -1,13 +1,10 @@
-//! The books: accounts and transfers. Balances follow transfers by trigger; nothing is ever changed or taken away.
-
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+//! Accounts and their balances, to read: `store/books` alone posts. Balances follow transfers by trigger; nothing is ever
+//! changed or taken away.
 
 use sqlx::PgConnection;
-use time::OffsetDateTime;
 
 use super::StoreError;
-use crate::domain::ids::{AccountId, BatchId, MessageId, RunId};
+use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 
@@ -36,100 +33,26 @@ impl AccountKey {
     pub const fn of_provider(provider: i16, kind: AccountKind) -> Self {
         Self { programme: 0, year: None, run: None, provider: Some(provider), kind }
     }
-}
 
-/// An amount to move from `credit` to `debit`.
-#[derive(Clone, Copy, Debug)]
-pub struct Transfer {
-    /// Gains.
-    pub debit: AccountKey,
-    /// Gives.
-    pub credit: AccountKey,
-    /// How much; nothing is posted for zero.
-    pub amount: Centimes,
-}
-
-/// What a set of transfers belongs to.
-#[derive(Clone, Copy, Debug)]
-pub struct Occasion<'a> {
-    /// Short name of the move: `orders computed`, `batch sent`, …
-    pub why: &'a str,
-    /// The batch it is about.
-    pub batch: Option<BatchId>,
-    /// The message that caused it.
-    pub message: Option<MessageId>,
-    /// When.
-    pub at: OffsetDateTime,
-}
-
-/// Posts transfers, within the caller's transaction.
-///
-/// # Errors
-/// When the database is gone.
-///
-/// # Panics
-/// On a negative amount: turn the transfer round instead.
-pub async fn post_in_tx(
-    connection: &mut PgConnection,
-    transfers: &[Transfer],
-    occasion: Occasion<'_>,
-) -> Result<(), StoreError> {
-    let mut transfers: Vec<&Transfer> = transfers.iter().filter(|t| !t.amount.is_zero()).collect();
-    if transfers.is_empty() {
-        return Ok(());
+    /// A run's account that is kept for all providers together.
+    pub const fn of_whole_run(programme: i16, run: RunId, kind: AccountKind) -> Self {
+        Self { programme, year: None, run: Some(run), provider: None, kind }
     }
-    transfers.sort_by_key(|t| (t.debit, t.credit));
-    let mut ids = HashMap::new();
-    for key in transfers.iter().flat_map(|t| [t.debit, t.credit]) {
-        if let Entry::Vacant(slot) = ids.entry(key) {
-            slot.insert(account_in_tx(connection, key).await?);
-        }
-    }
-    let debits: Vec<i64> = transfers.iter().map(|t| ids[&t.debit].get()).collect();
-    let credits: Vec<i64> = transfers.iter().map(|t| ids[&t.credit].get()).collect();
-    let amounts: Vec<i64> = transfers.iter().map(|t| t.amount.get()).collect();
-    assert!(amounts.iter().all(|a| *a > 0), "a transfer moves a positive amount");
-    sqlx::query(
-        "insert into ledger_transfer (debit_account, credit_account, amount, why, batch_id, message_id, posted_at)
-         select d, c, a, $4, $5, $6, $7 from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as t(d, c, a)",
-    )
-    .bind(debits)
-    .bind(credits)
-    .bind(amounts)
-    .bind(occasion.why)
-    .bind(occasion.batch.map(BatchId::get))
-    .bind(occasion.message.map(MessageId::get))
-    .bind(occasion.at)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
 
-/// The account of a key, opened on first use.
-async fn account_in_tx(connection: &mut PgConnection, key: AccountKey) -> Result<AccountId, StoreError> {
-    let find = "select id from ledger_account where programme_id = $1 and budget_year is not distinct from $2
-                and run_id is not distinct from $3 and provider_id is not distinct from $4 and kind = $5";
-    for attempt in 0..2 {
-        let found: Option<i64> =
-            bind_key(sqlx::query_scalar(find), key).fetch_optional(&mut *connection).await?;
-        if let Some(id) = found {
-            return Ok(AccountId::new(id));
-        }
-        if attempt == 0 {
-            sqlx::query(
-                "insert into ledger_account (programme_id, budget_year, run_id, provider_id, kind)
-                 values ($1, $2, $3, $4, $5) on conflict do nothing",
-            )
-            .bind(key.programme)
-            .bind(key.year)
-            .bind(key.run.map(RunId::get))
-            .bind(key.provider)
-            .bind(key.kind.as_str())
-            .execute(&mut *connection)
-            .await?;
-        }
+    /// A programme's account of recovery.
+    pub const fn of_programme(programme: i16, kind: AccountKind) -> Self {
+        Self { programme, year: None, run: None, provider: None, kind }
     }
-    Err(StoreError::Corrupt("ledger account"))
+
+    /// The envelope of a programme and budget year.
+    pub const fn envelope(programme: i16, year: i32) -> Self {
+        Self { programme, year: Some(year), run: None, provider: None, kind: AccountKind::Envelope }
+    }
+
+    /// What of it is reserved for a run.
+    pub const fn reserved(programme: i16, year: i32, run: RunId) -> Self {
+        Self { run: Some(run), kind: AccountKind::Reserved, ..Self::envelope(programme, year) }
+    }
 }
 
 /// Balance (debits less credits) of one account; zero when it was never opened.
@@ -149,9 +72,9 @@ pub async fn balance_in_tx(connection: &mut PgConnection, key: AccountKey) -> Re
     Ok(Centimes::new(balance.unwrap_or(0)))
 }
 
-type Scalar<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgres::PgArguments>;
+pub(super) type Scalar<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgres::PgArguments>;
 
-fn bind_key(query: Scalar<'_>, key: AccountKey) -> Scalar<'_> {
+pub(super) fn bind_key(query: Scalar<'_>, key: AccountKey) -> Scalar<'_> {
     query
         .bind(key.programme)
         .bind(key.year)

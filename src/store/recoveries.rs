@@ -1,13 +1,11 @@
-//! Recovery cases: reading one, its steps, its amounts and their postings.
+//! Recovery cases: reading one, its steps and its amounts.
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use time::{Date, OffsetDateTime};
 
 use super::StoreError;
-use super::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::domain::ids::{CaseId, OrderId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::recovery::{AppealStage, CaseCause, CaseState};
@@ -202,26 +200,4 @@ pub async fn add_in_tx(
     let sql = format!("update recovery_case set {column} = {column} + $2 where id = $1");
     sqlx::query(AssertSqlSafe(sql)).bind(id.get()).bind(by.get()).execute(connection).await?;
     Ok(())
-}
-
-/// A programme's account of recovery.
-pub const fn account(programme: i16, kind: AccountKind) -> AccountKey {
-    AccountKey { programme, year: None, run: None, provider: None, kind }
-}
-
-/// Moves an amount between two of a programme's accounts of recovery.
-///
-/// # Errors
-/// When the database is gone.
-pub async fn post_in_tx(
-    connection: &mut PgConnection,
-    programme: i16,
-    debit: AccountKind,
-    credit: AccountKind,
-    amount: Centimes,
-    why: &str,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let transfer = Transfer { debit: account(programme, debit), credit: account(programme, credit), amount };
-    ledger::post_in_tx(connection, &[transfer], Occasion { why, batch: None, message: None, at }).await
 }

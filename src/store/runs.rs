@@ -1,8 +1,9 @@
-//! Runs: the head row and kept totals.
+//! Runs: the head row, and kept totals to read: `store/books` alone moves them.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
+use super::books::RunAt;
 use super::{Store, StoreError};
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::money::Centimes;
@@ -55,6 +56,13 @@ pub struct Run {
     pub content_sha256: Option<String>,
     /// No file leaves while paused.
     pub paused: bool,
+}
+
+impl Run {
+    /// The run at a provider.
+    pub const fn at(&self, provider: i16) -> RunAt {
+        RunAt { programme: self.programme_id, run: self.id, provider }
+    }
 }
 
 type Row = (
@@ -264,57 +272,6 @@ pub async fn set_state_in_tx(
         .bind(state.as_str())
         .execute(connection)
         .await?;
-    Ok(())
-}
-
-/// Moves orders of a run from one kept total to another.
-#[derive(Clone, Copy, Debug)]
-pub struct TotalMove {
-    /// Provider number.
-    pub provider: i16,
-    /// From which state; `None` where they come into being.
-    pub from: Option<OrderState>,
-    /// To which state.
-    pub to: OrderState,
-    /// How many.
-    pub orders: i64,
-    /// How much.
-    pub amount: Centimes,
-}
-
-/// Moves kept totals, within the transaction that moves the orders.
-///
-/// # Errors
-/// With the constraint `run_total_orders_check` when more would leave a state than are in it.
-pub async fn move_totals_in_tx(
-    connection: &mut PgConnection,
-    run: RunId,
-    moves: &[TotalMove],
-) -> Result<(), StoreError> {
-    for m in moves.iter().filter(|m| m.orders != 0) {
-        if let Some(from) = m.from {
-            sqlx::query("update run_total set orders = orders - $4, amount = amount - $5 where run_id = $1 and provider_id = $2 and state = $3")
-                .bind(run.get())
-                .bind(m.provider)
-                .bind(from.as_str())
-                .bind(m.orders)
-                .bind(m.amount.get())
-                .execute(&mut *connection)
-                .await?;
-        }
-        sqlx::query(
-            "insert into run_total (run_id, provider_id, state, orders, amount) values ($1, $2, $3, $4, $5)
-             on conflict (run_id, provider_id, state)
-             do update set orders = run_total.orders + excluded.orders, amount = run_total.amount + excluded.amount",
-        )
-        .bind(run.get())
-        .bind(m.provider)
-        .bind(m.to.as_str())
-        .bind(m.orders)
-        .bind(m.amount.get())
-        .execute(&mut *connection)
-        .await?;
-    }
     Ok(())
 }
 

@@ -5,14 +5,12 @@ use std::fs;
 use sarf::clock::Clock;
 use sarf::domain::breaks::{BreakState, BreakStep, PostTo};
 use sarf::domain::ids::{BreakId, RunId};
-use sarf::domain::ledger::AccountKind;
 use sarf::domain::reason::BreakKind;
 use sarf::domain::run::RunState;
 use sarf::pipeline::breaks::{self, BreakError, Explanation, Wanted};
 use sarf::pipeline::reconcile;
 use sarf::sandbox::banks::{Faults, StatusStyle};
 use sarf::sandbox::points::PointFaults;
-use sarf::store::ledger::AccountKey;
 use sarf::store::operators::{self, Role};
 use time::Duration;
 
@@ -295,21 +293,20 @@ async fn what_another_stage_explains_goes_to_its_account_in_its_transaction() {
     breaks::resolve(context, large, ACCOUNTANT, "not ours", post).await.expect("proposed");
     let programme =
         i16::try_from(bed.number("select min(id)::bigint from programme").await).expect("a programme");
-    let owed = AccountKey { programme, year: None, run: None, provider: None, kind: AccountKind::Receivable };
     let at = context.clock.now();
-    let repaid = |to| Explanation { by: ACCOUNTANT, why: "repayment of case 7", at, to };
+    let repaid = |repays| Explanation { by: ACCOUNTANT, why: "repayment of case 7", at, repays };
     let mut tx = context.store.begin().await.expect("begun");
     let refusal = breaks::explain_in_tx(&mut tx, large, repaid(None)).await.expect_err("money stays");
     assert!(matches!(refusal, BreakError::InSuspense { .. }), "{refusal}");
     for (id, now) in [(large, true), (large, false), (small, true)] {
-        let done = breaks::explain_in_tx(&mut tx, id, repaid(Some(owed))).await.expect("explained");
+        let done = breaks::explain_in_tx(&mut tx, id, repaid(Some(programme))).await.expect("explained");
         assert_eq!(done.is_now(), now, "{id}");
     }
     tx.rollback().await.expect("rolled back");
     assert_eq!((balance(&bed, "suspense").await, balance(&bed, "receivable").await), (-2_030_000, 0));
 
     let mut tx = context.store.begin().await.expect("begun");
-    breaks::explain_in_tx(&mut tx, large, repaid(Some(owed))).await.expect("explained");
+    breaks::explain_in_tx(&mut tx, large, repaid(Some(programme))).await.expect("explained");
     tx.commit().await.expect("committed");
     assert_eq!((balance(&bed, "suspense").await, balance(&bed, "receivable").await), (-30_000, -2_000_000));
     let (listed, steps) = breaks::show(context, large).await.expect("shown");

@@ -31,20 +31,17 @@ use super::{Context, Refusal, locked_run, next_state, person};
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::calendar::CalendarError;
 use crate::domain::ids::RunId;
-use crate::domain::ledger::AccountKind;
-use crate::domain::order::OrderState;
 use crate::domain::provider::{Provider, StreamApi};
 use crate::domain::run::{RunEvent, RunState};
 use crate::rails::bank_file::{self, Delivered, DeliveryError};
 use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch};
 use crate::store::exclusive::{Exclusive, Holder};
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::locks::SessionLock;
 use crate::store::operators::Role;
-use crate::store::runs::{self, Run, TotalMove};
+use crate::store::runs::{self, Run};
 use crate::store::shards;
-use crate::store::{StoreError, reference};
+use crate::store::{StoreError, books, reference};
 
 /// Why dispatch stopped.
 #[derive(Debug, thiserror::Error)]
@@ -352,26 +349,7 @@ async fn record_sent(context: &Context, run: &Run, done: &Done) -> Result<(), Di
     let (batch, now) = (&done.batch, context.clock.now());
     let mut tx = context.store.begin().await?;
     if batches::sent_in_tx(&mut tx, batch.id, &done.delivered.sha256, done.delivered.bytes, now).await? {
-        let key = |kind| AccountKey::of_run(run.programme_id, run.id, batch.provider_id, kind);
-        let transfer = Transfer {
-            debit: key(AccountKind::InFlight),
-            credit: key(AccountKind::Planned),
-            amount: batch.amount,
-        };
-        ledger::post_in_tx(
-            &mut tx,
-            &[transfer],
-            Occasion { why: "batch sent", batch: Some(batch.id), message: None, at: now },
-        )
-        .await?;
-        let moved = TotalMove {
-            provider: batch.provider_id,
-            from: Some(OrderState::Released),
-            to: OrderState::Sent,
-            orders: batch.orders,
-            amount: batch.amount,
-        };
-        runs::move_totals_in_tx(&mut tx, run.id, &[moved]).await?;
+        books::orders::batch_sent_in_tx(&mut tx, run.programme_id, batch, now).await?;
         let detail = format!(
             "{} orders {} amount {} sha256 {}",
             batch.file_name.as_deref().unwrap_or(""),

@@ -7,25 +7,24 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::decide::{Accepted, Decided};
-use super::gather::{Ground, envelope_key};
+use super::gather::Ground;
 use crate::domain::batch::Lane;
 use crate::domain::entitlement::encode_components;
 use crate::domain::event::StandingApprovalId;
 use crate::domain::ids::{BatchId, OrderId, RunId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
-use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::run::RunEvent;
 use crate::pipeline::Context;
 use crate::pipeline::approve::content_hash;
 use crate::store::batches::{self, Batch};
+use crate::store::books::funding::Reservation;
+use crate::store::books::orders::NewOrders;
+use crate::store::books::{self, OrderSum, RunAt};
 use crate::store::day_runs::{Added, DayRun, NewDayRun};
-use crate::store::ledger::{AccountKey, Occasion, Transfer};
 use crate::store::orders::NewOrder;
 use crate::store::pgcopy::CopyBuffer;
-use crate::store::runs::TotalMove;
-use crate::store::{StoreError, Tx, changes, day_runs, holds, ledger, orders, reference, runs};
+use crate::store::{StoreError, Tx, changes, day_runs, holds, orders, reference};
 
 /// Who places holds on orders that come as events.
 const PLACED_BY: &str = "sarf";
@@ -171,7 +170,7 @@ impl Group<'_> {
         self.write_orders_in_tx(tx).await?;
         let known = batches::of_run_in_tx(tx, run).await?;
         let (mut missed, mut unrouted) = (CopyBuffer::default(), CopyBuffer::default());
-        let mut moves = Vec::new();
+        let mut new = Vec::new();
         let mut made = Made::default();
         let mut leaving = 0;
         for piece in self.orders.chunk_by(|a, b| a.1 == b.1) {
@@ -188,10 +187,9 @@ impl Group<'_> {
                     }
                 }
             }
-            for (to, (orders, amount)) in
-                [(OrderState::Released, sums.leaving), (OrderState::Held, sums.held)]
-            {
-                moves.push(TotalMove { provider, from: None, to, orders, amount });
+            for (held, (orders, amount)) in [(false, sums.leaving), (true, sums.held)] {
+                let of = RunAt { programme: self.programme, run, provider };
+                new.push(NewOrders { sum: OrderSum { of, orders, amount }, held });
                 made.orders += orders as u64;
                 made.amount += amount;
             }
@@ -200,8 +198,8 @@ impl Group<'_> {
         }
         missed.send_in_tx(tx, &format!("order_hold ({})", changes::MISSED_COLUMNS), "").await?;
         unrouted.send_in_tx(tx, &format!("order_hold ({})", holds::COLUMNS), "").await?;
-        runs::move_totals_in_tx(tx, run, &moves).await?;
-        self.post_in_tx(tx, &moves, made.amount, now).await?;
+        let reservation = Reservation { programme: self.programme, year: self.run.period.year(), run };
+        books::orders::made_by_events_in_tx(tx, &new, reservation, now).await?;
         let state = self.run.state.after(RunEvent::Release).filter(|_| leaving > 0);
         let state = state.unwrap_or(self.run.state);
         day_runs::grow_in_tx(tx, run, self.orders.len() as i64, made.amount, state).await?;
@@ -234,31 +232,6 @@ impl Group<'_> {
         let target = format!("{} ({})", orders::leaf(self.run.id), orders::COLUMNS);
         rows.send_in_tx(tx, &target, "").await?;
         Ok(())
-    }
-
-    async fn post_in_tx(
-        &self,
-        tx: &mut Tx,
-        moves: &[TotalMove],
-        ordered: Centimes,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let (programme, run, year) = (self.programme, self.run.id, self.run.period.year());
-        let entitled =
-            AccountKey { provider: None, ..AccountKey::of_run(programme, run, 0, AccountKind::Entitled) };
-        let mut transfers: Vec<Transfer> = moves
-            .iter()
-            .map(|m| Transfer {
-                debit: AccountKey::of_run(programme, run, m.provider, AccountKind::of_state(m.to)),
-                credit: entitled,
-                amount: m.amount,
-            })
-            .collect();
-        let envelope = envelope_key(programme, year);
-        let reserved = AccountKey { run: Some(run), kind: AccountKind::Reserved, ..envelope };
-        transfers.push(Transfer { debit: reserved, credit: envelope, amount: ordered });
-        let occasion = Occasion { why: "orders by events", batch: None, message: None, at: now };
-        ledger::post_in_tx(tx, &transfers, occasion).await
     }
 }
 

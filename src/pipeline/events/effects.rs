@@ -15,11 +15,10 @@ use crate::domain::ids::{BatchId, HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::reason::HoldReason;
-use crate::pipeline::hold::move_in_tx;
+use crate::store::books::{self, OrderSum, RunAt, StateMove};
 use crate::store::changes::{Concerned, NewHold, Reach};
 use crate::store::locks::{self, Lock};
 use crate::store::personal::{self, OrderPayee};
-use crate::store::runs::TotalMove;
 use crate::store::{StoreError, changes, runs};
 
 /// Who places and lifts holds that the registry asked for.
@@ -256,18 +255,15 @@ impl<'a> Turn<'a> {
             changes::lift_in_tx(tx, &self.lifted, HoldReason::RegistryHold, PLACED_BY, why, now).await?;
         }
         changes::place_in_tx(tx, &self.holds, PLACED_BY, now).await?;
-        let moves: Vec<TotalMove> = self
+        let changed: Vec<StateMove> = self
             .moves
             .into_iter()
-            .map(|((provider, from, to), (orders, amount))| TotalMove {
-                provider,
-                from: Some(from),
-                to,
-                orders,
-                amount,
+            .map(|((provider, from, to), (orders, amount))| {
+                let of = RunAt { programme, run, provider };
+                StateMove { sum: OrderSum { of, orders, amount }, from, to }
             })
             .collect();
-        move_in_tx(tx, programme, run, &moves, "changes by events", now).await
+        books::orders::changed_by_events_in_tx(tx, &changed, now).await
     }
 }
 

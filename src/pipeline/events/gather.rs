@@ -14,7 +14,6 @@ use crate::domain::entitlement::{Assessor, NoRules};
 use crate::domain::event::{Change, Changes, Event, Wanted, What};
 use crate::domain::household::Household;
 use crate::domain::ids::{Code, HouseholdId, RunId, SnapshotId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::programme::Programme;
@@ -235,7 +234,7 @@ impl Known<'_> {
                 None => None,
                 Some(envelope) => {
                     locks::take_in_tx(tx, Lock::Envelope(self.number, year)).await?;
-                    Some(envelope + ledger::balance_in_tx(tx, envelope_key(self.number, year)).await?)
+                    Some(envelope + ledger::balance_in_tx(tx, AccountKey::envelope(self.number, year)).await?)
                 }
             };
             self.envelopes.insert(year, left);
@@ -344,9 +343,4 @@ impl Known<'_> {
         }
         Ok(())
     }
-}
-
-/// The envelope of a programme and year.
-pub(super) const fn envelope_key(programme: i16, year: i32) -> AccountKey {
-    AccountKey { programme, year: Some(year), run: None, provider: None, kind: AccountKind::Envelope }
 }

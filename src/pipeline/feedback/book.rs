@@ -6,16 +6,14 @@ use super::apply::Applier;
 use super::parse::Cash;
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::batches::{self, Batch, BatchFigures};
-use crate::store::books::statement::{self, RunAt};
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
-use crate::store::runs::{self, TotalMove};
-use crate::store::{StoreError, breaks, feedback, outbox};
+use crate::store::books::statement::Bookings;
+use crate::store::books::{self, OrderSum, RunAt, StateMove};
+use crate::store::{StoreError, breaks, feedback, outbox, runs};
 
 /// Orders of one run and provider going from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,7 +99,7 @@ impl Applier<'_> {
                 }
             }
         }
-        self.move_totals().await?;
+        self.reopen().await?;
         self.post().await?;
         self.repay().await?;
         self.open_late_returns();
@@ -135,20 +133,11 @@ impl Applier<'_> {
         audit::append_in_tx(&mut self.tx, decision).await
     }
 
-    async fn move_totals(&mut self) -> Result<(), StoreError> {
+    /// A reconciled run of which orders move is no longer.
+    async fn reopen(&mut self) -> Result<(), StoreError> {
         for (id, known) in &self.runs {
-            let of_run = self.moves.flows.iter().filter(|(flow, _)| flow.run == *id);
-            let moves: Vec<TotalMove> = of_run
-                .map(|(flow, (orders, amount))| TotalMove {
-                    provider: flow.provider,
-                    from: Some(flow.from),
-                    to: flow.to,
-                    orders: *orders,
-                    amount: Centimes::new(*amount),
-                })
-                .collect();
-            runs::move_totals_in_tx(&mut self.tx, *id, &moves).await?;
-            if known.run.state == RunState::Reconciled && !moves.is_empty() {
+            let moves = self.moves.flows.keys().any(|flow| flow.run == *id);
+            if known.run.state == RunState::Reconciled && moves {
                 let state =
                     known.run.state.after(RunEvent::Reopen).expect("a reconciled run can be reopened");
                 runs::set_state_in_tx(&mut self.tx, *id, state).await?;
@@ -158,41 +147,45 @@ impl Applier<'_> {
     }
 
     async fn post(&mut self) -> Result<(), StoreError> {
-        let mut transfers = Vec::new();
-        for (flow, (_, amount)) in &self.moves.flows {
-            let programme = self.runs[&flow.run].run.programme_id;
-            let key =
-                |state| AccountKey::of_run(programme, flow.run, flow.provider, AccountKind::of_state(state));
-            let (debit, credit) = (key(flow.to), key(flow.from));
-            if debit != credit {
-                transfers.push(Transfer { debit, credit, amount: Centimes::new(*amount) });
-            }
-        }
-        let occasion = Occasion { why: "feedback", batch: None, message: Some(self.message), at: self.now };
-        ledger::post_in_tx(&mut self.tx, &transfers, occasion).await?;
+        let reported = self.reported();
+        books::orders::reported_in_tx(&mut self.tx, &reported, self.message, self.now).await?;
         let booked = self.booked()?;
-        statement::post_in_tx(&mut self.tx, &booked, self.message, self.now).await
+        booked.post_in_tx(&mut self.tx, self.message, self.now).await
+    }
+
+    fn at(&self, run: RunId, provider: i16) -> RunAt {
+        self.runs[&run].run.at(provider)
+    }
+
+    fn reported(&self) -> Vec<StateMove> {
+        let moved = |(flow, &(orders, amount)): (&Flow, &(i64, i64))| {
+            let of = self.at(flow.run, flow.provider);
+            StateMove {
+                sum: OrderSum { of, orders, amount: Centimes::new(amount) },
+                from: flow.from,
+                to: flow.to,
+            }
+        };
+        self.moves.flows.iter().map(moved).collect()
     }
 
     /// What statements booked, as rows of the chart of accounts.
-    fn booked(&self) -> Result<Vec<Transfer>, StoreError> {
-        let at = |run: RunId, provider| RunAt { programme: self.runs[&run].run.programme_id, run, provider };
-        let mut booked = Vec::new();
+    fn booked(&self) -> Result<Bookings, StoreError> {
+        let mut booked = Bookings::default();
         for ((run, provider, credit), amount) in &self.moves.cash {
             let amount =
                 i64::try_from(*amount).map_err(|_| StoreError::Corrupt("sum of a message's entries"))?;
             let amount = Centimes::new(amount);
-            booked.push(match (run, credit) {
-                (Some(run), false) => statement::statement_debit(at(*run, *provider), amount),
-                (Some(run), true) => statement::statement_return(at(*run, *provider), amount),
-                (None, came_in) => statement::unexplained(*provider, amount, *came_in),
-            });
+            match (run, credit) {
+                (Some(run), false) => booked.debit(self.at(*run, *provider), amount),
+                (Some(run), true) => booked.returned(self.at(*run, *provider), amount),
+                (None, false) => booked.unexplained_debit(*provider, amount),
+                (None, true) => booked.unexplained_credit(*provider, amount),
+            }
         }
-        let explained = self.moves.explained.iter();
-        booked.extend(
-            explained
-                .map(|((run, provider), amount)| statement::debit_explained(at(*run, *provider), *amount)),
-        );
+        for ((run, provider), amount) in &self.moves.explained {
+            booked.debit_explained(self.at(*run, *provider), *amount);
+        }
         Ok(booked)
     }
 }

@@ -31,21 +31,20 @@ use super::{Applied, Context, Refusal, check, hex, person, recovery};
 use crate::config::{Config, ConfiguredProgramme};
 use crate::domain::entitlement::NoRules;
 use crate::domain::ids::{HouseholdId, RunId, SnapshotId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
-use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::programme::Programme;
 use crate::domain::run::{RunKind, RunState};
 use crate::store::audit::{self, Decision};
-use crate::store::ledger::{AccountKey, Occasion, Transfer};
+use crate::store::books::orders::NewOrders;
+use crate::store::books::{self, OrderSum, RunAt};
 use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::pgcopy::CopyBuffer;
-use crate::store::runs::{NewRun, Run, TotalMove};
+use crate::store::runs::{NewRun, Run};
 use crate::store::{
-    StoreError, Tx, batches, breaks, changes, day_runs, holds, ledger, orders, questions, recovery_money,
-    reference, rule_sets, run_checks, runs, snapshots,
+    StoreError, Tx, batches, breaks, changes, day_runs, holds, orders, questions, recovery_money, reference,
+    rule_sets, run_checks, runs, snapshots,
 };
 use compute::Computation;
 pub(super) use compute::{Computed, Inputs, Maker, new_comparison};
@@ -397,33 +396,19 @@ pub(super) async fn book(
     let run = inputs.run;
     let names: HashMap<i16, &str> = inputs.providers.iter().map(|(code, id)| (*id, code.as_str())).collect();
     batches::insert_planned_in_tx(tx, run, &computed.slices).await?;
-    let (mut moves, mut transfers) = (Vec::new(), Vec::new());
+    let mut new = Vec::new();
     for (&(provider, held), &(count, amount)) in &computed.totals {
-        let state = if held { OrderState::Held } else { OrderState::Planned };
-        moves.push(TotalMove { provider, from: None, to: state, orders: count, amount });
-        transfers.push(Transfer {
-            debit: AccountKey::of_run(programme_id, run, provider, AccountKind::of_state(state)),
-            credit: AccountKey {
-                provider: None,
-                ..AccountKey::of_run(programme_id, run, 0, AccountKind::Entitled)
-            },
-            amount,
-        });
+        let of = RunAt { programme: programme_id, run, provider };
+        new.push(NewOrders { sum: OrderSum { of, orders: count, amount }, held });
         tracing::debug!(
             run = run.get(),
             provider = names.get(&provider),
-            state = state.as_str(),
+            held,
             orders = count,
             "orders made"
         );
     }
-    runs::move_totals_in_tx(tx, run, &moves).await?;
-    ledger::post_in_tx(
-        tx,
-        &transfers,
-        Occasion { why: "orders computed", batch: None, message: None, at: inputs.now },
-    )
-    .await?;
+    books::orders::computed_in_tx(tx, &new, inputs.now).await?;
     if computed.offset > Centimes::ZERO {
         recovery::book_in_tx(tx, programme_id, run, inputs.now).await?;
     }

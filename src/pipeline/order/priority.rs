@@ -12,14 +12,12 @@ use sqlx::PgConnection;
 use super::Inputs;
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::money::Centimes;
-use crate::domain::order::OrderState;
 use crate::domain::reason::HoldReason;
 use crate::domain::run::RunState;
-use crate::pipeline::hold::move_in_tx;
 use crate::store::audit::{self, Decision};
+use crate::store::books::{self, OrderSum, RunAt};
 use crate::store::holds::{self, Reachable};
-use crate::store::runs::{self, TotalMove};
-use crate::store::{StoreError, changes};
+use crate::store::{StoreError, changes, runs};
 
 /// Holds what gives way, in the transaction that makes this run.
 pub(super) async fn give_way_in_tx(
@@ -82,15 +80,13 @@ async fn hold_in_tx(
         sum.0 += 1;
         sum.1 += order.amount;
     }
-    let moves: Vec<TotalMove> = moved
+    let held: Vec<OrderSum> = moved
         .into_iter()
-        .map(|(provider, (orders, amount))| TotalMove {
-            provider,
-            from: Some(OrderState::Planned),
-            to: OrderState::Held,
+        .map(|(provider, (orders, amount))| OrderSum {
+            of: RunAt { programme, run, provider },
             orders,
             amount,
         })
         .collect();
-    move_in_tx(tx, programme, run, &moves, "order held", inputs.now).await
+    books::orders::held_in_tx(tx, &held, inputs.now).await
 }

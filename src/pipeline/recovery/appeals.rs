@@ -20,14 +20,13 @@ use super::cases::{
     Act, appeal_of, deadlines, is_open, locked, positive, reason, record, today, wrong_state,
 };
 use crate::domain::ids::CaseId;
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::recovery::appeal::{Appeal, AppealEvent, AppealFault};
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::recovery::{AppealStage, CaseState};
 use crate::store::operators::Role;
 use crate::store::recoveries::{self, Case, Field};
-use crate::store::{StoreError, Tx, recovery_people, recovery_refunds};
+use crate::store::{StoreError, Tx, books, recovery_people, recovery_refunds};
 
 /// How the programme decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,9 +228,7 @@ async fn reduce(
 ) -> Result<(), StoreError> {
     recoveries::add_in_tx(tx, case.id, Field::Reduced, reduced).await?;
     if case.state == CaseState::Receivable {
-        let (debit, credit) = (AccountKind::Undue, AccountKind::Receivable);
-        let why = "complaint granted";
-        recoveries::post_in_tx(tx, case.programme_id, debit, credit, reduced, why, act.at).await?;
+        books::recovery::complaint_granted_in_tx(tx, case.programme_id, reduced, act.at).await?;
     }
     let state = match (wholly, case.outstanding == reduced) {
         (_, false) => return Ok(()),

@@ -3,10 +3,9 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::domain::ledger::AccountKind;
 use crate::pipeline::Context;
 use crate::store::locks::{self, Lock};
-use crate::store::{StoreError, recoveries, recovery_money};
+use crate::store::{StoreError, books, recovery_money};
 
 /// Moves a programme's cases to where their payments are by now, with their postings. The caller holds the lock.
 ///
@@ -17,12 +16,9 @@ pub async fn follow_in_tx(
     programme: i16,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    use AccountKind::{Receivable, Undue};
     let followed = recovery_money::follow_in_tx(tx, programme, at).await?;
-    recoveries::post_in_tx(tx, programme, Receivable, Undue, followed.owed, "undue payment found", at)
-        .await?;
-    recoveries::post_in_tx(tx, programme, Undue, Receivable, followed.not_owed, "undue payment came back", at)
-        .await
+    books::recovery::undue_found_in_tx(tx, programme, followed.owed, at).await?;
+    books::recovery::undue_came_back_in_tx(tx, programme, followed.not_owed, at).await
 }
 
 /// The same for all programmes with open cases, in a transaction of its own.

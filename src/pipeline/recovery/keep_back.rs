@@ -8,16 +8,14 @@ use time::{Date, OffsetDateTime};
 
 use crate::config::{CaseOrder, Recovery};
 use crate::domain::ids::{CaseId, HouseholdId, RunId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::recovery::instalments::{Instalment, Owed, Terms};
 use crate::pipeline::Context;
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::books::recovery::Instalments;
 use crate::store::locks::{self, Lock};
 use crate::store::pgcopy::CopyAhead;
-use crate::store::recoveries::{self, account};
-use crate::store::{StoreError, recovery_money, recovery_refunds, recovery_reversals};
+use crate::store::{StoreError, books, recovery_money, recovery_refunds, recovery_reversals};
 
 /// What kind of order something is kept back from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,10 +164,6 @@ fn by_month(context: &Context) -> bool {
     context.config.settings.recovery.case_order == CaseOrder::Month
 }
 
-fn offset(programme: i16, run: RunId, kind: AccountKind) -> AccountKey {
-    AccountKey { run: Some(run), ..account(programme, kind) }
-}
-
 /// Takes a run's instalments, which are written, off their cases and books them.
 pub(in crate::pipeline) async fn book_in_tx(
     tx: &mut PgConnection,
@@ -177,17 +171,8 @@ pub(in crate::pipeline) async fn book_in_tx(
     run: RunId,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    use AccountKind::{Entitled, Offset, Receivable, Recovered, Undue};
     let (owed, unpaid) = recovery_money::take_instalments_in_tx(tx, run, at).await?;
-    let kept = Transfer {
-        debit: offset(programme, run, Offset),
-        credit: offset(programme, run, Entitled),
-        amount: owed + unpaid,
-    };
-    let occasion = Occasion { why: "kept back", batch: None, message: None, at };
-    ledger::post_in_tx(tx, &[kept], occasion).await?;
-    recoveries::post_in_tx(tx, programme, Recovered, Receivable, owed, "kept back", at).await?;
-    recoveries::post_in_tx(tx, programme, Recovered, Undue, unpaid, "kept back", at).await
+    books::recovery::kept_back_in_tx(tx, Instalments { programme, run, owed, unpaid }, at).await
 }
 
 /// Takes what a later list takes back off its cases, whose rows are written, and books it.
@@ -197,10 +182,8 @@ pub(in crate::pipeline) async fn reverse_in_tx(
     run: RunId,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    use AccountKind::{GivenUp, Receivable, Undue};
     let moved = recovery_reversals::take_in_tx(tx, run, at).await?;
-    recoveries::post_in_tx(tx, programme, Undue, Receivable, moved.owed, "taken back", at).await?;
-    recoveries::post_in_tx(tx, programme, Undue, GivenUp, moved.given_up, "taken back", at).await
+    books::recovery::taken_back_in_tx(tx, programme, moved, at).await
 }
 
 /// Gives a cancelled run's instalments and reversals back, and takes its refunds back.
@@ -210,20 +193,10 @@ pub(in crate::pipeline) async fn give_back_in_tx(
     run: RunId,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    use AccountKind::{Entitled, GivenUp, Offset, Receivable, Recovered, Undue};
     locks::take_in_tx(tx, Lock::Cases(programme)).await?;
     recovery_refunds::undo_in_tx(tx, run, at).await?;
     let again = recovery_reversals::undo_in_tx(tx, run, at).await?;
-    recoveries::post_in_tx(tx, programme, Receivable, Undue, again.owed, "run cancelled", at).await?;
-    recoveries::post_in_tx(tx, programme, GivenUp, Undue, again.given_up, "run cancelled", at).await?;
+    books::recovery::taken_back_undone_in_tx(tx, programme, again, at).await?;
     let (owed, unpaid) = recovery_money::give_back_instalments_in_tx(tx, run, at).await?;
-    let kept = Transfer {
-        debit: offset(programme, run, Entitled),
-        credit: offset(programme, run, Offset),
-        amount: owed + unpaid,
-    };
-    let occasion = Occasion { why: "run cancelled", batch: None, message: None, at };
-    ledger::post_in_tx(tx, &[kept], occasion).await?;
-    recoveries::post_in_tx(tx, programme, Receivable, Recovered, owed, "run cancelled", at).await?;
-    recoveries::post_in_tx(tx, programme, Undue, Recovered, unpaid, "run cancelled", at).await
+    books::recovery::kept_back_undone_in_tx(tx, Instalments { programme, run, owed, unpaid }, at).await
 }

@@ -16,15 +16,14 @@ use super::cases::{Act, locked, record, wrong_state};
 use super::follow_in_tx;
 use crate::domain::breaks::BreakState;
 use crate::domain::ids::{BreakId, CaseId, MessageId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::recovery::CaseState;
 use crate::domain::recovery::reference::CaseReference;
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::books::recovery::Repayment;
 use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::recoveries::{self, Case, Field};
-use crate::store::{StoreError, breaks, recovery_people};
+use crate::store::{StoreError, books, breaks, recovery_people};
 
 /// A receipt that stands in suspense.
 #[derive(Clone, Copy, Debug)]
@@ -85,13 +84,9 @@ async fn post_in_tx(
     owed: Centimes,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let transfer = Transfer {
-        debit: AccountKey::of_provider(receipt.provider, AccountKind::Suspense),
-        credit: recoveries::account(case.programme_id, AccountKind::Receivable),
-        amount: owed,
-    };
-    let occasion = Occasion { why: "repaid", batch: None, message: receipt.message, at };
-    ledger::post_in_tx(tx, &[transfer], occasion).await?;
+    let Receipt { provider, message, .. } = receipt;
+    let repayment = Repayment { programme: case.programme_id, provider, amount: owed, message };
+    books::recovery::repaid_in_tx(tx, repayment, at).await?;
     add_in_tx(tx, case, owed, at).await
 }
 
@@ -159,8 +154,8 @@ pub async fn assign(
     record(&mut tx, &case, Act { step: "repaid", amount: Some(repaid), by, why: &why, at: now }).await?;
     if repaid == came_in {
         let why = format!("repays case {}", CaseReference::of(id));
-        let to = Some(recoveries::account(case.programme_id, AccountKind::Receivable));
-        explain_in_tx(&mut tx, found, Explanation { by, why: &why, at: now, to }).await?;
+        let repays = Some(case.programme_id);
+        explain_in_tx(&mut tx, found, Explanation { by, why: &why, at: now, repays }).await?;
         add_in_tx(&mut tx, &case, repaid, now).await?;
     } else {
         let reference = CaseReference::of(id);

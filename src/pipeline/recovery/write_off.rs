@@ -7,12 +7,11 @@ use super::super::{Applied, Context, person};
 use super::CaseError;
 use super::cases::{Act, locked, reason, record, wrong_state};
 use crate::domain::ids::CaseId;
-use crate::domain::ledger::AccountKind;
 use crate::domain::recovery::CaseState;
 use crate::domain::recovery::reference::CaseReference;
 use crate::store::operators::Role;
 use crate::store::recoveries::{self, Case, Field};
-use crate::store::recovery_people;
+use crate::store::{books, recovery_people};
 
 /// Puts the write-off of a case forward.
 ///
@@ -62,8 +61,7 @@ pub async fn confirm(context: &Context, id: CaseId, by: &str) -> Result<Applied<
     }
     let amount = case.outstanding;
     recoveries::add_in_tx(&mut tx, id, Field::WrittenOff, amount).await?;
-    let (debit, credit) = (AccountKind::GivenUp, AccountKind::Receivable);
-    recoveries::post_in_tx(&mut tx, case.programme_id, debit, credit, amount, "written off", now).await?;
+    books::recovery::written_off_in_tx(&mut tx, case.programme_id, amount, now).await?;
     recovery_people::set_state_in_tx(&mut tx, id, CaseState::WrittenOff).await?;
     recovery_people::set_proposal_in_tx(&mut tx, id, None).await?;
     let why = format!("as {proposer} proposed: {}", case.proposed_why.as_deref().unwrap_or_default());

@@ -18,10 +18,7 @@ mod gather;
 mod undo;
 mod ways;
 
-use std::collections::BTreeMap;
-
 use sqlx::PgConnection;
-use time::OffsetDateTime;
 
 pub use forward::{ForwardError, Standing, put_forward, standing};
 use gather::{Gathered, Gatherer};
@@ -30,18 +27,17 @@ pub(super) use undo::{give_back_in_tx, keep_back_in_tx, lock_earlier_in_tx, rele
 use super::{Applied, Context, Refusal, check, hex, person, recovery};
 use crate::config::ConfiguredProgramme;
 use crate::domain::ids::{RunId, SnapshotId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
-use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::policy::{Decision, Waits};
 use crate::domain::run::{RunKind, RunState};
 use crate::store::audit::{self, Decision as Record};
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::books::orders::NewOrders;
+use crate::store::books::{self, OrderSum, RunAt};
 use crate::store::locks::{self, Lock};
 use crate::store::operators::Role;
 use crate::store::reissues::Earlier;
-use crate::store::runs::{NewRun, TotalMove};
+use crate::store::runs::NewRun;
 use crate::store::unpaid::UnpaidOrders;
 use crate::store::{StoreError, Tx, batches, orders, reference, reissues, run_checks, runs, unpaid};
 
@@ -221,19 +217,16 @@ async fn book(tx: &mut PgConnection, head: &Head<'_>, gathered: Gathered) -> Res
     let (run, now) = (gathered.run, head.context.clock.now());
     let earlier = reissues::earlier_in_tx(tx, run).await?;
     reissues::mark_in_tx(tx, run, now).await?;
-    move_earlier(tx, head.programme_id, &earlier, true, "orders reissued", now).await?;
+    books::reissue::reissued_in_tx(tx, head.programme_id, &earlier, now).await?;
     batches::insert_planned_in_tx(tx, run, &gathered.slices).await?;
-    let (mut moves, mut transfers) = (Vec::new(), Vec::new());
-    for (&(provider, held), &(orders, amount)) in &gathered.totals {
-        let to = if held { OrderState::Held } else { OrderState::Planned };
-        moves.push(TotalMove { provider, from: None, to, orders, amount });
-        let key = |kind| AccountKey::of_run(head.programme_id, run, provider, kind);
-        let credit = AccountKey { provider: None, ..key(AccountKind::Entitled) };
-        transfers.push(Transfer { debit: key(AccountKind::of_state(to)), credit, amount });
-    }
-    runs::move_totals_in_tx(tx, run, &moves).await?;
-    let occasion = Occasion { why: "orders computed", batch: None, message: None, at: now };
-    ledger::post_in_tx(tx, &transfers, occasion).await?;
+    let totals = gathered.totals.iter();
+    let new: Vec<NewOrders> = totals
+        .map(|(&(provider, held), &(orders, amount))| {
+            let of = RunAt { programme: head.programme_id, run, provider };
+            NewOrders { sum: OrderSum { of, orders, amount }, held }
+        })
+        .collect();
+    books::orders::computed_in_tx(tx, &new, now).await?;
     if gathered.offset > Centimes::ZERO {
         recovery::book_in_tx(tx, head.programme_id, run, now).await?;
     }
@@ -275,30 +268,4 @@ fn run_list(earlier: &[Earlier]) -> String {
     runs.dedup();
     let runs: Vec<String> = runs.iter().map(|r| format!("run {r}")).collect();
     runs.join(", ")
-}
-
-/// Moves earlier orders to reissued (`there`), or back, in kept totals and books.
-async fn move_earlier(
-    tx: &mut PgConnection,
-    programme: i16,
-    earlier: &[Earlier],
-    there: bool,
-    why: &str,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let mut moves = BTreeMap::<RunId, Vec<TotalMove>>::new();
-    let mut transfers = Vec::new();
-    for e in earlier {
-        let (from, to) =
-            if there { (e.state, OrderState::Reissued) } else { (OrderState::Reissued, e.state) };
-        let of_run =
-            TotalMove { provider: e.provider, from: Some(from), to, orders: e.orders, amount: e.amount };
-        moves.entry(e.run).or_default().push(of_run);
-        let key = |state| AccountKey::of_run(programme, e.run, e.provider, AccountKind::of_state(state));
-        transfers.push(Transfer { debit: key(to), credit: key(from), amount: e.amount });
-    }
-    for (run, moves) in &moves {
-        runs::move_totals_in_tx(tx, *run, moves).await?;
-    }
-    ledger::post_in_tx(tx, &transfers, Occasion { why, batch: None, message: None, at }).await
 }

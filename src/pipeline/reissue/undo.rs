@@ -6,20 +6,16 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::move_earlier;
 use crate::domain::ids::{OrderId, RunId};
-use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::reason::HoldReason;
 use crate::domain::run::RunState;
-use crate::pipeline::fund::reserved_key;
 use crate::pipeline::hold::{Placed, move_one, placed_in_tx};
 use crate::pipeline::recovery;
 use crate::store::audit::{self, Decision};
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
 use crate::store::locks::{self, Lock};
 use crate::store::runs::{self, Run};
-use crate::store::{StoreError, holds, reissues};
+use crate::store::{StoreError, books, holds, reissues};
 
 /// Gives what the earlier runs reserved for the claims of a reissue run back to their envelopes: the run that is funded
 /// reserves it anew, and the envelope is charged once.
@@ -28,29 +24,22 @@ pub(in crate::pipeline) async fn release_reservations_in_tx(
     run: &Run,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    post_reservations(tx, run, false, "reservation moved to a reissue", at).await
+    let reserved = reserved_before(tx, run).await?;
+    books::reissue::reservations_moved_in_tx(tx, &reserved, at).await
 }
 
-async fn post_reservations(
-    tx: &mut PgConnection,
-    run: &Run,
-    back: bool,
-    why: &str,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
+/// The earlier runs of a reissue run, with what they reserved for its claims.
+async fn reserved_before(tx: &mut PgConnection, run: &Run) -> Result<Vec<(Run, Centimes)>, StoreError> {
     let mut sums = BTreeMap::<RunId, Centimes>::new();
     for earlier in reissues::earlier_in_tx(tx, run.id).await? {
         *sums.entry(earlier.run).or_default() += earlier.amount;
     }
-    let mut transfers = Vec::new();
+    let mut reserved = Vec::new();
     for (id, amount) in sums {
         let earlier = runs::find_in_tx(tx, id, false).await?.ok_or(StoreError::Corrupt("run"))?;
-        let reserved = reserved_key(&earlier);
-        let envelope = AccountKey { run: None, kind: AccountKind::Envelope, ..reserved };
-        let (debit, credit) = if back { (reserved, envelope) } else { (envelope, reserved) };
-        transfers.push(Transfer { debit, credit, amount });
+        reserved.push((earlier, amount));
     }
-    ledger::post_in_tx(tx, &transfers, Occasion { why, batch: None, message: None, at }).await
+    Ok(reserved)
 }
 
 /// Keeps messages of the providers of a run's earlier orders waiting, before the run itself is locked. Of a run that is no
@@ -76,11 +65,12 @@ pub(in crate::pipeline) async fn give_back_in_tx(
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
     if run.state == RunState::Funded {
-        post_reservations(tx, run, true, "reissue cancelled", at).await?;
+        let reserved = reserved_before(tx, run).await?;
+        books::reissue::reservations_restored_in_tx(tx, &reserved, at).await?;
     }
     let earlier = reissues::earlier_in_tx(tx, run.id).await?;
     reissues::unmark_in_tx(tx, run.id).await?;
-    move_earlier(tx, run.programme_id, &earlier, false, "reissue cancelled", at).await
+    books::reissue::restored_in_tx(tx, run.programme_id, &earlier, at).await
 }
 
 /// Keeps the order that pays a claim now back, because word came that an earlier one is paid; once its batch is released

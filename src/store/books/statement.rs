@@ -5,50 +5,61 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::domain::ids::{MessageId, RunId};
-use crate::domain::ledger::AccountKind;
+use super::RunAt;
+use super::transfer::{self, Occasion, Transfer};
+use crate::domain::ids::MessageId;
+use crate::domain::ledger::{AccountKind, PostingReason};
 use crate::domain::money::Centimes;
 use crate::store::StoreError;
-use crate::store::ledger::{self, AccountKey, Occasion, Transfer};
+use crate::store::ledger::AccountKey;
 
-/// A run at a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RunAt {
-    /// Programme number.
-    pub programme: i16,
-    /// Run.
-    pub run: RunId,
-    /// Provider number.
-    pub provider: i16,
-}
+/// What the entries of a message book, collected row by row.
+#[derive(Debug, Default)]
+pub struct Bookings(Vec<Transfer>);
 
-impl RunAt {
-    const fn paid_out(self) -> AccountKey {
-        AccountKey::of_run(self.programme, self.run, self.provider, AccountKind::PaidOut)
+impl Bookings {
+    /// Statement debit: orders, a file of them, or its share of a settlement.
+    pub fn debit(&mut self, of: RunAt, amount: Centimes) {
+        self.add(of.account(AccountKind::PaidOut), bank(of.provider), amount);
     }
-}
 
-/// Statement debit: orders, a file of them, or its share of a settlement.
-pub const fn statement_debit(of: RunAt, amount: Centimes) -> Transfer {
-    Transfer { debit: of.paid_out(), credit: bank(of.provider), amount }
-}
-
-/// Statement return: orders whose money came back.
-pub const fn statement_return(of: RunAt, amount: Centimes) -> Transfer {
-    Transfer { debit: bank(of.provider), credit: of.paid_out(), amount }
-}
-
-/// An entry, or a part of one, that nothing explains: charges, a second booking, what names nothing of ours.
-pub const fn unexplained(provider: i16, amount: Centimes, came_in: bool) -> Transfer {
-    match came_in {
-        true => Transfer { debit: bank(provider), credit: suspense(provider), amount },
-        false => Transfer { debit: suspense(provider), credit: bank(provider), amount },
+    /// Statement return: orders whose money came back.
+    pub fn returned(&mut self, of: RunAt, amount: Centimes) {
+        self.add(bank(of.provider), of.account(AccountKind::PaidOut), amount);
     }
-}
 
-/// A debit that stood in suspense, explained by the settlement file that came after it.
-pub const fn debit_explained(of: RunAt, amount: Centimes) -> Transfer {
-    Transfer { debit: of.paid_out(), credit: suspense(of.provider), amount }
+    /// Money that left, and that nothing explains: charges, a second debit, what names nothing of ours.
+    pub fn unexplained_debit(&mut self, provider: i16, amount: Centimes) {
+        self.add(suspense(provider), bank(provider), amount);
+    }
+
+    /// Money that came in, and that nothing explains; receipts too, whatever they name.
+    pub fn unexplained_credit(&mut self, provider: i16, amount: Centimes) {
+        self.add(bank(provider), suspense(provider), amount);
+    }
+
+    /// A debit that stood in suspense, explained by the settlement file that came after it.
+    pub fn debit_explained(&mut self, of: RunAt, amount: Centimes) {
+        self.add(of.account(AccountKind::PaidOut), suspense(of.provider), amount);
+    }
+
+    fn add(&mut self, debit: AccountKey, credit: AccountKey, amount: Centimes) {
+        self.0.push(Transfer { debit, credit, amount });
+    }
+
+    /// Posts what was collected.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn post_in_tx(
+        self,
+        connection: &mut PgConnection,
+        message: MessageId,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let occasion = Occasion::new(PostingReason::Statement, at).with_message(Some(message));
+        transfer::post_in_tx(connection, &self.0, occasion).await
+    }
 }
 
 const fn bank(provider: i16) -> AccountKey {
@@ -57,18 +68,4 @@ const fn bank(provider: i16) -> AccountKey {
 
 const fn suspense(provider: i16) -> AccountKey {
     AccountKey::of_provider(provider, AccountKind::Suspense)
-}
-
-/// Posts what the entries of a message book.
-///
-/// # Errors
-/// When the database is gone.
-pub async fn post_in_tx(
-    connection: &mut PgConnection,
-    booked: &[Transfer],
-    message: MessageId,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let occasion = Occasion { why: "statement", batch: None, message: Some(message), at };
-    ledger::post_in_tx(connection, booked, occasion).await
 }
