@@ -65,15 +65,15 @@ const OUTSIDE: &[&str] =
 
 const LINES_MAX: usize = 600;
 
-struct Source {
-    path: PathBuf,
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
     module: String,
     /// Without comments, texts and tests.
-    code: String,
+    pub(crate) code: String,
     lines: usize,
 }
 
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut folders, mut found) = (vec![root.clone()], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -111,7 +111,7 @@ fn plain(text: &str) -> String {
     code
 }
 
-fn is_name(c: char) -> bool {
+pub(crate) fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
@@ -221,6 +221,26 @@ fn no_file_is_too_long_to_read() {
         .map(|s| format!("{}: {} lines", s.path.display(), s.lines))
         .collect();
     assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn only_the_books_write_totals_and_transfers() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let writes = ["insert into", "update", "delete from"];
+    let tables = ["run_total", "ledger_transfer", "ledger_account"];
+    let (mut inside, mut outside) = (0, Vec::new());
+    for source in sources() {
+        let text = fs::read_to_string(root.join(&source.path)).expect("a source");
+        for (write, table) in writes.iter().flat_map(|w| tables.iter().map(move |t| (w, t))) {
+            let found = has_word(&text, &format!("{write} {table}"));
+            match source.path.starts_with("store/books") {
+                true => inside += usize::from(found),
+                false if found => outside.push(format!("{}: {write} {table}", source.path.display())),
+                false => {}
+            }
+        }
+    }
+    assert_eq!((inside, outside), (4, Vec::<String>::new()));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod breaks;
+mod chart;
 mod children;
 mod cli;
 mod comparison;

@@ -27,6 +27,7 @@ async fn simulate(households: u64, months: u8, seed: u64, without: &[&str]) -> O
     let outcome = outcome.unwrap_or_else(|error| panic!("seed {seed}: {error:#}\n{said}"));
     assert_eq!(outcome.failures(), Vec::<String>::new(), "seed {seed}\n{said}");
     let facts = std::fs::read_to_string(bed.home().join("closing.txt")).expect("the facts");
+    bed.posted_by_the_chart().await;
     bed.end().await;
     Some(Ended { outcome, said, facts })
 }

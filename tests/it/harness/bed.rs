@@ -22,6 +22,7 @@ use time::macros::datetime;
 
 use super::cluster::{TEMPLATE, shared};
 use super::{TempHome, config_folder};
+use crate::chart;
 
 pub const PREPARER: &str = "amina";
 pub const APPROVER: &str = "brahim";
@@ -372,5 +373,11 @@ impl Bed {
 
     pub async fn verify_all_holds(&self) {
         assert_eq!(self.failing().await, Vec::<String>::new());
+        self.posted_by_the_chart().await;
+    }
+
+    /// Whatever was posted stands in the chart of accounts.
+    pub async fn posted_by_the_chart(&self) {
+        assert_eq!(chart::unlisted(&self.rows(chart::POSTED).await), Vec::<String>::new());
     }
 }
