@@ -77,6 +77,12 @@ async fn what_was_committed_is_not_called_interrupted() {
     let create = ["run", "create", "--snapshot", &snapshot.to_string(), "--as", PREPARER];
     let mut random = ChaCha8Rng::seed_from_u64(11);
     let (mut interrupted, mut done) = (0, 0);
+    // How long it takes undisturbed, on this machine and beside whatever else it does now.
+    let begun = std::time::Instant::now();
+    program.ends(0, &create.join(" "));
+    let whole = begun.elapsed();
+    let made = bed.number("select max(id) from run where state = 'computed'").await;
+    program.ends(0, &format!("run cancel {made} --as {PREPARER}"));
     for trial in 0..14 {
         let child = program
             .command(&create)
@@ -84,7 +90,7 @@ async fn what_was_committed_is_not_called_interrupted() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        std::thread::sleep(Duration::from_millis(20 + random.next_u64() % 2_500));
+        std::thread::sleep(whole.mul_f64((random.next_u64() % 1_000) as f64 / 700.0));
         if Path::new("/proc").join(child.id().to_string()).exists() {
             terminate(&child);
         }
