@@ -20,7 +20,8 @@ use anyhow::Context as _;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use sarf::domain::ids::{RunId, SnapshotId};
-use sarf::store::{households, orders};
+use sarf::domain::step::Step;
+use sarf::store::{households, membership, orders};
 use sha2::{Digest as _, Sha256};
 
 use crate::psql::Psql;
@@ -90,16 +91,20 @@ impl<'a> Floor<'a> {
 
     /// Scans `files`, and brings one status for each order of the run that left into a narrow table.
     pub fn statuses(&self, run: RunId, files: &[PathBuf]) -> anyhow::Result<Duration> {
+        let (accepted, rejected) = (Step::Accepted.number(), Step::Rejected.number());
         let left = format!(
-            "from {} o left join outcome_{run} x on x.order_id = o.order_id and x.step in (1, 4)
-              where not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch is not null)",
-            orders::leaf(run)
+            "from {} o left join outcome_{run} x on x.order_id = o.order_id and x.step = {rejected}
+              where not {}",
+            orders::leaf(run),
+            membership::missed("o.order_id"),
         );
         let rows = File::create(self.folder.join("staged"))?;
         self.psql.run(
             &self.folder,
             rows,
-            &[format!("copy (select o.order_id, coalesce(x.step, 1), x.reason {left} order by 1) to stdout")],
+            &[format!(
+                "copy (select o.order_id, coalesce(x.step, {accepted}), x.reason {left} order by 1) to stdout"
+            )],
         )?;
         self.psql.run(
             &self.folder,

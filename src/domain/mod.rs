@@ -27,6 +27,7 @@ pub mod run;
 pub mod shown;
 pub mod stated;
 pub mod statement;
+pub mod step;
 pub mod telling;
 
 /// Hex form of a hash.

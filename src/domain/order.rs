@@ -2,7 +2,8 @@
 //!
 //! The state of an order that has left the house is a *rank* that only rises, whatever order messages arrive in:
 //! sent < unknown < accepted < available < settled, collected < rejected < expired < returned < reissued. Two messages that cannot both be true (settled by one,
-//! rejected by the other) are told apart by [`OrderState::after`] and become a break.
+//! rejected by the other) are told apart by [`OrderState::after`] and become a break. Where an order stands by its steps and its
+//! batch is worked out in [`super::step`].
 
 use sha2::{Digest, Sha256};
 

@@ -12,7 +12,7 @@ use crate::domain::run::{RunKind, RunState};
 use crate::store::audit::{self, Decision};
 use crate::store::books::{self, OrderSum};
 use crate::store::operators::Role;
-use crate::store::{breaks, hold_releases, holds, orders, questions, runs};
+use crate::store::{StoreError, breaks, hold_releases, holds, orders, questions, runs};
 
 /// Why an order cannot be held or let go.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ pub enum HoldError {
     NoProvider(i64),
 }
 
-impl<E: Into<crate::store::StoreError>> From<E> for HoldError {
+impl<E: Into<StoreError>> From<E> for HoldError {
     fn from(error: E) -> Self {
         Self::Refused(Refusal::Store(error.into()))
     }
@@ -191,7 +191,7 @@ async fn propose_in_tx(
     by: &str,
     why: &str,
     at: time::OffsetDateTime,
-) -> Result<bool, crate::store::StoreError> {
+) -> Result<bool, StoreError> {
     let reasons = holds::open_reasons_in_tx(tx, order).await?;
     match hold_releases::open_of_order_in_tx(tx, order).await? {
         Some(open) if open.reasons == reasons => return Ok(false),
@@ -208,7 +208,7 @@ async fn withdraw_in_tx(
     order: OrderId,
     by: &str,
     at: time::OffsetDateTime,
-) -> Result<bool, crate::store::StoreError> {
+) -> Result<bool, StoreError> {
     let open = hold_releases::open_of_order_in_tx(tx, order).await?;
     if let Some(open) = &open {
         hold_releases::withdraw_in_tx(tx, open.id, by, at).await?;
@@ -273,22 +273,10 @@ pub(super) struct Placed {
 }
 
 /// Where an order lies, within the transaction that locked its run.
-pub(super) async fn placed_in_tx(
-    tx: &mut sqlx::PgConnection,
-    order: OrderId,
-) -> Result<Placed, crate::store::StoreError> {
-    let (provider, amount, in_file): (i16, i64, bool) = sqlx::query_as(
-        "select o.provider_id, o.amount, exists (select from batch b where b.run_id = $2 and b.state <> 'planned' and not b.listed
-                and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                and not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch = b.id))
-             or exists (select from batch_member m where m.order_id = o.order_id)
-           from payment_order o where o.order_id = $1",
-    )
-    .bind(order.get())
-    .bind(order.run().get())
-    .fetch_one(tx)
-    .await?;
-    Ok(Placed { provider, amount: Centimes::new(amount), in_file })
+pub(super) async fn placed_in_tx(tx: &mut sqlx::PgConnection, order: OrderId) -> Result<Placed, StoreError> {
+    let found = holds::reachable_in_tx(tx, order.run(), &[order]).await?;
+    let found = found.first().ok_or(StoreError::Corrupt("order"))?;
+    Ok(Placed { provider: found.provider, amount: found.amount, in_file: found.released })
 }
 
 /// Moves one order between planned and held.
@@ -299,7 +287,7 @@ pub(super) async fn move_one(
     held: bool,
     amount: Centimes,
     at: time::OffsetDateTime,
-) -> Result<(), crate::store::StoreError> {
+) -> Result<(), StoreError> {
     let order = [OrderSum { of: run.at(provider), orders: 1, amount }];
     if held {
         books::orders::held_in_tx(tx, &order, at).await

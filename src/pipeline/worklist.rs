@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use super::Context;
 use super::stream;
 use crate::domain::provider::{Provider, StreamApi, StreamTerms};
+use crate::domain::step::Step;
 use crate::store::StoreError;
 use crate::store::worklists::{self, ListedOrder, OpenRun, PointDay, Summary, Waiting, Worklist};
 use shelf::Shelf;
@@ -216,20 +217,25 @@ impl Lists {
     async fn intend(
         &self,
         wanted: &Wanted<'_>,
-        waiting: Vec<(i64, i16)>,
-    ) -> Result<Vec<(i64, i16)>, StoreError> {
-        let (before, new): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, step)| *step == 1);
+        waiting: Vec<(i64, Option<Step>)>,
+    ) -> Result<Vec<(i64, Option<Step>)>, StoreError> {
+        let (before, new): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, step)| step.is_some());
         let ids: Vec<i64> = new.into_iter().map(|(id, _)| id).collect();
         let mut listed = before;
         if !ids.is_empty() {
             let leave = stream::intend(&self.context, wanted.provider.code.as_str(), &ids, None).await?;
-            listed.extend(leave.unwrap_or_default().into_iter().map(|id| (id, 1)));
+            listed.extend(leave.unwrap_or_default().into_iter().map(|id| (id, Some(Step::Sent))));
         }
         listed.sort_unstable();
         Ok(listed)
     }
 
-    async fn add(&self, draft: &mut Draft, run: &OpenRun, listed: &[(i64, i16)]) -> Result<(), StoreError> {
+    async fn add(
+        &self,
+        draft: &mut Draft,
+        run: &OpenRun,
+        listed: &[(i64, Option<Step>)],
+    ) -> Result<(), StoreError> {
         let ids: Vec<i64> = listed.iter().map(|(id, _)| *id).collect();
         let found = worklists::listed_orders(&self.context.store, run, &ids).await?;
         if found.len() != ids.len() {
@@ -237,8 +243,8 @@ impl Lists {
         }
         for (order, (_, step)) in found.into_iter().zip(listed) {
             let status = match step {
-                3 => "accepted",
-                4 => "available",
+                Some(Step::Accepted) => "accepted",
+                Some(Step::Available) => "available",
                 _ => "to_pay",
             };
             draft.orders.push((order, status));

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::batches::Batch;
-use super::{StoreError, orders};
+use super::{StoreError, membership, orders};
 use crate::domain::ids::RunId;
 
 /// Numbers of the orders that left in a batch, ascending, after `after`, at most `limit`.
@@ -23,9 +23,10 @@ pub async fn numbers_in_tx(
     }
     let sql = format!(
         "select o.order_id from {} o where o.order_id > $1 and o.order_id between $2 and $3 and o.provider_id = $4
-            and not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch is not null)
+            and not {}
           order by o.order_id limit $5",
-        orders::leaf(batch.run)
+        orders::leaf(batch.run),
+        membership::missed("o.order_id")
     );
     Ok(sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(after)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::{Date, OffsetDateTime};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, membership};
 use crate::domain::batch::{BatchState, Lane, Slice};
 use crate::domain::ids::{BatchId, OrderId, RunId};
 use crate::domain::money::Centimes;
@@ -268,19 +268,20 @@ pub async fn release_in_tx(
     // Few orders are held: they are looked up one by one, whatever the statistics of a young table say.
     sqlx::query("set local enable_seqscan = off").execute(&mut *connection).await?;
     sqlx::query("set local enable_mergejoin = off").execute(&mut *connection).await?;
-    sqlx::query(
+    let miss = format!(
         "update order_hold h set missed_batch = b.id
-           from payment_order o join batch b on b.run_id = $1 and b.provider_id = o.provider_id
-                and o.order_id between b.first_order and b.last_order and not b.listed
+           from payment_order o join batch b on b.run_id = $1 and {}
           where h.order_id = o.order_id and o.order_id >= $2 and o.order_id < $3 and h.released_at is null and h.missed_batch is null
             and b.state = 'planned' and ($4::smallint is null or b.wave = $4)",
-    )
-    .bind(run.get())
-    .bind(low)
-    .bind(high)
-    .bind(wave)
-    .execute(&mut *connection)
-    .await?;
+        membership::spans("b", "o.order_id", "o.provider_id")
+    );
+    sqlx::query(AssertSqlSafe(miss))
+        .bind(run.get())
+        .bind(low)
+        .bind(high)
+        .bind(wave)
+        .execute(&mut *connection)
+        .await?;
     let done = sqlx::query(
         // Summed up once: with what is known of a young table it would be done again for each batch.
         "with m as materialized (
@@ -312,13 +313,13 @@ async fn release_late_in_tx(
     low: i64,
     high: i64,
 ) -> Result<u64, StoreError> {
-    let done = sqlx::query(
+    let sql = format!(
         "with late as (
              select o.order_id, o.provider_id, o.amount from payment_order o
               where o.order_id >= $2 and o.order_id < $3 and o.provider_id <> 0
-                and exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch is not null)
+                and {missed}
                 and not exists (select from order_hold h where h.order_id = o.order_id and h.released_at is null)
-                and not exists (select from batch_member m where m.order_id = o.order_id)),
+                and not {listed}),
          made as (
              insert into batch (run_id, provider_id, wave, sequence, listed, first_order, last_order, state, orders, amount, lane)
              select $1, l.provider_id, w.wave, 1, true, min(l.order_id), max(l.order_id), 'released', count(*), sum(l.amount),
@@ -327,12 +328,11 @@ async fn release_late_in_tx(
               group by l.provider_id, w.wave order by l.provider_id
              returning id, provider_id)
          insert into batch_member (order_id, batch_id) select l.order_id, m.id from late l join made m using (provider_id)",
-    )
-    .bind(run.get())
-    .bind(low)
-    .bind(high)
-    .execute(connection)
-    .await?;
+        missed = membership::missed("o.order_id"),
+        listed = membership::listed("o.order_id"),
+    );
+    let done =
+        sqlx::query(AssertSqlSafe(sql)).bind(run.get()).bind(low).bind(high).execute(connection).await?;
     Ok(done.rows_affected().min(1))
 }
 

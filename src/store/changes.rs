@@ -5,10 +5,9 @@ use time::OffsetDateTime;
 
 use super::change_sharing::Held;
 use super::day_runs::array_of;
-use super::feedback::Step;
 use super::personal::{self, OrderPayee};
 use super::pgcopy::{CopyBuffer, CopyOut, CopyRow};
-use super::{StoreError, orders};
+use super::{StoreError, membership, orders};
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::event::{Change, NewAccount};
 use crate::domain::household::Means;
@@ -17,6 +16,7 @@ use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::reason::HoldReason;
 use crate::domain::rib::Rib;
+use crate::domain::step::Step;
 
 /// Columns in the order that [`push`] writes them.
 pub const COLUMNS: &str = "household_id, programme_id, kind, payload, event_id, at, thing, commune";
@@ -263,12 +263,10 @@ pub async fn orders_in_tx(
            left join lateral (select max(missed_batch) as missed, bool_or(released_at is null) as held,
                                      bool_and(released_at is not null or reason = 'registry_hold') as registry_only
                                 from order_hold m where m.order_id = o.order_id) h on true
-           left join batch_member bm on bm.order_id = o.order_id
-           left join batch b on b.run_id = {run} and case when h.missed is null
-                then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                else b.id = bm.batch_id end
+           {}
           where o.household_id = any({})",
         orders::leaf(run),
+        membership::join_by(&run.to_string(), "h.missed"),
         array_of(households)
     );
     // Each text is another statement: keeping them prepared would fill the connection's memory.
@@ -307,7 +305,7 @@ fn read_concerned(row: &sqlx::postgres::PgRow) -> Result<Concerned, StoreError> 
 fn reach(held: bool, batch: Option<(BatchId, BatchState, Lane)>, listed: bool, step: Option<i16>) -> Reach {
     let Some((batch, state, lane)) = batch.filter(|_| !held) else { return Reach::Planned };
     let released = Reach::Released { batch, listed, stream: lane == Lane::Stream };
-    let step = step.and_then(|number| Step::ALL.into_iter().find(|s| *s as i16 == number));
+    let step = step.and_then(Step::from_number);
     match (state, step) {
         (BatchState::Planned | BatchState::Empty, _) => Reach::Planned,
         (BatchState::Released, _) => released,
@@ -484,7 +482,7 @@ mod tests {
         use BatchState as B;
         let batch = BatchId::new(1);
         let check = |held, state, lane, step: Option<Step>, expected| {
-            let seen = reach(held, Some((batch, state, lane)), false, step.map(|s| s as i16));
+            let seen = reach(held, Some((batch, state, lane)), false, step.map(Step::number));
             assert_eq!(seen, expected, "{held} {state} {lane} {step:?}");
         };
         let released = |stream| Reach::Released { batch, listed: false, stream };

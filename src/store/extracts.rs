@@ -10,11 +10,12 @@ use sqlx::{AssertSqlSafe, Postgres};
 use super::batches::Batch;
 use super::pgcopy::{CopyOut, CopyRow};
 use super::runs::{self, Run, RunTotal};
-use super::{Store, StoreError, orders};
+use super::{Store, StoreError, membership, order_state, orders};
 use crate::domain::ids::{HouseholdId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
+use crate::domain::step::Step;
 
 /// One view of the database, on a connection of its own.
 pub struct Extracts {
@@ -198,39 +199,33 @@ fn comparison(run: RunId) -> String {
     )
 }
 
-/// All orders of a run with what `orders::STATE_SQL` asks for, and reasons. Everything is merged along the order ids, so
-/// that rows flow at once and nothing is sorted on disk. The batch of an order is found by binary search among its
-/// provider's batches; `offset 0` keeps the lookups apart, so that each is made once for a provider or batch.
+/// All orders of a run with what `order_state::state` asks for, and reasons. Everything is merged along the order ids, so
+/// that rows flow at once and nothing is sorted on disk. `offset 0` keeps the lookup apart, so that it is made once for a batch.
 fn orders_source(run: RunId) -> String {
     let (low, high) = orders::bounds(run);
     format!(
         "(select o.order_id, o.household_id, o.period, o.purpose_id, o.attempt, o.provider_id, o.place_id, o.entitled,
-                 o.offset_amount, o.amount, {STATE} as state,
+                 o.offset_amount, o.amount, {state} as state,
                  case when h.order_id is not null then h.reasons
-                      when x.step >= 9 or b.state = 'rejected' then coalesce(x.reason, b.reason) end as reason
+                      when {x_ended} or b.state = 'rejected' then coalesce(x.reason, b.reason) end as reason
             from {leaf} o join run r on r.id = {run}
             left join (select order_id, string_agg(reason, '+' order by reason) as reasons from order_hold
                         where released_at is null and order_id >= {low} and order_id < {high} group by order_id) h
                    on h.order_id = o.order_id
             left join (select order_id, max(step) as step,
-                              substr(max(lpad(step::text, 2, '0') || reason) filter (where step >= 9), 3) as reason
+                              substr(max(lpad(step::text, 2, '0') || reason) filter (where {ended}), 3) as reason
                          from outcome_{run} group by order_id) x on x.order_id = o.order_id
-            left join (select order_id, max(missed_batch) as missed from order_hold
-                        where missed_batch is not null and order_id >= {low} and order_id < {high} group by order_id) m
-                   on m.order_id = o.order_id
-            left join batch_member bm on bm.order_id = o.order_id and bm.order_id >= {low} and bm.order_id < {high}
-            left join lateral (select array_agg(first_order order by first_order) as firsts,
-                              array_agg(last_order order by first_order) as lasts, array_agg(id order by first_order) as ids
-                         from batch where run_id = {run} and provider_id = o.provider_id and not listed offset 0) k on true
-            left join lateral (select width_bucket(o.order_id, k.firsts) as place offset 0) w on true
-            left join lateral (select case when m.order_id is not null then bm.batch_id
-                              when o.order_id <= k.lasts[w.place] then k.ids[w.place] end as id offset 0) i on true
-            left join lateral (select c.state,
-                              (select max(e.reason) from batch_event e where e.batch_id = c.id and e.step = 9) as reason
+            {joined}
+            left join lateral (select c.state, c.lane,
+                              (select max(e.reason) from batch_event e where e.batch_id = c.id and e.step = {rejected}) as reason
                          from batch c where c.run_id = {run} and c.id = i.id offset 0) b on true
            order by o.order_id)",
-        STATE = orders::STATE_SQL,
-        leaf = orders::leaf(run)
+        state = order_state::state(),
+        leaf = orders::leaf(run),
+        ended = order_state::is_end("step"),
+        x_ended = order_state::is_end("x.step"),
+        rejected = Step::Rejected.number(),
+        joined = membership::join_by_search(run),
     )
 }
 

@@ -1,15 +1,17 @@
 //! Messages from banks, and what they say of orders.
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use time::OffsetDateTime;
 
+use super::membership::Membership;
 use super::pgcopy::{CopyBuffer, CopyOut, CopyRow};
-use super::{Store, StoreError, orders};
+use super::{Store, StoreError, membership, orders};
 use crate::domain::ids::{BatchId, HouseholdId, MessageId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::stated::Why;
+use crate::domain::step::{Step, Steps};
 
 /// What is known of a message before it is read.
 #[derive(Clone, Copy, Debug)]
@@ -158,118 +160,12 @@ pub async fn finish_message_in_tx(
     Ok(())
 }
 
-/// A step in a single order's life; each happens at most once (primary key of `outcome`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i16)]
-pub enum Step {
-    /// Intended to be handed over (stream lane).
-    Sent = 1,
-    /// No readable answer came.
-    Unknown = 2,
-    /// Accepted.
-    Accepted = 3,
-    /// At hand at a payment point.
-    Available = 4,
-    /// Settled, by a status or notification.
-    Settled = 5,
-    /// Settled, by an account statement or settlement file.
-    SettledBooked = 6,
-    /// Collected, by a callback.
-    Collected = 7,
-    /// Collected, by a settlement file.
-    CollectedBooked = 8,
-    /// Rejected.
-    Rejected = 9,
-    /// Expired or cancelled.
-    Expired = 10,
-    /// Returned, by a notification.
-    Returned = 11,
-    /// Returned, by an account statement.
-    ReturnedBooked = 12,
-    /// Ordered again, in a reissue run. The one step that is taken back: when that run is cancelled.
-    Reissued = 13,
-}
-
-impl Step {
-    /// All, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
-        Self::Sent,
-        Self::Unknown,
-        Self::Accepted,
-        Self::Available,
-        Self::Settled,
-        Self::SettledBooked,
-        Self::Collected,
-        Self::CollectedBooked,
-        Self::Rejected,
-        Self::Expired,
-        Self::Returned,
-        Self::ReturnedBooked,
-        Self::Reissued,
-    ];
-
-    /// The state that it takes an order to.
-    pub const fn state(self) -> OrderState {
-        match self {
-            Self::Sent => OrderState::Sent,
-            Self::Unknown => OrderState::Unknown,
-            Self::Accepted => OrderState::Accepted,
-            Self::Available => OrderState::Available,
-            Self::Settled | Self::SettledBooked => OrderState::Settled,
-            Self::Collected | Self::CollectedBooked => OrderState::Collected,
-            Self::Rejected => OrderState::Rejected,
-            Self::Expired => OrderState::Expired,
-            Self::Returned | Self::ReturnedBooked => OrderState::Returned,
-            Self::Reissued => OrderState::Reissued,
-        }
-    }
-}
-
-/// Steps as a set of bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Steps(i32);
-
-impl Steps {
-    /// Whether a step was taken.
-    pub const fn has(self, step: Step) -> bool {
-        self.0 & (1 << step as i16) != 0
-    }
-
-    /// With one more.
-    #[must_use]
-    pub const fn with(self, step: Step) -> Self {
-        Self(self.0 | 1 << step as i16)
-    }
-
-    /// Without the step that is the engine's own: what the provider said.
-    #[must_use]
-    pub const fn said(self) -> Self {
-        Self(self.0 & !(1 << Step::Reissued as i16))
-    }
-
-    /// True before the first.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The state that an order's own steps come to: that of the furthest.
-    pub fn state(self) -> Option<OrderState> {
-        Step::ALL.into_iter().rev().find(|step| self.has(*step)).map(Step::state)
-    }
-
-    /// With the step of a database number; one that is not listed changes nothing.
-    #[must_use]
-    pub fn with_number(self, number: i64) -> Self {
-        Step::ALL.into_iter().find(|step| *step as i64 == number).map_or(self, |step| self.with(step))
-    }
-}
-
 /// Columns of `outcome`, in the order that [`push_outcome`] writes them.
 pub const OUTCOME_COLUMNS: &str = "order_id, step, message_id, reason, told";
 
 /// Appends a step to a buffer.
 pub fn push_outcome(buffer: &mut CopyBuffer, order: OrderId, step: Step, message: MessageId, why: &Why) {
-    let row = buffer.row(5).i64(order.get()).i16(step as i16).i64(message.get());
+    let row = buffer.row(5).i64(order.get()).i16(step.number()).i64(message.get());
     row.text_or_null(why.code.as_deref()).text_or_null(why.told.as_deref());
 }
 
@@ -292,10 +188,8 @@ pub struct OrderFacts {
     pub amount: Centimes,
     /// Steps so far.
     pub steps: Steps,
-    /// Its range batch left without it.
-    pub missed: bool,
-    /// The listed batch it left in.
-    pub listed_in: Option<BatchId>,
+    /// Which batch it is in.
+    pub membership: Membership,
     /// The order that pays its claim again.
     pub reissued_as: Option<OrderId>,
 }
@@ -346,13 +240,8 @@ pub async fn facts_in_tx(
     }
     drop(rows);
     let mut notes = vec![
-        (
-            format!(
-                "(select order_id, 0::bigint from order_hold where missed_batch is not null and {within})"
-            ),
-            Note::Missed,
-        ),
-        (format!("(select order_id, batch_id from batch_member where {within})"), Note::Listed),
+        (format!("({})", membership::missed_orders(&within)), Note::Missed),
+        (format!("({})", membership::listed_orders(&within)), Note::Listed),
     ];
     if with_outcomes {
         // Never by the range: other providers' outcomes lie in it too.
@@ -365,8 +254,8 @@ pub async fn facts_in_tx(
             let (order, value) = (OrderId::new(row.i64()?), row.i64()?);
             let Ok(at) = facts.binary_search_by_key(&order, |f| f.order) else { continue };
             match note {
-                Note::Missed => facts[at].missed = true,
-                Note::Listed => facts[at].listed_in = Some(BatchId::new(value)),
+                Note::Missed => facts[at].membership.missed = true,
+                Note::Listed => facts[at].membership.listed_in = Some(BatchId::new(value)),
                 Note::Step => facts[at].steps = facts[at].steps.with_number(value),
             }
         }
@@ -403,8 +292,7 @@ fn read_facts(order: i64, row: &mut CopyRow) -> Result<OrderFacts, StoreError> {
         attempt: row.i16()? as u16,
         amount: Centimes::new(row.i64()?),
         steps: Steps::default(),
-        missed: false,
-        listed_in: None,
+        membership: Membership::default(),
         reissued_as: None,
     })
 }
@@ -433,24 +321,23 @@ pub struct HistoryStep {
 /// When the database is gone.
 pub async fn history(store: &Store, order: OrderId) -> Result<Vec<HistoryStep>, StoreError> {
     type Row = (i16, OffsetDateTime, String, Option<String>, Option<String>, bool);
-    let rows: Vec<Row> = sqlx::query_as(
+    let sql = format!(
         "select s.step, m.received_at, m.kind, s.reason, s.told, s.of_file
            from (select message_id, step, reason, told, false as of_file from outcome where order_id = $1
                  union all
                  select e.message_id, e.step, e.reason, e.told, true
-                   from payment_order o join batch b on b.run_id = $2 join batch_event e on e.batch_id = b.id and e.step > 0
-                  where o.order_id = $1
-                    and case when exists (select from order_hold h where h.order_id = $1 and h.missed_batch is not null) or b.listed
-                             then exists (select from batch_member k where k.order_id = $1 and k.batch_id = b.id)
-                             else b.provider_id = o.provider_id and $1 between b.first_order and b.last_order end) s
+                   from payment_order o {} join batch_event e on e.batch_id = b.id and e.step > 0
+                  where o.order_id = $1) s
            join message m on m.id = s.message_id order by m.id, s.step, s.of_file",
-    )
-    .bind(order.get())
-    .bind(order.run().get())
-    .fetch_all(store.pool())
-    .await?;
+        membership::join_each("$2")
+    );
+    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(order.get())
+        .bind(order.run().get())
+        .fetch_all(store.pool())
+        .await?;
     let step = |(number, at, source, reason, told, of_file): Row| {
-        let step = Step::ALL.into_iter().find(|s| *s as i16 == number)?;
+        let step = Step::from_number(number)?;
         Some(HistoryStep { state: step.state(), at, source, reason, told, of_file })
     };
     Ok(rows.into_iter().filter_map(step).collect())
@@ -464,21 +351,21 @@ pub async fn purposes_in_tx(connection: &mut PgConnection) -> Result<Vec<(i16, S
     Ok(sqlx::query_as("select id, code from purpose").fetch_all(connection).await?)
 }
 
-/// Writes what a message said of a whole batch.
+/// Writes what a message said of a whole batch; without a step where that moves nothing.
 ///
 /// # Errors
 /// When the database is gone.
 pub async fn insert_batch_event_in_tx(
     connection: &mut PgConnection,
     batch: BatchId,
-    step: i16,
+    step: Option<Step>,
     message: MessageId,
     status: &str,
     why: &Why,
 ) -> Result<(), StoreError> {
     sqlx::query("insert into batch_event (batch_id, step, message_id, status, reason, told) values ($1, $2, $3, $4, $5, $6) on conflict do nothing")
         .bind(batch.get())
-        .bind(step)
+        .bind(step.map_or(0, Step::number))
         .bind(message.get())
         .bind(status)
         .bind(why.code.as_deref())

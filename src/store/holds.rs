@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::pgcopy::{CopyBuffer, CopyOut};
-use super::{Store, StoreError};
+use super::{Store, StoreError, membership};
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::reason::HoldReason;
@@ -112,16 +112,17 @@ pub async fn open_reasons_in_tx(connection: &mut PgConnection, order: OrderId) -
 /// # Errors
 /// When the database is gone.
 pub async fn leave_batch_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<(), StoreError> {
-    sqlx::query(
+    let sql = format!(
         "update order_hold h set missed_batch = b.id from payment_order o join batch b on b.run_id = $2
-            and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order and not b.listed
-            and b.state = 'planned'
+            and {} and b.state = 'planned'
           where o.order_id = $1 and h.order_id = $1 and h.released_at is null and h.missed_batch is null",
-    )
-    .bind(order.get())
-    .bind(order.run().get())
-    .execute(connection)
-    .await?;
+        membership::spans("b", "o.order_id", "o.provider_id")
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(order.get())
+        .bind(order.run().get())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -220,11 +221,9 @@ pub async fn reachable_in_tx(
     let sql = format!(
         "select o.order_id, o.provider_id, o.amount,
                 exists (select from order_hold h where h.order_id = o.order_id and h.released_at is null),
-                exists (select from batch b where b.run_id = {run} and b.state <> 'planned' and not b.listed
-                    and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                    and not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch = b.id))
-                or exists (select from batch_member m where m.order_id = o.order_id)
+                {released}
            from {leaf} o where o.order_id = any($1) order by 1",
+        released = membership::released(&run.to_string()),
         leaf = super::orders::leaf(run)
     );
     let ids: Vec<i64> = of.iter().map(|order| order.get()).collect();

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::pgcopy::{CopyBuffer, CopyRow};
-use super::{Store, StoreError};
+use super::{Store, StoreError, order_state};
 use crate::domain::ids::{HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
@@ -242,25 +242,6 @@ pub async fn exclusions_of(store: &Store, household: &str) -> Result<Vec<Exclusi
         .collect()
 }
 
-/// The state of an order `o`, worked out from its run `r`, batch `b`, open hold `h` and outcomes `x`.
-/// Mirrors `OrderState`; the ranks are those of `outcome.step`.
-pub const STATE_SQL: &str = "case
-    when h.order_id is not null then 'held'
-    when r.state = 'cancelled' then 'cancelled'
-    when x.step >= 13 then 'reissued'
-    when x.step >= 11 then 'returned'
-    when x.step = 10 then 'expired'
-    when x.step = 9 or b.state = 'rejected' then 'rejected'
-    when x.step in (7, 8) then 'collected'
-    when x.step in (5, 6) or b.state = 'settled' then 'settled'
-    when x.step = 4 then 'available'
-    when x.step = 3 or b.state = 'accepted' then 'accepted'
-    when x.step = 2 then 'unknown'
-    when x.step = 1 then 'sent'
-    when b.state = 'sent' then 'sent'
-    when b.state in ('released', 'dispatching') then 'released'
-    else 'planned' end";
-
 /// Finds orders of a household, or one order by its number, newest first.
 ///
 /// # Errors
@@ -296,18 +277,14 @@ async fn find_in_run(
     use sqlx::Row as _;
     let sql = format!(
         "select o.order_id, o.household_id, o.period, u.code, o.attempt, p.code, v.code, o.wave, o.entitled, o.offset_amount,
-                o.amount, {STATE_SQL}, o.components
+                o.amount, {state}, o.components
            from {leaf} o join run r on r.id = {run} join programme p on p.id = r.programme_id
            join provider v on v.id = o.provider_id join purpose u on u.id = o.purpose_id
-           left join lateral (select order_id from order_hold h where h.order_id = o.order_id and released_at is null limit 1) h on true
-           left join lateral (select max(step) as step from outcome x where x.order_id = o.order_id) x on true
-           left join lateral (select max(missed_batch) as missed from order_hold m where m.order_id = o.order_id) m on true
-           left join batch_member bm on bm.order_id = o.order_id
-           left join batch b on b.run_id = {run} and case when m.missed is null
-                then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                else b.id = bm.batch_id end
+           {joined}
           where ($1::text is null or o.household_id = $1) and ($2::bigint is null or o.order_id = $2)",
-        leaf = leaf(run)
+        state = order_state::state(),
+        leaf = leaf(run),
+        joined = order_state::join_each(&run.to_string()),
     );
     let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(household)

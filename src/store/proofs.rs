@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use sqlx::AssertSqlSafe;
 
 use super::runs::{self, Run};
-use super::{Store, StoreError, orders};
+use super::{Store, StoreError, order_state, orders};
 use crate::domain::ids::{BatchId, Code, RunId};
 use crate::domain::order::OrderState;
+use crate::domain::step::Step;
 
 /// Orders of one provider, batch and state, counted from the rows.
 #[derive(Clone, Copy, Debug)]
@@ -127,9 +128,11 @@ pub async fn paid_beyond(store: &Store, run: RunId) -> Result<PaidBeyond, StoreE
                   where run_id = {run} and subject like 'paid out beyond settled at %') as carried,
                 (select coalesce(sum(o.amount), 0)::bigint from outcome_{run} x join {leaf} o using (order_id)
                    join message m on m.id = x.message_id join run r on r.id = {run}
-                  where x.step = 11 and m.received_at >= r.closed_at
-                    and not exists (select from outcome_{run} y where y.order_id = x.order_id and y.step = 12)) as came_back",
-        leaf = orders::leaf(run)
+                  where x.step = {returned} and m.received_at >= r.closed_at
+                    and not exists (select from outcome_{run} y where y.order_id = x.order_id and y.step = {booked})) as came_back",
+        leaf = orders::leaf(run),
+        returned = Step::Returned.number(),
+        booked = Step::ReturnedBooked.number(),
     );
     Ok(sqlx::query_as(AssertSqlSafe(sql)).fetch_one(store.pool()).await?)
 }
@@ -231,19 +234,22 @@ pub async fn stream_lane(store: &Store, run: RunId) -> Result<StreamLane, StoreE
     let sql = format!(
         "with lanes as (select provider_id, min(first_order) as low, max(last_order) as high, sum(orders)::bigint as orders
                           from batch where run_id = {run} and lane = 'stream' and state not in ('planned', 'empty') group by 1),
-              steps as (select x.order_id, bool_or(step = 1) as intended, max(step) as furthest,
-                               bool_or(step in (6, 8)) as by_file
+              steps as (select x.order_id, bool_or(step = {sent}) as intended, max(step) as furthest,
+                               bool_or({booked}) as by_file
                           from outcome_{run} x group by 1),
               known as (select s.*, o.amount from steps s join {leaf} o using (order_id)
                           join lanes l on l.provider_id = o.provider_id and o.order_id between l.low and l.high)
          select (select coalesce(sum(orders), 0)::bigint from lanes) as orders, count(*) as stepped,
                 count(*) filter (where not intended) as without_intent,
-                count(*) filter (where furthest = 2) as unknown,
-                count(*) filter (where furthest = 2 and not exists (select from enquiry e where e.order_id = known.order_id and e.unknown)) as not_asked_about,
+                count(*) filter (where furthest = {unknown}) as unknown,
+                count(*) filter (where furthest = {unknown} and not exists (select from enquiry e where e.order_id = known.order_id and e.unknown)) as not_asked_about,
                 coalesce(sum(amount) filter (where by_file), 0)::bigint as settled_by_files,
                 (select coalesce(sum(amount), 0)::bigint from settlement_share where run_id = {run}) as settlement_shares
            from known",
-        leaf = orders::leaf(run)
+        leaf = orders::leaf(run),
+        sent = Step::Sent.number(),
+        unknown = Step::Unknown.number(),
+        booked = order_state::is_step("step", &[Step::SettledBooked, Step::CollectedBooked]),
     );
     let lanes: bool =
         sqlx::query_scalar("select exists (select from batch where run_id = $1 and lane = 'stream' and state not in ('planned', 'empty'))")

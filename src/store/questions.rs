@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{StoreError, orders};
+use super::{StoreError, membership, order_state, orders};
 use crate::domain::ids::{BreakId, HouseholdId, OrderId, RunId};
 use crate::domain::period::Period;
 use crate::domain::reason::BreakKind;
@@ -79,14 +79,15 @@ fn claims_sql() -> String {
               cross join lateral (
                   select m.order_id from batch_member m where b.listed and m.batch_id = b.id
                   union all
-                  select x.order_id from payment_order x where not b.listed and x.provider_id = b.provider_id
-                     and x.order_id between b.first_order and b.last_order
-                     and not exists (select from order_hold h where h.order_id = x.order_id and h.missed_batch is not null)
+                  select x.order_id from payment_order x where {spans} and not {missed}
                   offset 0) o
-              where b.state = 'rejected' or exists (select from outcome s where s.order_id = o.order_id and s.step between 9 and 12))
+              where b.state = 'rejected' or exists (select from outcome s where s.order_id = o.order_id and {unpaid_end}))
          select s.break_id, o.order_id, o.order_id >> 32 as run_id, o.household_id, o.period, o.purpose_id from said s
           cross join lateral (select x.order_id, x.household_id, x.period, x.purpose_id from payment_order x
-                               where x.order_id = s.order_id offset 0) o"
+                               where x.order_id = s.order_id offset 0) o",
+        spans = membership::spans("b", "x.order_id", "x.provider_id"),
+        missed = membership::missed("x.order_id"),
+        unpaid_end = order_state::is_unpaid_end("s.step"),
     )
 }
 

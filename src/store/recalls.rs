@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use time::{Date, OffsetDateTime};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, membership};
 use crate::domain::batch::Lane;
 use crate::domain::ids::{BatchId, MessageId, OrderId, RecallId, RunId};
 use crate::domain::recall::{CancellationReason, RecallState};
@@ -106,20 +106,16 @@ pub struct LeftIn {
 /// When the database is gone.
 pub async fn left_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<Option<LeftIn>, StoreError> {
     type Row = (i64, i16, String, Option<String>, Option<Date>, Option<OffsetDateTime>);
-    let row: Option<Row> = sqlx::query_as(
+    let sql = format!(
         "select b.id, b.provider_id, b.lane, b.message_id, b.value_date, b.created_at
-           from payment_order o
-           left join lateral (select max(missed_batch) as missed from order_hold m where m.order_id = o.order_id) m on true
-           left join batch_member bm on bm.order_id = o.order_id
-           join batch b on b.run_id = $2 and case when m.missed is null
-                then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                else b.id = bm.batch_id end
-          where o.order_id = $1",
-    )
-    .bind(order.get())
-    .bind(order.run().get())
-    .fetch_optional(connection)
-    .await?;
+           from payment_order o {} where o.order_id = $1 and b.id is not null",
+        membership::join_each("$2")
+    );
+    let row: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(order.get())
+        .bind(order.run().get())
+        .fetch_optional(connection)
+        .await?;
     row.map(|(batch, provider, lane, message_id, value_date, created_at)| {
         Ok(LeftIn {
             batch: BatchId::new(batch),

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use time::{Date, OffsetDateTime};
 
 use super::pgcopy::{CopyBuffer, CopyOut, CopyRow};
-use super::{Store, StoreError, orders};
+use super::{Store, StoreError, order_state};
 use crate::domain::ids::{CaseId, HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
@@ -151,15 +151,10 @@ fn fates() -> String {
     format!(
         "select c.id, c.state, c.outstanding, c.amount >= o.amount as whole, {} as stands
            from recovery_case c join payment_order o on o.order_id = c.order_id join run r on r.id = c.order_id >> 32
-           left join lateral (select order_id from order_hold h where h.order_id = o.order_id and released_at is null limit 1) h on true
-           left join lateral (select max(step) as step from outcome x where x.order_id = o.order_id) x on true
-           left join lateral (select max(missed_batch) as missed from order_hold m where m.order_id = o.order_id) m on true
-           left join batch_member bm on bm.order_id = o.order_id
-           left join batch b on b.run_id = c.order_id >> 32 and case when m.missed is null
-                then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                else b.id = bm.batch_id end
+           {}
           where c.programme_id = $1 and c.outstanding > 0 and c.state in ('opened', 'recalled', 'receivable')",
-        orders::STATE_SQL
+        order_state::state(),
+        order_state::join_each("c.order_id >> 32")
     )
 }
 

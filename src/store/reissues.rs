@@ -1,15 +1,16 @@
 //! Which order follows which: links between an order that ended unpaid and the one that pays its claim again, and what
 //! operators put forward.
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
 use super::pgcopy::CopyBuffer;
-use super::{Store, StoreError, orders, row_sums};
+use super::{Store, StoreError, membership, order_state, orders, row_sums};
 use crate::domain::ids::{MessageId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::policy::Decision;
+use crate::domain::step::Step;
 
 /// Columns in the order that [`push`] writes them.
 pub const COLUMNS: &str = "order_id, of_order, run_id, of_provider, attempt, decision, was, amount";
@@ -129,13 +130,14 @@ pub async fn mark_in_tx(
     let message = MessageId::new(message);
     sqlx::query(
         "insert into outcome (order_id, step, message_id)
-         select of_order, 13, $2 from order_reissue where run_id = $1 and live order by of_order",
+         select of_order, $3, $2 from order_reissue where run_id = $1 and live order by of_order",
     )
     .bind(run.get())
     .bind(message.get())
+    .bind(Step::Reissued.number())
     .execute(&mut *connection)
     .await?;
-    row_sums::note_steps_in_tx(connection, message.get(), 13).await?;
+    row_sums::note_steps_in_tx(connection, message.get(), Step::Reissued).await?;
     count_own_in_tx(connection, run, 1).await
 }
 
@@ -145,32 +147,31 @@ pub async fn mark_in_tx(
 /// When the database is gone.
 pub async fn unmark_in_tx(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     count_own_in_tx(connection, run, -1).await?;
-    for sql in [
-        "delete from outcome x using order_reissue l where l.run_id = $1 and l.live and x.order_id = l.of_order and x.step = 13",
-        "update order_reissue set live = false where run_id = $1 and live",
-    ] {
-        sqlx::query(sql).bind(run.get()).execute(&mut *connection).await?;
+    let step_back = format!(
+        "delete from outcome x using order_reissue l where l.run_id = $1 and l.live and x.order_id = l.of_order and x.step = {}",
+        Step::Reissued.number()
+    );
+    for sql in [step_back, "update order_reissue set live = false where run_id = $1 and live".to_owned()] {
+        sqlx::query(AssertSqlSafe(sql)).bind(run.get()).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 /// Batches keep how many of their orders have steps of their own: those of wholly rejected files had none before.
 async fn count_own_in_tx(connection: &mut PgConnection, run: RunId, sign: i64) -> Result<(), StoreError> {
-    sqlx::query(
+    let sql = format!(
         "update batch b set outcomes = b.outcomes + $2 * s.orders, outcomes_amount = b.outcomes_amount + $2 * s.amount
            from (select coalesce(m.batch_id, r.id) as batch_id, count(*) as orders, sum(l.amount)::bigint as amount
                    from order_reissue l left join batch_member m on m.order_id = l.of_order
-                   left join batch r on m.order_id is null and r.run_id = l.of_order >> 32 and not r.listed
-                        and r.provider_id = l.of_provider and l.of_order between r.first_order and r.last_order
+                   left join batch r on m.order_id is null and r.run_id = l.of_order >> 32 and {spans}
                   where l.run_id = $1 and l.live and l.was = 'rejected'
-                    and not exists (select from outcome x where x.order_id = l.of_order and x.step <> 13)
+                    and not exists (select from outcome x where x.order_id = l.of_order and x.step <> {reissued})
                   group by 1) s
           where b.id = s.batch_id",
-    )
-    .bind(run.get())
-    .bind(sign)
-    .execute(connection)
-    .await?;
+        spans = membership::spans("r", "l.of_order", "l.of_provider"),
+        reissued = Step::Reissued.number(),
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(run.get()).bind(sign).execute(connection).await?;
     Ok(())
 }
 
@@ -195,17 +196,16 @@ pub struct Earlier {
 /// # Errors
 /// When the database is gone.
 pub async fn earlier_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Earlier>, StoreError> {
-    let rows: Vec<(i64, i16, String, i64, i64)> = sqlx::query_as(
-        "select l.of_order >> 32, l.of_provider,
-                case when x.step in (11, 12) then 'returned' when x.step = 10 then 'expired' when x.step = 9 then 'rejected'
-                     else l.was end, count(*), sum(l.amount)::bigint
+    let sql = format!(
+        "select l.of_order >> 32, l.of_provider, coalesce({state}, l.was), count(*), sum(l.amount)::bigint
            from order_reissue l left join lateral (select max(step) as step from outcome o
-                where o.order_id = l.of_order and o.step between 9 and 12) x on true
+                where o.order_id = l.of_order and {unpaid_end}) x on true
           where l.run_id = $1 and l.live group by 1, 2, 3 order by 1, 2, 3",
-    )
-    .bind(run.get())
-    .fetch_all(connection)
-    .await?;
+        state = order_state::state_of_step("x.step"),
+        unpaid_end = order_state::is_unpaid_end("o.step"),
+    );
+    let rows: Vec<(i64, i16, String, i64, i64)> =
+        sqlx::query_as(AssertSqlSafe(sql)).bind(run.get()).fetch_all(connection).await?;
     rows.into_iter()
         .map(|(run, provider, state, orders, amount)| {
             let state = OrderState::parse(&state).ok_or(StoreError::Corrupt("order state"))?;
@@ -382,12 +382,13 @@ pub struct Proven {
 /// # Errors
 /// When the database is gone.
 pub async fn prove(store: &Store) -> Result<Proven, StoreError> {
-    let (reissued, links, ordered): (i64, i64, i64) = sqlx::query_as(
-        "select (select count(*) from outcome where step = 13), (select count(*) from order_reissue where live),
+    let sql = format!(
+        "select (select count(*) from outcome where step = {}), (select count(*) from order_reissue where live),
                 (select coalesce(sum(orders), 0)::bigint from run where kind = 'reissue' and state not in ('draft', 'cancelled'))",
-    )
-    .fetch_one(store.pool())
-    .await?;
+        Step::Reissued.number()
+    );
+    let (reissued, links, ordered): (i64, i64, i64) =
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_one(store.pool()).await?;
     let mut proven = Proven { reissued, links, ordered, ..Proven::default() };
     let pairs: Vec<(i64, i64)> =
         sqlx::query_as("select distinct run_id, of_order >> 32 from order_reissue where live order by 1, 2")
@@ -401,15 +402,19 @@ pub async fn prove(store: &Store) -> Result<Proven, StoreError> {
                     count(*) filter (where coalesce(x.paid and not x.returned, false)
                         or (l.was <> 'rejected' and x.ended is not true))
                from order_reissue l left join {new} n on n.order_id = l.order_id left join {old} o on o.order_id = l.of_order
-               left join lateral (select bool_or(step between 5 and 8) as paid, bool_or(step in (11, 12)) as returned,
-                                         bool_or(step between 9 and 12) as ended, bool_or(step = 13) as reissued
+               left join lateral (select bool_or({is_paid}) as paid, bool_or({is_returned}) as returned,
+                                         bool_or({is_unpaid_end}) as ended, bool_or({is_reissued}) as reissued
                                     from outcome_{of_run} s where s.order_id = l.of_order) x on true
               where l.live and l.run_id = {run} and l.of_order >> 32 = {of_run}",
             new = orders::leaf(RunId::new(run)),
             old = orders::leaf(RunId::new(of_run)),
+            is_paid = order_state::is_paid("step"),
+            is_returned = order_state::is_step("step", &[Step::Returned, Step::ReturnedBooked]),
+            is_unpaid_end = order_state::is_unpaid_end("step"),
+            is_reissued = order_state::is_step("step", &[Step::Reissued]),
         );
         let (differ, paid): (i64, i64) =
-            sqlx::query_as(sqlx::AssertSqlSafe(sql)).persistent(false).fetch_one(store.pool()).await?;
+            sqlx::query_as(AssertSqlSafe(sql)).persistent(false).fetch_one(store.pool()).await?;
         proven.differ += differ;
         proven.paid += paid;
     }

@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use super::pgcopy::CopyAhead;
 use super::row_fields::{Fields, Rows, big, field};
 use super::{Store, StoreError, feedback};
+use crate::domain::step::Step;
 
 /// From this field on, a row of `outcome` has texts.
 const TEXTS_FROM: usize = 3;
@@ -121,7 +122,7 @@ pub async fn sums_found(store: &Store, relation: &str) -> Result<HashMap<String,
 pub async fn note_steps_in_tx(
     connection: &mut PgConnection,
     message: i64,
-    step: i16,
+    step: Step,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "insert into journal (change, relation, key, action, rows, total)
@@ -130,7 +131,7 @@ pub async fn note_steps_in_tx(
            from outcome x where x.message_id = $1 and x.step = $2 group by 3",
     )
     .bind(message)
-    .bind(step)
+    .bind(step.number())
     .execute(connection)
     .await?;
     Ok(())

@@ -4,11 +4,12 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::pgcopy::CopyAhead;
-use super::{Store, StoreError, orders};
+use super::{Store, StoreError, membership, orders};
 use crate::domain::ids::{BatchId, HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
+use crate::domain::step::Step;
 
 /// A shard that this worker holds.
 #[derive(Clone, Debug)]
@@ -233,9 +234,9 @@ pub async fn waiting(store: &Store, shard: &Shard, limit: u32) -> Result<Vec<Wai
     let (next, last) = (shard.next.get(), shard.last.get());
     let (provider, batch) = (shard.provider, shard.batch);
     let of_batch = format!(
-        "(not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch is not null)
-           and exists (select from batch b where b.id = {batch} and not b.listed))
-         or exists (select from batch_member m where m.order_id = o.order_id and m.batch_id = {batch})"
+        "(not {missed} and exists (select from batch b where b.id = {batch} and not b.listed)) or {listed}",
+        missed = membership::missed("o.order_id"),
+        listed = membership::listed_in("o.order_id", batch),
     );
     select_waiting(
         store,
@@ -292,9 +293,10 @@ async fn select_waiting(store: &Store, source: &str) -> Result<Vec<Waiting>, Sto
 pub async fn unanswered(store: &Store, shard: &Shard) -> Result<Vec<i64>, StoreError> {
     let sql = format!(
         "select o.order_id from {} o join lateral (select max(step) as step from outcome_{} x where x.order_id = o.order_id) x on true
-          where o.order_id between $1 and $2 and o.provider_id = $3 and x.step = 1 order by 1",
+          where o.order_id between $1 and $2 and o.provider_id = $3 and x.step = {} order by 1",
         orders::leaf(shard.run),
-        shard.run
+        shard.run,
+        Step::Sent.number()
     );
     Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
         .bind(shard.first.get())
@@ -388,7 +390,7 @@ pub async fn uncollected(
     after: i64,
     limit: u32,
 ) -> Result<Vec<i64>, StoreError> {
-    let available = super::feedback::Step::Available as i16;
+    let available = Step::Available.number();
     let sql = format!(
         "select x.order_id from outcome_{run} x join message m on m.id = x.message_id
            join {} o on o.order_id = x.order_id

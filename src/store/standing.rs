@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use super::batches::{self, Batch};
-use super::feedback::Steps;
 use super::pgcopy::CopyAhead;
-use super::{Store, StoreError, orders};
-use crate::domain::batch::BatchState;
+use super::{Store, StoreError, membership, orders};
+use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::{BatchId, OrderId, RunId};
 use crate::domain::order::OrderState;
 use crate::domain::run::RunState;
+use crate::domain::step::{Steps, stands};
 
 /// Numbers by order, ascending, one ahead.
 struct ByOrder {
@@ -44,14 +44,14 @@ impl ByOrder {
 
 /// The pass over one run.
 pub struct Standing {
-    cancelled: bool,
+    run: RunState,
     holds: ByOrder,
     missed: ByOrder,
     outcomes: ByOrder,
     members: ByOrder,
     /// Range batches by provider, the next one last.
     ranges: HashMap<i16, Vec<Batch>>,
-    listed: HashMap<BatchId, BatchState>,
+    listed: HashMap<BatchId, (Lane, BatchState)>,
 }
 
 /// Where one order stands.
@@ -82,7 +82,7 @@ impl Standing {
         let mut listed = HashMap::new();
         for batch in batches {
             if batch.listed {
-                listed.insert(batch.id, batch.state);
+                listed.insert(batch.id, (batch.lane, batch.state));
             } else {
                 ranges.entry(batch.provider_id).or_default().push(batch);
             }
@@ -92,11 +92,11 @@ impl Standing {
         }
         let open = |query: String| async move { ByOrder::open(store, &query).await };
         Ok(Self {
-            cancelled: state == RunState::Cancelled,
+            run: state,
             holds: open(format!("select order_id, 0::bigint from order_hold where released_at is null and {within} order by order_id")).await?,
-            missed: open(format!("select order_id, missed_batch from order_hold where missed_batch is not null and {within} order by order_id")).await?,
+            missed: open(format!("{} order by order_id", membership::missed_orders(&within))).await?,
             outcomes: open(format!("select order_id, step::bigint from outcome_{run} order by order_id")).await?,
-            members: open(format!("select order_id, batch_id from batch_member where {within} order by order_id")).await?,
+            members: open(format!("{} order by order_id", membership::listed_orders(&within))).await?,
             ranges,
             listed,
         })
@@ -113,42 +113,26 @@ impl Standing {
         self.outcomes.take(order.get(), |step| steps = steps.with_number(step)).await?;
         self.members.take(order.get(), |batch| member = Some(BatchId::new(batch))).await?;
         let batch = if missed {
-            member.and_then(|id| self.listed.get(&id).map(|state| (id, *state)))
+            member.and_then(|id| self.listed.get(&id).map(|stands| (id, *stands)))
         } else {
             self.range(order, provider)
         };
-        let state = if held {
-            OrderState::Held
-        } else if self.cancelled {
-            OrderState::Cancelled
-        } else {
-            let of_batch = batch.map_or(OrderState::Planned, |(_, state)| of_batch(state));
-            steps.state().map_or(of_batch, |own| own.max(of_batch))
-        };
         Ok(Stands {
             batch: batch.map(|(id, _)| id),
-            state,
+            state: stands(self.run, held, batch.map(|(_, stands)| stands), steps),
             stepped: !steps.is_empty(),
             said: steps.said().state(),
         })
     }
 
-    fn range(&mut self, order: OrderId, provider: i16) -> Option<(BatchId, BatchState)> {
+    fn range(&mut self, order: OrderId, provider: i16) -> Option<(BatchId, (Lane, BatchState))> {
         let waiting = self.ranges.get_mut(&provider)?;
         while waiting.last().is_some_and(|b| b.last < order) {
             waiting.pop();
         }
-        waiting.last().filter(|b| b.first <= order).map(|b| (b.id, b.state))
-    }
-}
-
-const fn of_batch(state: BatchState) -> OrderState {
-    match state {
-        BatchState::Planned | BatchState::Empty => OrderState::Planned,
-        BatchState::Released | BatchState::Dispatching => OrderState::Released,
-        BatchState::Sent => OrderState::Sent,
-        BatchState::Accepted => OrderState::Accepted,
-        BatchState::Settled => OrderState::Settled,
-        BatchState::Rejected => OrderState::Rejected,
+        waiting
+            .last()
+            .filter(|b| membership::is_within(b, order, provider))
+            .map(|b| (b.id, (b.lane, b.state)))
     }
 }

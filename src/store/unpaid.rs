@@ -5,12 +5,13 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
 use super::pgcopy::{CopyAhead, CopyRow};
-use super::{Store, StoreError, households, orders};
+use super::{Store, StoreError, households, membership, order_state, orders};
 use crate::domain::household::Household;
 use crate::domain::ids::{HouseholdId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
+use crate::domain::step::Step;
 
 /// Runs in which orders stand unpaid, as kept totals say; of one programme, or of all.
 ///
@@ -48,10 +49,12 @@ pub async fn providers_in_tx(connection: &mut PgConnection, runs: &[RunId]) -> R
 /// without stands where its wholly rejected file stands. Where we asked an order back and were not refused, our reason
 /// counts, not the word with which the provider gave in.
 fn ended_sql(run: RunId) -> String {
-    let of_batch = "select b.id, b.provider_id, b.first_order, b.last_order, b.listed, e.reason, e.message_id
+    let (rejected, reissued) = (Step::Rejected.number(), Step::Reissued.number());
+    let of_batch = format!(
+        "select b.id, b.provider_id, b.first_order, b.last_order, b.listed, e.reason, e.message_id
            from batch b cross join lateral (select reason, message_id from batch_event
-                where batch_id = b.id and step = 9 order by message_id desc limit 1) e";
-    let leaf = orders::leaf(run);
+                where batch_id = b.id and step = {rejected} order by message_id desc limit 1) e"
+    );
     format!(
         "select u.order_id, u.step, u.message_id,
                 coalesce((select r.reason from recall r where r.order_id = u.order_id and r.state <> 'refused' order by r.id desc limit 1),
@@ -59,28 +62,31 @@ fn ended_sql(run: RunId) -> String {
            from (
          select order_id, max(step) as step, substr(max(lpad(step::text, 2, '0') || reason), 3) as reason,
                 (array_agg(message_id order by step desc))[1] as message_id
-           from outcome_{run} where step >= 9 group by order_id having max(step) < 13
+           from outcome_{run} where {ended} group by order_id having max(step) < {reissued}
          union all
-         select o.order_id, 9::smallint, k.reason, k.message_id
+         select o.order_id, {rejected}::smallint, k.reason, k.message_id
            from ({of_batch} where b.run_id = {run} and b.state = 'rejected' and not b.listed) k
-           join {leaf} o on o.provider_id = k.provider_id and o.order_id between k.first_order and k.last_order
-          where not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch is not null)
-            and not exists (select from outcome_{run} x where x.order_id = o.order_id and x.step >= 9)
+           join {leaf} o on {spans}
+          where not {missed}
+            and not exists (select from outcome_{run} x where x.order_id = o.order_id and {x_ended})
          union all
-         select m.order_id, 9::smallint, k.reason, k.message_id
+         select m.order_id, {rejected}::smallint, k.reason, k.message_id
            from ({of_batch} where b.run_id = {run} and b.state = 'rejected' and b.listed) k
            join batch_member m on m.batch_id = k.id
-          where not exists (select from outcome_{run} x where x.order_id = m.order_id and x.step >= 9)) u"
+          where not exists (select from outcome_{run} x where x.order_id = m.order_id and {x_ended})) u",
+        leaf = orders::leaf(run),
+        ended = order_state::is_end("step"),
+        x_ended = order_state::is_end("x.step"),
+        spans = membership::spans("k", "o.order_id", "o.provider_id"),
+        missed = membership::missed("o.order_id"),
     )
 }
 
 /// The state of a step of [`ended_sql`], and whether the account statement booked it, where it must.
-const fn read_step(step: i16) -> Option<(OrderState, bool)> {
-    match step {
-        9 => Some((OrderState::Rejected, true)),
-        10 => Some((OrderState::Expired, true)),
-        11 => Some((OrderState::Returned, false)),
-        12 => Some((OrderState::Returned, true)),
+fn read_step(number: i16) -> Option<(OrderState, bool)> {
+    match Step::from_number(number)? {
+        step @ (Step::Rejected | Step::Expired | Step::ReturnedBooked) => Some((step.state(), true)),
+        step @ Step::Returned => Some((step.state(), false)),
         _ => None,
     }
 }

@@ -6,11 +6,12 @@ use time::{Date, OffsetDateTime};
 
 use super::locks::{self, Lock};
 use super::personal::{self, OrderPayee};
-use super::{Store, StoreError, households, orders};
+use super::{Store, StoreError, households, membership, order_state, orders};
 use crate::domain::household::{Means, Relation};
 use crate::domain::ids::{Cin, Code, HouseholdId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
+use crate::domain::step::Step;
 
 /// The number of a provider; `None` before its first order.
 ///
@@ -98,7 +99,7 @@ pub enum Waiting {
     AtHand,
 }
 
-/// Of `among`, the orders that wait and are on no list yet, ascending: each with its furthest step (0 for none).
+/// Of `among`, the orders that wait and are on no list yet, ascending: each with its furthest step.
 ///
 /// # Errors
 /// When the database is gone.
@@ -108,27 +109,28 @@ pub async fn waiting(
     among: &[i64],
     what: Waiting,
     orders_max: i64,
-) -> Result<Vec<(i64, i16)>, StoreError> {
+) -> Result<Vec<(i64, Option<Step>)>, StoreError> {
     let steps = match what {
-        Waiting::ToHandOver => "coalesce(x.step, 0) <= 1",
-        Waiting::AtHand => "x.step in (3, 4)",
+        Waiting::ToHandOver => {
+            format!("(x.step is null or {})", order_state::is_step("x.step", &[Step::Sent]))
+        }
+        Waiting::AtHand => order_state::is_step("x.step", &[Step::Accepted, Step::Available]),
     };
     let sql = format!(
-        "select o.order_id, coalesce(x.step, 0)::smallint
+        "select o.order_id, x.step
            from unnest($1::bigint[]) as c (order_id) join {leaf} o on o.order_id = c.order_id
            left join lateral (select max(step) as step from outcome_{run} x where x.order_id = o.order_id) x on true
-           left join lateral (select max(missed_batch) as missed from order_hold m where m.order_id = o.order_id) m on true
-           left join batch_member bm on bm.order_id = o.order_id
-           join batch b on b.run_id = {run} and case when m.missed is null
-                then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                else b.id = bm.batch_id end
+           {joined}
           where {steps} and b.lane = 'stream' and b.state in ('dispatching', 'sent', 'accepted')
             and not exists (select from order_hold h where h.order_id = o.order_id and h.released_at is null)
             and not exists (select from worklist_member w where w.order_id = o.order_id)
           order by 1 limit $2",
-        leaf = orders::leaf(run)
+        leaf = orders::leaf(run),
+        joined = membership::join_each(&run.to_string()),
     );
-    Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(among).bind(orders_max).fetch_all(store.pool()).await?)
+    let rows: Vec<(i64, Option<i16>)> =
+        sqlx::query_as(AssertSqlSafe(sql)).bind(among).bind(orders_max).fetch_all(store.pool()).await?;
+    Ok(rows.into_iter().map(|(order, step)| (order, step.and_then(Step::from_number))).collect())
 }
 
 /// An order as a list needs it.

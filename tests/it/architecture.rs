@@ -243,6 +243,50 @@ fn only_the_books_write_totals_and_transfers() {
     assert_eq!((inside, outside), (4, Vec::<String>::new()));
 }
 
+/// A step by its number, in SQL: `step = 9`, `x.step in (11, 12)`, `furthest >= 9`. That it moves nothing is 0.
+fn has_step_number(text: &str) -> bool {
+    let number = |rest: &str| {
+        let rest = ["=", ">=", "<=", "<>", ">", "<", "in", "between", "not in"]
+            .iter()
+            .filter_map(|operator| rest.trim_start().strip_prefix(operator))
+            .map(|rest| rest.trim_start_matches([' ', '(']));
+        rest.filter_map(|rest| rest.chars().next()).any(|c| matches!(c, '1'..='9'))
+    };
+    ["step", "furthest"]
+        .iter()
+        .flat_map(|word| text.match_indices(word).map(move |(at, _)| (at, word.len())))
+        .any(|(at, length)| !text[..at].ends_with(is_name) && number(&text[at + length..]))
+}
+
+#[test]
+fn orders_are_placed_and_judged_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut inside, mut outside) = (0, Vec::new());
+    for source in sources() {
+        let text = fs::read_to_string(root.join(&source.path)).expect("a source");
+        let text = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        if has_step_number(text) {
+            outside.push(format!("{}: a step by its number", source.path.display()));
+        }
+        for piece in [".first_order and", "h.missed_batch is not null"] {
+            match source.path.ends_with("store/membership.rs") {
+                true => inside += text.matches(piece).count(),
+                false if text.contains(piece) => outside.push(format!("{}: {piece}", source.path.display())),
+                false => {}
+            }
+        }
+    }
+    assert_eq!((inside, outside), (2, Vec::<String>::new()));
+    for text in
+        ["x.step = 9", "step in (11, 12)", "furthest >= 9", "s.step between 9 and 12", "step not in (1)"]
+    {
+        assert!(has_step_number(text), "{text}");
+    }
+    for text in ["e.step > 0", "x.step = {sent}", "steps = 1", "x.step = $2"] {
+        assert!(!has_step_number(text), "{text}");
+    }
+}
+
 #[test]
 fn the_reader_of_sources_sees_what_it_should() {
     let check = |code: &str, expected: &[&str]| {

@@ -32,6 +32,7 @@ mod intake;
 mod ledger;
 mod month;
 mod nats;
+mod order_standing;
 mod outbox;
 mod people;
 mod programmes;

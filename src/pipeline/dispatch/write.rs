@@ -18,7 +18,7 @@ use crate::rails::bank_file::{BankFile, WrittenFile};
 use crate::store::batches::Batch;
 use crate::store::pgcopy::{CopyAhead, CopyRow};
 use crate::store::runs::Run;
-use crate::store::{StoreError, orders};
+use crate::store::{StoreError, membership, orders};
 use crate::telemetry::StageGuard;
 
 const ROWS_AT_ONCE: usize = 2_000;
@@ -56,10 +56,11 @@ fn range_source(run: &Run, batches: &[Batch]) -> String {
     format!(
         "(select {COLUMNS} from {} o join purpose u on u.id = o.purpose_id
            where o.order_id between {first} and {last} and o.provider_id in ({})
-             and not exists (select from order_hold h where h.order_id = o.order_id and h.missed_batch is not null)
+             and not {}
            order by o.order_id)",
         orders::leaf(run.id),
-        providers.join(", ")
+        providers.join(", "),
+        membership::missed("o.order_id")
     )
 }
 

@@ -14,7 +14,7 @@ use crate::domain::ids::RunId;
 use crate::domain::order::{OrderEvent, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::stated::{FileVerdict, FileWords, Why};
-use crate::store::feedback::Step;
+use crate::domain::step::Step;
 use crate::store::{StoreError, feedback};
 
 /// What a message says of each file that it speaks of, by run and place among the run's batches.
@@ -61,15 +61,15 @@ impl Applier<'_> {
         let event = event_of(status);
         let second = event == Some(OrderEvent::Reject) && said.why.second;
         let step = match event {
-            _ if second => 0,
+            _ if second => None,
             // A settled file is settled once the account statement agrees; until then it is accepted.
-            Some(OrderEvent::Accept | OrderEvent::Settle) => Step::Accepted as i16,
-            Some(OrderEvent::Reject) => Step::Rejected as i16,
-            _ => 0,
+            Some(OrderEvent::Accept | OrderEvent::Settle) => Some(Step::Accepted),
+            Some(OrderEvent::Reject) => Some(Step::Rejected),
+            _ => None,
         };
         let (code, why) = (status.as_str(), &said.why);
         feedback::insert_batch_event_in_tx(&mut self.tx, batch.id, step, self.message, code, why).await?;
-        let decided_at_end = step != 0;
+        let decided_at_end = step.is_some();
         self.counts.entries += u64::from(!decided_at_end);
         if let Some(unknown) = &said.unknown {
             let suffix = said.why.suffix();
@@ -85,8 +85,8 @@ impl Applier<'_> {
             self.counts.noted += 1;
         } else {
             let file = self.files.0.entry((run, at)).or_default();
-            file.words.add(said.narrow, step == Step::Rejected as i16);
-            if step == Step::Rejected as i16 {
+            file.words.add(said.narrow, step == Some(Step::Rejected));
+            if step == Some(Step::Rejected) {
                 file.why = said.why;
             }
         }

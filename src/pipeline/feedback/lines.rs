@@ -13,10 +13,11 @@ use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::references::Named;
 use crate::domain::statement::booking::{Meaning, OrderBookings};
+use crate::domain::step::{Step, reached};
 use crate::pipeline::reissue;
 use crate::store::StoreError;
 use crate::store::batches::{Batch, BatchFigures};
-use crate::store::feedback::{self, OrderFacts, Step};
+use crate::store::feedback::{self, OrderFacts};
 
 impl Applier<'_> {
     pub(super) async fn lines(&mut self, mut lines: Vec<Line>) -> Result<(), StoreError> {
@@ -343,19 +344,9 @@ fn booked_before(batch: &Batch, facts: &OrderFacts, event: OrderEvent) -> bool {
     }
 }
 
-/// Where an order stands: its batch's state, or its own where that is further on. In the stream lane each order has
-/// steps of its own from the moment it is handed over.
+/// Where an order stands that left in this batch: it is neither held nor cancelled.
 pub(super) fn current(batch: &Batch, facts: &OrderFacts) -> OrderState {
-    if batch.lane == Lane::Stream {
-        return facts.steps.state().unwrap_or(OrderState::Released);
-    }
-    let of_batch = match batch.state {
-        BatchState::Accepted => OrderState::Accepted,
-        BatchState::Settled => OrderState::Settled,
-        BatchState::Rejected => OrderState::Rejected,
-        _ => OrderState::Sent,
-    };
-    facts.steps.state().map_or(of_batch, |own| own.max(of_batch))
+    reached(Some((batch.lane, batch.state)), facts.steps)
 }
 
 /// What an event does to an order. A return of a reissued one is judged by where it stood before, since the books may
@@ -398,17 +389,10 @@ pub(super) fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Opti
             BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected
         ) || (b.lane == Lane::Stream && b.state == BatchState::Dispatching)
     };
-    batches.iter_mut().enumerate().find(|(_, b)| match facts.listed_in {
-        Some(id) => b.id == id && left(b),
-        None => {
-            !facts.missed
-                && !b.listed
-                && b.provider_id == facts.provider
-                && b.first <= facts.order
-                && facts.order <= b.last
-                && left(b)
-        }
-    })
+    batches
+        .iter_mut()
+        .enumerate()
+        .find(|(_, b)| facts.membership.is_of(b, facts.order, facts.provider) && left(b))
 }
 
 /// An order of a wholly rejected file gets an outcome of its own; it is among the file's rejected ones already.

@@ -14,12 +14,13 @@ use crate::domain::provider::{Provider, StreamApi};
 use crate::domain::reason::BreakKind;
 use crate::domain::references::{NameKind, Names};
 use crate::domain::stated::{Reasons, Why};
+use crate::domain::step::Step;
 use crate::pipeline::Context;
 use crate::pipeline::stream::judge::Judged;
 use crate::pipeline::stream::record::Source;
 use crate::rails::stream::Answer;
 use crate::rails::stream::wire::Status;
-use crate::store::feedback::{self, MessageCounts, Step};
+use crate::store::feedback::{self, MessageCounts};
 use crate::store::shards::{self, Shard};
 use crate::store::{StoreError, enquiries, reference};
 

@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
-use crate::store::orders::{STATE_SQL, bounds, leaf};
-use crate::store::{Store, StoreError, runs};
+use crate::store::orders::{bounds, leaf};
+use crate::store::{Store, StoreError, membership, order_state, runs};
 
 /// Balances of all accounts of a kind, added up; debits less credits.
 ///
@@ -67,11 +67,11 @@ pub async fn paid_by_file(
 ) -> Result<Vec<OrderId>, StoreError> {
     let ((low, high), leaf) = (bounds(run), leaf(run));
     let sql = format!(
-        "select o.order_id from {leaf} o join batch b on b.run_id = {run} and not b.listed and b.lane = 'file'
-                and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
+        "select o.order_id from {leaf} o join batch b on b.run_id = {run} and b.lane = 'file' and {spans}
           where b.state = 'settled' and not exists (select from outcome x where x.order_id = o.order_id)
             and not exists (select from order_hold h where h.order_id = o.order_id and h.order_id >= {low} and h.order_id < {high})
-          order by md5(o.household_id || $1::text) limit $2"
+          order by md5(o.household_id || $1::text) limit $2",
+        spans = membership::spans("b", "o.order_id", "o.provider_id"),
     );
     let ids: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(seed.to_string())
@@ -125,22 +125,14 @@ async fn select(store: &Store, sql: String, each: &mut impl FnMut(&str)) -> Resu
 
 /// A run's orders with their states, worked out in sets.
 fn orders_sql(run: RunId) -> String {
-    let ((low, high), leaf) = (bounds(run), leaf(run));
     format!(
-        "select concat_ws(' ', o.household_id, o.period, u.code, o.attempt, coalesce(v.code, '-'), o.entitled, o.offset_amount, o.amount, {STATE_SQL})
+        "select concat_ws(' ', o.household_id, o.period, u.code, o.attempt, coalesce(v.code, '-'), o.entitled, o.offset_amount, o.amount, {state})
            from {leaf} o join run r on r.id = {run} left join provider v on v.id = o.provider_id join purpose u on u.id = o.purpose_id
-           left join (select order_id from order_hold where released_at is null and order_id >= {low} and order_id < {high}
-                       group by order_id) h on h.order_id = o.order_id
-           left join (select order_id, max(step) as step from outcome where order_id >= {low} and order_id < {high}
-                       group by order_id) x on x.order_id = o.order_id
-           left join (select order_id, max(missed_batch) as missed from order_hold
-                       where missed_batch is not null and order_id >= {low} and order_id < {high} group by order_id) m
-                  on m.order_id = o.order_id
-           left join batch_member bm on bm.order_id = o.order_id
-           left join batch b on b.run_id = {run} and case when m.order_id is null
-                  then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                  else b.id = bm.batch_id end
-          order by o.household_id collate \"C\", o.period, u.code collate \"C\", o.attempt"
+           {joined}
+          order by o.household_id collate \"C\", o.period, u.code collate \"C\", o.attempt",
+        state = order_state::state(),
+        leaf = leaf(run),
+        joined = order_state::join_in_sets(run),
     )
 }
 

@@ -14,7 +14,7 @@ use sarf::pipeline::{Context, approve, dispatch, feedback, fund, intake, order, 
 use sarf::sandbox::Share;
 use sarf::sandbox::banks::{Answers, Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
 use sarf::sandbox::registry::{GenerateOptions, generate};
-use sarf::store::{Store, cluster, orders};
+use sarf::store::{Store, cluster, order_state, orders};
 use sarf::telemetry::Telemetry;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -43,20 +43,11 @@ pub fn period() -> Period {
 
 /// Household and state of every order of a run, in sets: another way than the engine's own, which walks the rows.
 pub fn standing_sql(run: RunId) -> String {
-    let ((low, high), leaf, state) = (orders::bounds(run), orders::leaf(run), orders::STATE_SQL);
+    let (leaf, state) = (orders::leaf(run), order_state::state());
     format!(
         "select o.household_id || ' ' || {state} from {leaf} o join run r on r.id = {run}
-           left join (select order_id from order_hold where released_at is null and order_id >= {low} and order_id < {high}
-                       group by order_id) h on h.order_id = o.order_id
-           left join (select order_id, max(step) as step from outcome_{run} group by order_id) x on x.order_id = o.order_id
-           left join (select order_id, max(missed_batch) as missed from order_hold
-                       where missed_batch is not null and order_id >= {low} and order_id < {high} group by order_id) m
-                  on m.order_id = o.order_id
-           left join batch_member bm on bm.order_id = o.order_id
-           left join batch b on b.run_id = {run} and case when m.order_id is null
-                  then not b.listed and b.provider_id = o.provider_id and o.order_id between b.first_order and b.last_order
-                  else b.id = bm.batch_id end
-          order by 1"
+           {} order by 1",
+        order_state::join_in_sets(run)
     )
 }
 
