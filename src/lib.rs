@@ -15,3 +15,5 @@ pub mod sandbox;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;

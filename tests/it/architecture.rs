@@ -56,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["domain"]),
     ("files", &["domain"]),
     ("clock", &[]),
+    ("testing", &[]),
     ("domain", &[]),
 ];
 

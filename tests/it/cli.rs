@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use sarf::domain::run::RunState;
 use sarf::sandbox::banks::{Faults, StatusStyle};
 
-use crate::harness::{Bed, Program, Ran, Registry, TempHome, files_only_config};
+use crate::harness::{Bed, Program, Ran, Registry, TempHome, files_only_config, without_tool};
 
 fn program_of(bed: &Bed) -> Program {
     Program { url: Some(bed.url()), ..Program::new(bed.home()) }
@@ -242,7 +242,7 @@ fn lint(metrics: &str) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let Ok(mut tool) = tool else { return println!("skipped: no promtool") };
+    let Ok(mut tool) = tool else { return without_tool("promtool", "promtool") };
     tool.stdin.take().expect("piped").write_all(whole.as_bytes()).expect("it reads");
     let said = tool.wait_with_output().expect("it ends");
     assert!(

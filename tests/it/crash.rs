@@ -22,7 +22,7 @@ use sarf::telemetry::Telemetry;
 use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;
 
-use crate::harness::{Program, TempHome, files_only_config, sent_files, standing_sql};
+use crate::harness::{Program, TempHome, files_only_config, sent_files, standing_sql, without_postgres};
 
 const KILLS: usize = 5;
 
@@ -86,7 +86,7 @@ impl Scene {
         let server = match cluster::server(home.path(), None).await {
             Ok(server) => server,
             Err(ClusterError::NoBinaries { .. }) => {
-                println!("skipped: no PostgreSQL");
+                without_postgres();
                 return None;
             }
             Err(error) => panic!("{error}"),

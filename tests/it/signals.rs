@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
-use crate::harness::{Bed, PREPARER, Program, TempHome};
+use crate::harness::{Bed, PREPARER, Program, TempHome, without_postgres};
 
 fn terminate(child: &Child) {
     let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
@@ -36,8 +36,7 @@ fn a_signal_at_any_moment_of_the_start_leaves_no_server_behind() {
     let program = Program { home: place.path().join("home"), ..Program::new(place.path()) };
     let first = program.run("operator list");
     if first.err.contains("no PostgreSQL") {
-        println!("skipped: no PostgreSQL");
-        return;
+        return without_postgres();
     }
     assert_eq!(first.code, 0, "{first:?}");
     let mut random = ChaCha8Rng::seed_from_u64(7);

@@ -21,7 +21,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use time::macros::datetime;
 
 use super::cluster::{TEMPLATE, shared};
-use super::{TempHome, config_folder};
+use super::{TempHome, config_folder, without_postgres};
 use crate::chart;
 
 pub const PREPARER: &str = "amina";
@@ -79,8 +79,8 @@ pub struct Bed {
 }
 
 impl Bed {
-    /// A bed with the configuration in the tree, all providers in the file lane; `None`, which is said, where there is no
-    /// PostgreSQL.
+    /// A bed with the configuration in the tree, all providers in the file lane; `None` where there is no PostgreSQL and
+    /// its tests may be skipped.
     pub async fn new() -> Option<Self> {
         Self::with(|_| ()).await
     }
@@ -98,7 +98,7 @@ impl Bed {
         /// PostgreSQL copies a template while nobody else does.
         static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let Some(shared) = shared() else {
-            println!("skipped: no PostgreSQL");
+            without_postgres();
             return None;
         };
         let database = format!("sarf_it_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));

@@ -2,12 +2,14 @@
 //! real program ([`Program`]), hand-made snapshots ([`Registry`]).
 //!
 //! Guarantee: nothing is left running and, where tests pass, nothing on the disk.
-//! Limit: without PostgreSQL on the machine scenarios say so and pass.
+//! Without PostgreSQL on the machine scenarios fail, unless `SARF_TEST_SKIP_DATABASE=1` lets them be skipped, which is said.
 
 mod bed;
 mod cluster;
 mod files;
 mod nats;
+#[path = "../../../src/testing.rs"]
+mod needs;
 mod program;
 mod provider;
 mod registry;
@@ -15,6 +17,7 @@ mod registry;
 pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, issue_token, period, standing_sql};
 pub use files::{Sent, TempHome, config_folder, copy_folder, files_only_config, sent_files};
 pub use nats::{NatsServer, event, eventually, publish_events};
+pub use needs::{without_postgres, without_tool};
 pub use program::{Program, Ran};
 pub use provider::{Moods, Taken, TestProvider};
 pub use registry::{Registry, rib};

@@ -11,7 +11,7 @@ use async_nats::jetstream;
 use async_nats::jetstream::message::PublishMessage;
 use sarf::config::Nats;
 
-use super::TempHome;
+use super::{TempHome, without_tool};
 
 pub struct NatsServer {
     home: TempHome,
@@ -22,10 +22,10 @@ pub struct NatsServer {
 }
 
 impl NatsServer {
-    /// A server on a free port; `None`, which is said, where the machine has no `nats-server`.
+    /// A server on a free port; `None` where the machine has no `nats-server` and its tests may be skipped.
     pub async fn start() -> Option<Self> {
         let Some(binary) = binary() else {
-            println!("skipped: no nats-server");
+            without_tool("nats-server", "nats");
             return None;
         };
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
