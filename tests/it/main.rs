@@ -23,6 +23,7 @@ mod feedback_reasons;
 mod files_and_folders;
 mod four_eyes;
 mod full_disk;
+mod golden;
 mod harness;
 mod holds;
 mod holds_elsewhere;
