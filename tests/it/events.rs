@@ -1,7 +1,7 @@
 //! Events: standing approvals, off-cycle orders, changes to households, from the line to the books.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sarf::config::{Config, EventsOut};
@@ -510,37 +510,6 @@ async fn an_envelope_is_never_overdrawn() {
     assert_eq!(codes, ["taken", "envelope_exhausted", "taken"]);
     let old = with(urgent("v4", "H000001", "100.00"), "period", "2025-12");
     assert_eq!(one(&bed, old).await, (Outcome::Taken, "taken"), "each year has its own");
-    bed.end().await;
-}
-
-/// How many events a second; `cargo test --test it events_a_second -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn events_a_second() {
-    let Some(bed) = stream_bed().await else { return };
-    let households = 60_000;
-    let snapshot = bed.import(&bed.generate(households, 5)).await;
-    bed.create(snapshot).await;
-    in_force(&bed, &proposal(600, 900_000_000)).await;
-    let ids = bed.rows("select household_id from household order by md5(household_id)").await;
-    let mut taken = 0;
-    let begun = Instant::now();
-    for (call, chunk) in ids.chunks(2_000).enumerate() {
-        let events: Vec<Value> =
-            chunk.iter().enumerate().map(|(n, id)| urgent(&format!("m-{call}-{n}"), id, "100.00")).collect();
-        let lines: Vec<Bytes> = events.iter().map(|e| Bytes::from(e.to_string())).collect();
-        let at = Instant::now();
-        let outcomes = accept(&bed.context, "test", lines).await.expect("decided");
-        taken += outcomes.iter().filter(|o| o.order.is_some()).count();
-        println!("call {call}: {} events in {:?}", outcomes.len(), at.elapsed());
-    }
-    let took = begun.elapsed();
-    println!(
-        "{} events, {taken} orders in {took:?}: {} a second",
-        ids.len(),
-        ids.len() as u128 * 1_000 / took.as_millis()
-    );
-    bed.verify_all_holds().await;
     bed.end().await;
 }
 

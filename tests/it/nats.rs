@@ -275,27 +275,3 @@ async fn a_single_event_does_not_wait_for_others() {
     println!("one event: median {:?}, longest {:?}", times[25], times[49]);
     assert!(times[25] < Duration::from_millis(500), "median {:?}", times[25]);
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures: events a second through this part alone"]
-async fn how_many_events_a_second() {
-    const EVENTS: u64 = 200_000;
-    let Some(server) = NatsServer::start().await else { return };
-    let decider = Arc::new(Decider::default());
-    let (stop, task) = begin(&server, &decider, 2_000, 10_000);
-    stream_is_there(&server).await;
-    end(&stop, task).await;
-    publish_events(&server.jetstream().await, "sarf.events", 0..EVENTS).await;
-    let began = Instant::now();
-    let (stop, task) = begin(&server, &decider, 2_000, 10_000);
-    eventually("all are taken", async || decider.committed() == EVENTS as usize).await;
-    let taken = began.elapsed();
-    eventually("all are acknowledged", async || server.kept("SARF").await == 0).await;
-    println!(
-        "{EVENTS} events: taken in {taken:?}, acknowledged in {:?}, {} calls, {} again",
-        began.elapsed(),
-        decider.calls(),
-        decider.again.load(Ordering::Relaxed)
-    );
-    end(&stop, task).await;
-}

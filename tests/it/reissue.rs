@@ -486,48 +486,6 @@ async fn months_with_banks_that_answer() {
     bed.end().await;
 }
 
-/// Measured: `cargo test --release --test it -- --ignored sixty_thousand --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn sixty_thousand_are_made_in_five_seconds() {
-    let Some(bed) = Bed::new().await else { return };
-    let run = bed.run_to(70_000, 9, RunState::Settling).await;
-    let mut files = Vec::new();
-    for (number, file) in sent_files(&bed.outbox()).iter().enumerate() {
-        let path = bed.home().join(format!("refused-{number}.xml"));
-        let xml = format!(
-            "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><GrpHdr><MsgId>G{number}</MsgId>\
-             <CreDtTm>2026-11-25T10:00:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>{}</OrgnlMsgId>\
-             <OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts>\
-             <OrgnlPmtInfId>{}</OrgnlPmtInfId>{}</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>",
-            file.message_id,
-            file.message_id,
-            file.orders.iter().map(|(id, ..)| rejected(id)).collect::<String>()
-        );
-        fs::write(&path, xml).expect("a message");
-        files.push(path);
-    }
-    bed.feedback_taken(files).await;
-    let began = std::time::Instant::now();
-    let made = reissue::create(&bed.context, "dss", None, PREPARER).await.expect("a run").into_inner();
-    let took = began.elapsed();
-    let orders = bed.number(&format!("select orders from run where id = {}", made.run)).await;
-    println!("{orders} orders reissued in {took:.2?} from run {run}");
-    let began = std::time::Instant::now();
-    fund::cancel(&bed.context, made.run, PREPARER).await.expect("cancelled");
-    println!("given back in {:.2?}", began.elapsed());
-    bed.verify_all_holds().await;
-    let limit = std::time::Duration::from_secs(if cfg!(debug_assertions) { 15 } else { 5 });
-    assert!(orders >= 60_000 && took <= limit, "{orders} orders in {took:.2?}");
-    bed.end().await;
-}
-
-fn rejected(end_to_end: &str) -> String {
-    format!(
-        "<TxInfAndSts><OrgnlEndToEndId>{end_to_end}</OrgnlEndToEndId><TxSts>RJCT</TxSts><StsRsnInf><Rsn><Cd>MS03</Cd></Rsn></StsRsnInf></TxInfAndSts>"
-    )
-}
-
 /// Household and reason of what a run's orders are held for now.
 async fn held(month: &Month, run: RunId) -> Vec<String> {
     let sql = format!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
-use sarf::iso20022::pacs004::{OriginalMessage, ReturnHeader, ReturnedTransaction};
+use sarf::iso20022::pacs004::{OriginalMessage, ReturnHeader};
 use sarf::iso20022::values::{MessageHeader, Reasons};
 use sarf::pipeline::reconcile;
 use sarf::sandbox::banks::{Faults, StatusStyle};
@@ -328,36 +328,5 @@ async fn a_return_after_the_close_goes_to_the_books_and_the_run_stays_closed() {
     assert_eq!(bed.reconcile(run).await.state, RunState::Closed);
     assert_eq!(bed.open_breaks().await.iter().filter(|b| b.starts_with("missing_at_bank")).count(), 0);
     bed.verify_all_holds().await;
-    bed.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement: 100,000 returns"]
-async fn measure_many_returns() {
-    let Some(bed) = Bed::new().await else { return };
-    bed.run_to(140_000, 24, RunState::Settling).await;
-    let orders: Vec<_> = sent_files(&bed.outbox()).into_iter().flat_map(|f| f.orders).take(100_000).collect();
-    let header = ReturnHeader {
-        message: MessageHeader { msg_id: "R1".into(), created: Some(datetime!(2026-12-10 10:00 UTC)) },
-        orders: Some(orders.len() as u64),
-        ..ReturnHeader::default()
-    };
-    let mut writer = Pacs004Writer::begin(Vec::new(), &header, None).expect("a message");
-    for (key, uetr, amount) in &orders {
-        let transaction = ReturnedTransaction {
-            original_end_to_end_id: key.clone(),
-            original_uetr: uetr.clone(),
-            amount: Some(*amount),
-            currency: "MAD".into(),
-            reasons: Reasons::one("AC04", ""),
-            ..ReturnedTransaction::default()
-        };
-        writer.transaction(&transaction).expect("a transaction");
-    }
-    let xml = String::from_utf8(writer.finish().expect("a message").0).expect("text");
-    let began = std::time::Instant::now();
-    let n = orders.len() as u64;
-    assert_eq!(take(&bed, "many.xml", &xml).await, Ok([n, n, 0, 0]));
-    println!("{n} returns in {:?}", began.elapsed());
     bed.end().await;
 }
