@@ -44,6 +44,7 @@ mod recall;
 mod recovery_money;
 mod recovery_people;
 mod reissue;
+mod reports;
 mod returns;
 mod settlement;
 mod signals;

@@ -77,7 +77,7 @@ async fn what_was_committed_is_not_called_interrupted() {
     let mut random = ChaCha8Rng::seed_from_u64(11);
     let (mut interrupted, mut done) = (0, 0);
     // How long it takes undisturbed, on this machine and beside whatever else it does now.
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     program.ends(0, &create.join(" "));
     let whole = begun.elapsed();
     let made = bed.number("select max(id) from run where state = 'computed'").await;

@@ -172,18 +172,3 @@ fn written_returns_are_valid_and_read_back() {
     }
     assert_eq!(writer.finish().unwrap().1, 0);
 }
-
-#[test]
-#[ignore = "a measurement"]
-fn measure_many_returns() {
-    let written: Vec<_> = (0..100_000).map(|n| returned(n, 50_000, "AC04")).collect();
-    let xml = return_file(&written, false);
-    let started = std::time::Instant::now();
-    let mut reader = Pacs004Reader::new(xml.as_slice(), Limits::default());
-    let mut items = 0;
-    while reader.next().unwrap().is_some() {
-        items += 1;
-    }
-    println!("{items} items, {} bytes in {:?}", xml.len(), started.elapsed());
-    assert_eq!(items, 100_002);
-}

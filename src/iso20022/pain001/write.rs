@@ -370,30 +370,4 @@ mod tests {
             "IBAN",
         );
     }
-
-    #[test]
-    #[ignore = "a measurement: run in release"]
-    fn measure_transactions_per_second() {
-        let orders = 1_000_000;
-        let reference = uetr(7);
-        let one = Transaction {
-            creditor_agent: Some(Agent::Member("011")),
-            creditor_name: "FATIMA EXEMPLE",
-            purpose: "GOVT",
-            remittance: "AIDE SOCIALE DIRECTE 2026-11",
-            ..transaction(
-                CreditorAccount::Account(Account::Rib("011780000019210016805555")),
-                50_000,
-                Some(&reference),
-            )
-        };
-        let started = std::time::Instant::now();
-        let mut writer =
-            Pain001Writer::begin(std::io::sink(), &header(orders, 50_000 * orders as i64)).unwrap();
-        for _ in 0..orders {
-            writer.transaction(&one).unwrap();
-        }
-        writer.finish().unwrap();
-        println!("pain.001: {} ns per transaction", started.elapsed().as_nanos() / u128::from(orders));
-    }
 }

@@ -188,38 +188,3 @@ proptest::proptest! {
         proptest::prop_assert_eq!(read, written);
     }
 }
-
-#[test]
-#[ignore = "a measurement: run in release"]
-fn measure_against_a_bare_scan() {
-    let transactions: Vec<_> = (0..100_000)
-        .map(|i| TransactionStatus { original_end_to_end_id: format!("E{i}"), ..sample(i, 50_000, "AC04") })
-        .collect();
-    let started = std::time::Instant::now();
-    let xml = write(&transactions);
-    println!("written: {} bytes in {:?}", xml.len(), started.elapsed());
-    for _ in 0..8 {
-        let started = std::time::Instant::now();
-        let mut bare =
-            quick_xml::Reader::from_reader(std::io::BufReader::with_capacity(1 << 16, xml.as_slice()));
-        bare.config_mut().expand_empty_elements = true;
-        let (mut buffer, mut events) = (Vec::new(), 0u64);
-        loop {
-            buffer.clear();
-            if matches!(bare.read_event_into(&mut buffer).unwrap(), quick_xml::events::Event::Eof) {
-                break;
-            }
-            events += 1;
-        }
-        let scan = started.elapsed();
-        let started = std::time::Instant::now();
-        let mut reader =
-            Pain002Reader::new(std::io::BufReader::with_capacity(1 << 16, xml.as_slice()), Limits::default());
-        let mut items = 0u64;
-        while reader.next().unwrap().is_some() {
-            items += 1;
-        }
-        let read = started.elapsed();
-        println!("scan {events} events {scan:?}; read {items} items {read:?}");
-    }
-}

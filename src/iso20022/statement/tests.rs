@@ -307,25 +307,3 @@ proptest::proptest! {
         }
     }
 }
-
-#[test]
-#[ignore = "a measurement: run in release"]
-fn measure_an_entry_of_many_transactions() {
-    let amounts = vec![50_000; 100_000];
-    let xml = write(CamtKind::Statement, &amounts, AccountId::Other("001".into()));
-    for _ in 0..5 {
-        let started = std::time::Instant::now();
-        let mut bare =
-            quick_xml::Reader::from_reader(std::io::BufReader::with_capacity(1 << 16, xml.as_slice()));
-        let mut buffer = Vec::new();
-        while !matches!(bare.read_event_into(&mut buffer).unwrap(), quick_xml::events::Event::Eof) {
-            buffer.clear();
-        }
-        let scan = started.elapsed();
-        let started = std::time::Instant::now();
-        let mut reader =
-            CamtReader::new(std::io::BufReader::with_capacity(1 << 16, xml.as_slice()), Limits::default());
-        while reader.next().unwrap().is_some() {}
-        println!("{} bytes: scan {scan:?}; read {:?}", xml.len(), started.elapsed());
-    }
-}

@@ -447,21 +447,3 @@ fn each_fault_does_what_it_says() {
     });
     check("some", Faults { skipped_statements: Share::per_million(500_000), ..none }, &|t, _| t.files >= 4);
 }
-
-#[test]
-#[ignore = "a measurement: run in release"]
-fn measure_four_million_orders() {
-    let folder = Folder::new("measure");
-    for provider in 0..8 {
-        for file in 0..5 {
-            folder.order_file(&format!("BANK{provider}"), &format!("M{provider}-{file}"), DAY, 100_000);
-        }
-    }
-    for style in [StatusStyle::Group, StatusStyle::Transactions] {
-        let options = SandboxOptions { statuses: style, ..folder.options(&format!("{style:?}")) };
-        let started = std::time::Instant::now();
-        let answers = answer(&options);
-        println!("{style:?}: {} orders in {:?}", answers.orders, started.elapsed());
-        fs::remove_dir_all(&options.inbox).unwrap();
-    }
-}
