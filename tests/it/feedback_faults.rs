@@ -141,7 +141,7 @@ fn prefixed(xml: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_of_every_shape_are_read() {
     let Some(bed) = Bed::new().await else { return };
-    let run = bed.run_to(400, 22, RunState::Settling).await;
+    bed.run_to(400, 22, RunState::Settling).await;
     let mut files = sent_files(&bed.outbox());
     files.retain(|f| f.orders.len() > 3);
     assert!(files.len() > 4, "enough files to speak of");
@@ -288,7 +288,6 @@ async fn messages_of_every_shape_are_read() {
         Ok((1, 0, 0, 1))
     );
     assert_eq!(bed.open_breaks().await, ["statement_repeated 1", "status_conflict 1", "unknown_reference 1"]);
-    let _ = run;
     bed.verify_all_holds().await;
     bed.end().await;
 }

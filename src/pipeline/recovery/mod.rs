@@ -2,7 +2,7 @@
 //!
 //! Input: corrections of a released run, payments made twice, what a person finds. Output: cases, and what later orders keep back.
 //! Guarantee: a case is opened once for what it was opened for; nothing is owed before the household had the money; an amount of a
-//! case and its posting move in one transaction, under the programme's lock, which is always taken last.
+//! case and its posting move in one transaction, under the programme's lock (`Lock::Cases`).
 //! What a later list takes back is taken off its case before it is paid. Limit: instalments come from regular runs and, as
 //! configured, from arrears and from claims that are paid again.
 

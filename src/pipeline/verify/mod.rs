@@ -19,10 +19,6 @@ mod run;
 mod seals;
 mod stream_lane;
 
-use std::sync::Arc;
-
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-
 use super::Context;
 use crate::domain::ids::RunId;
 use crate::domain::programme::Programme;
@@ -65,47 +61,26 @@ pub async fn verify_with_head(
 ) -> Result<Vec<Proof>, StoreError> {
     let store = &context.store;
     let (all, unreadable) = proofs::list_readable(store).await?;
-    let chosen: Vec<Run> = all
-        .iter()
-        .filter(|r| only.is_none_or(|id| id == r.id) && r.state != RunState::Draft)
-        .cloned()
-        .collect();
+    let chosen: Vec<&Run> =
+        all.iter().filter(|r| only.is_none_or(|id| id == r.id) && r.state != RunState::Draft).collect();
     let orders = chosen.iter().map(|r| r.orders.unsigned_abs()).sum();
-    let stage = Arc::new(context.telemetry.stage("verify", "orders", Some(orders)));
+    let stage = context.telemetry.stage("verify", "orders", Some(orders));
     let names: Vec<String> = unreadable.iter().map(|id| format!("run {id}")).collect();
     let mut figures = format!("{} runs, {} cannot be read", all.len(), unreadable.len());
     if !names.is_empty() {
         figures.push_str(&format!(": {}", named(names.len() as i64, &names)));
     }
     let mut found = vec![proof(6, "all", "every run can be read", figures, names.is_empty())];
-    let runs = chosen.into_iter().map(|run| Part::Run(Box::new(run)));
-    let parts: Vec<Part> = runs.chain(ACROSS_RUNS).collect();
-    // The last part reads as many rows as a run does: it is begun with the first, and its proofs stay the last.
-    let order = (0..parts.len()).rev().take(1).chain(0..parts.len() - 1);
-    let mut proven: Vec<(usize, Vec<Proof>)> = stream::iter(order)
-        .map(|place| {
-            let (context, part, stage) = (context.clone(), parts[place].clone(), Arc::clone(&stage));
-            tokio::spawn(async move {
-                let proofs = part.prove(&context, only, asked, &stage).await?;
-                Ok::<_, StoreError>((place, proofs))
-            })
-        })
-        .buffer_unordered(AT_ONCE)
-        .map(|done| done.expect("no proof panics"))
-        .try_collect()
-        .await?;
-    proven.sort_by_key(|(place, _)| *place);
-    found.extend(proven.into_iter().flat_map(|(_, proofs)| proofs));
+    for part in chosen.into_iter().map(Part::Run).chain(ACROSS_RUNS) {
+        found.extend(part.prove(context, only, asked, &stage).await?);
+    }
     Ok(found)
 }
 
-/// How many parts are proven at the same time: each holds a few connections, and one core or more.
-const AT_ONCE: usize = 2;
-
 /// What is proven by itself.
-#[derive(Clone, Debug)]
-enum Part {
-    Run(Box<Run>),
+#[derive(Clone, Copy, Debug)]
+enum Part<'r> {
+    Run(&'r Run),
     Rivals,
     Ledger,
     Envelopes,
@@ -120,8 +95,8 @@ enum Part {
     Records,
 }
 
-/// The parts that are not of one run, in the order in which their proofs are told.
-const ACROSS_RUNS: [Part; 12] = [
+/// The parts that are not of one run, in the order in which they are proven.
+const ACROSS_RUNS: [Part<'static>; 12] = [
     Part::Rivals,
     Part::Ledger,
     Part::Envelopes,
@@ -136,8 +111,8 @@ const ACROSS_RUNS: [Part; 12] = [
     Part::Records,
 ];
 
-impl Part {
-    const fn name(&self) -> &'static str {
+impl Part<'_> {
+    const fn name(self) -> &'static str {
         match self {
             Self::Run(_) => "a run",
             Self::Rivals => "claims of all runs",
@@ -156,7 +131,7 @@ impl Part {
     }
 
     async fn prove(
-        &self,
+        self,
         context: &Context,
         only: Option<RunId>,
         asked: Option<[u8; 32]>,
