@@ -9,11 +9,12 @@ use sarf::clock::Clock;
 use sarf::config::Config;
 use sarf::domain::ids::{Code, RunId};
 use sarf::domain::period::Period;
-use sarf::pipeline::{Context, approve, fund};
+use sarf::pipeline::Context;
+use sarf::pipeline::runs::{approve, fund};
 use sarf::sandbox::banks::{Answers, Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
 use sarf::sandbox::registry::{GenerateOptions, generate};
 use sarf::store::Store;
-use sarf::store::operators::{self, Role};
+use sarf::store::access::operators::{self, Role};
 use sarf::telemetry::Telemetry;
 use sqlx::postgres::PgConnectOptions;
 

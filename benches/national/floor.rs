@@ -19,9 +19,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use quick_xml::Reader;
 use quick_xml::events::Event;
-use sarf::domain::ids::{RunId, SnapshotId};
+use sarf::domain::ids::{OrderId, RunId, SnapshotId};
 use sarf::domain::step::Step;
-use sarf::store::{households, membership, orders};
+use sarf::store::batches::membership;
+use sarf::store::orders;
+use sarf::store::registry::households;
 use sha2::{Digest as _, Sha256};
 
 use crate::psql::Psql;
@@ -183,7 +185,7 @@ impl<'a> Floor<'a> {
 
 /// Every table that the two stages fill with a row for each household, order, hold or share.
 fn tables(snapshot: SnapshotId, run: RunId) -> [Bare; 5] {
-    let (first, next) = orders::bounds(run);
+    let (first, next) = OrderId::bounds(run);
     let (low, high) = (households::key(snapshot, 0), households::key(SnapshotId::new(snapshot.get() + 1), 0));
     let whole = || "true".to_owned();
     [

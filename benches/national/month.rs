@@ -7,8 +7,12 @@ use anyhow::Context as _;
 use sarf::domain::ids::RunId;
 use sarf::domain::period::Period;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::correction::{self, Found};
-use sarf::pipeline::{Context, dispatch, feedback, fund, intake, order, reconcile, reissue, verify};
+use sarf::pipeline::dispatch::files as dispatch;
+use sarf::pipeline::orders::correction::{self, Found};
+use sarf::pipeline::orders::{regular, reissue};
+use sarf::pipeline::reports::verify;
+use sarf::pipeline::runs::{fund, reconcile};
+use sarf::pipeline::{Context, intake, messages};
 use sarf::store::runs;
 
 use crate::back;
@@ -55,7 +59,7 @@ pub async fn run(context: &Context, psql: &Psql, households: u64, floors: bool) 
         [engine::registry(context, households, before)?, engine::registry(context, households, period)?];
     tell("the first month is imported and computed, unmeasured");
     let first = intake::import(context, &folders[0]).await?.into_inner();
-    order::create(context, first.id, RunKind::Regular, PREPARER).await?;
+    regular::create(context, first.id, RunKind::Regular, PREPARER).await?;
     std::fs::remove_dir_all(&folders[0])?;
 
     let floor = if floors { Some(Floor::begin(psql, &context.home)?) } else { None };
@@ -86,7 +90,7 @@ impl Meter<'_> {
         let began = Instant::now();
         let imported = intake::import(context, folder).await?.into_inner();
         let import = began.elapsed();
-        let run = order::create(context, imported.id, RunKind::Regular, PREPARER).await?.into_inner();
+        let run = regular::create(context, imported.id, RunKind::Regular, PREPARER).await?.into_inner();
         let took = began.elapsed();
         let made = find(context, run).await?;
         let figures = format!(
@@ -134,7 +138,7 @@ impl Meter<'_> {
             let files: Vec<PathBuf> = answers.iter().filter(is_kind).cloned().collect();
             self.quiet().await?;
             let began = Instant::now();
-            let results = feedback::import(self.context, files.clone()).await?;
+            let results = messages::import(self.context, files.clone()).await?;
             let took = began.elapsed();
             let mut entries = 0;
             for (path, result) in results {
@@ -188,7 +192,7 @@ impl Meter<'_> {
             self.quiet().await?;
             let began = Instant::now();
             let mut taken = 0;
-            for (path, result) in feedback::import(context, files).await? {
+            for (path, result) in messages::import(context, files).await? {
                 taken += result.with_context(|| path.display().to_string())?.counts.applied;
             }
             let took = began.elapsed();

@@ -11,14 +11,18 @@ use sarf::config::Config;
 use sarf::domain::ids::{Code, RunId};
 use sarf::domain::period::Period;
 use sarf::domain::run::RunKind;
-use sarf::pipeline::{Context, approve, dispatch, fund, intake, order, verify};
+use sarf::pipeline::dispatch::files;
+use sarf::pipeline::orders::regular;
+use sarf::pipeline::reports::verify;
+use sarf::pipeline::runs::{approve, fund};
+use sarf::pipeline::{Context, intake};
 use sarf::rails::stream::secrets;
 use sarf::sandbox::Share;
 use sarf::sandbox::points::{PointFaults, PointProvider, PointRates, Points, PointsOptions};
 use sarf::sandbox::registry::{GenerateOptions, generate};
 use sarf::store::Store;
+use sarf::store::access::operators::{self, Role};
 use sarf::store::cluster::{self, Cluster};
-use sarf::store::operators::{self, Role};
 use sarf::telemetry::Telemetry;
 use sqlx::ConnectOptions as _;
 
@@ -125,13 +129,13 @@ impl Bed {
         self.period = Period::from_index(self.period.index() + 1)?;
         let context = &self.context;
         let snapshot = intake::import(context, &folder).await?.into_inner().id;
-        let run = order::create(context, snapshot, RunKind::Regular, PREPARER).await?.into_inner();
+        let run = regular::create(context, snapshot, RunKind::Regular, PREPARER).await?.into_inner();
         approve::acknowledge(context, run, PREPARER, "seen").await?;
         approve::submit(context, run, PREPARER).await?;
         approve::approve(context, run, APPROVER).await?;
         fund::fund(context, run, ACCOUNTANT).await?;
         fund::release(context, run, None, ACCOUNTANT).await?;
-        dispatch::dispatch(context, run).await?;
+        files::dispatch(context, run).await?;
         sqlx::query("checkpoint").execute(context.store.pool()).await?;
         Ok(run)
     }

@@ -9,8 +9,9 @@ use time::format_description::well_known::Rfc3339;
 
 use sarf::domain::ids::Code;
 use sarf::domain::money::Centimes;
-use sarf::pipeline::standing::{self, Proposal};
-use sarf::pipeline::tokens::{self, Scope, Wish};
+use sarf::pipeline::access::tokens::{self, Scope, Wish};
+use sarf::pipeline::runs::standing_approvals;
+use sarf::pipeline::runs::standing_approvals::Proposal;
 
 use crate::bed::{ACCOUNTANT, APPROVER, Bed, PREPARER};
 use crate::stages::{FAST, free_port, line, rate};
@@ -63,9 +64,9 @@ async fn allow(bed: &Bed, purpose: &str) -> anyhow::Result<()> {
         valid_from: today,
         valid_to: today + time::Duration::days(30),
     };
-    let id = standing::propose(&bed.context, &proposal, PREPARER).await?.into_inner();
-    standing::approve(&bed.context, id, APPROVER).await?;
-    standing::fund(&bed.context, id, ACCOUNTANT).await?;
+    let id = standing_approvals::propose(&bed.context, &proposal, PREPARER).await?.into_inner();
+    standing_approvals::approve(&bed.context, id, APPROVER).await?;
+    standing_approvals::fund(&bed.context, id, ACCOUNTANT).await?;
     Ok(())
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::interrupt;
 use super::ui::Output;
-use super::{Global, interrupt};
+use crate::cli::global::Global;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::money::Centimes;
@@ -16,8 +17,10 @@ use crate::engine::stop::Stop;
 use crate::files;
 use crate::http::{self, AppState, Service};
 use crate::pipeline::Context;
+use crate::store::Store;
+use crate::store::batches::outbox;
 use crate::store::cluster::{self, Server};
-use crate::store::{Store, breaks, outbox};
+use crate::store::messages::breaks;
 use crate::telemetry::{Logging, Metrics, Telemetry};
 
 /// Connections of one process: a run being made needs one for each cursor.
@@ -168,17 +171,17 @@ pub async fn keep_gauges(context: Context) {
 async fn set_gauges(context: &Context) -> Result<(), crate::store::StoreError> {
     let metrics = &context.telemetry.metrics;
     for (programme, provider, state, orders, amount) in
-        crate::store::reports::order_gauges(&context.store).await?
+        crate::store::gauges::order_gauges(&context.store).await?
     {
         metrics.set_orders(&programme, &provider, &state, orders as u64, amount);
     }
-    for (reason, orders) in crate::store::reports::hold_gauges(&context.store).await? {
+    for (reason, orders) in crate::store::gauges::hold_gauges(&context.store).await? {
         metrics.set_holds(&reason, orders as u64);
     }
-    for (provider, kind, waiting) in crate::store::reports::stream_gauges(&context.store).await? {
+    for (provider, kind, waiting) in crate::store::gauges::stream_gauges(&context.store).await? {
         metrics.set_stream_waiting(&provider, &kind, waiting as u64);
     }
-    let head = crate::store::audit::head(&context.store).await?;
+    let head = crate::store::audit::chain::head(&context.store).await?;
     metrics.set_audit_records(head.map_or(0, |(records, _)| records));
     let queues = breaks::queues(&context.store).await?;
     let now = context.clock.now();
@@ -197,8 +200,8 @@ async fn set_recovery_gauges(
 ) -> Result<(), crate::store::StoreError> {
     let metrics = &context.telemetry.metrics;
     let today = now.to_offset(context.config.settings.calendar.utc_offset).date();
-    let found = crate::store::reports::recovery_gauges(&context.store).await?;
-    let overdue = crate::store::reports::overdue_appeals(&context.store, today).await?;
+    let found = crate::store::gauges::recovery_gauges(&context.store).await?;
+    let overdue = crate::store::gauges::overdue_appeals(&context.store, today).await?;
     for programme in found.iter().map(|(programme, ..)| programme) {
         for state in CaseState::ALL {
             let sums = found.iter().find(|(p, s, ..)| p == programme && s == state.as_str());

@@ -9,8 +9,8 @@ use crate::domain::breaks::{BreakState, PostTo};
 use crate::domain::ids::{BreakId, RunId};
 use crate::domain::reason::BreakKind;
 use crate::pipeline::Applied;
-use crate::pipeline::breaks::{self, Listed, QueueLine, Wanted};
-use crate::store::break_steps::Step;
+use crate::pipeline::exceptions::breaks::{self, Listed, QueueLine, Wanted};
+use crate::store::messages::break_steps::Step;
 
 /// Breaks.
 #[derive(Subcommand)]

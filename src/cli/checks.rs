@@ -4,9 +4,10 @@ use super::app::App;
 use super::ui::{Align, Exit, format};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
-use crate::pipeline::approve;
-use crate::store::run_checks::{self, Check, ComparisonLine};
+use crate::pipeline::runs::approve;
 use crate::store::runs;
+use crate::store::runs::checks as run_checks;
+use crate::store::runs::checks::{Check, ComparisonLine};
 
 /// So many breaches are shown where a run is shown; `run check` has all.
 const UNUSUAL_SHOWN: usize = 5;

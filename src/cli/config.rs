@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 
+use super::app;
 use super::ui::{Align, Exit, Output};
-use super::{Global, app};
+use crate::cli::global::Global;
 use crate::config::ConfiguredProgramme;
 
 /// Configuration.

@@ -14,8 +14,8 @@ use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::files::Draft;
 use crate::files::csv::write_line;
-use crate::pipeline::correction::{self, Found};
-use crate::store::corrections::{self, Correction, Part};
+use crate::pipeline::orders::correction::{self, Found};
+use crate::store::runs::corrections::{self, Correction, Part};
 
 /// Rows read at a time.
 const PAGE: i64 = 10_000;

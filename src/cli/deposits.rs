@@ -8,8 +8,9 @@ use super::app::App;
 use super::ui::{Align, Exit, format};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
-use crate::pipeline::children::statement::{self, Statement};
-use crate::store::children::{self as rows, ReleaseLine};
+use crate::pipeline::orders::children::statement::{self, Statement};
+use crate::store::registry::children as rows;
+use crate::store::registry::children::ReleaseLine;
 
 /// Deposits for children in the care of institutions.
 #[derive(Subcommand)]

@@ -9,9 +9,11 @@ use super::ui::{Exit, format};
 use crate::domain::ids::RunId;
 use crate::domain::order::OrderState;
 use crate::engine::worker::{self, LeftAlone, WorkerOptions};
-use crate::pipeline::dispatch::{self, Again, Dispatched};
-use crate::store::shards::Left;
-use crate::store::{runs, shards};
+use crate::pipeline::dispatch::files as dispatch;
+use crate::pipeline::dispatch::files::{Again, Dispatched};
+use crate::store::batches::shards;
+use crate::store::batches::shards::Left;
+use crate::store::runs;
 
 /// Write and deliver what is released: bank files, and orders over HTTP.
 #[derive(Args)]

@@ -9,7 +9,8 @@ use super::app::App;
 use super::hints;
 use super::ui::{Align, Exit, format};
 use crate::iso20022::values::MessageKind;
-use crate::pipeline::feedback::{self, FeedbackError, Imported};
+use crate::pipeline::messages;
+use crate::pipeline::messages::{FeedbackError, Imported};
 
 /// Feedback.
 #[derive(Subcommand)]
@@ -45,7 +46,7 @@ impl Feedback {
         for path in &paths {
             collect(path, &mut found)?;
         }
-        let results = feedback::import(&app.context, found.files).await?;
+        let results = messages::import(&app.context, found.files).await?;
         print(app, &results, &found.left_alone)
     }
 }
@@ -66,7 +67,7 @@ async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
         let ready: Vec<PathBuf> = found.files.into_iter().filter(&mut still).collect();
         let left_alone: Vec<_> = found.left_alone.into_iter().filter(|(path, _)| still(path)).collect();
         if !ready.is_empty() || !left_alone.is_empty() {
-            let results = feedback::import(&app.context, ready).await?;
+            let results = messages::import(&app.context, ready).await?;
             print(app, &results, &left_alone)?;
         }
         if !app.stop.sleep(std::time::Duration::from_secs(every)).await {
@@ -98,12 +99,12 @@ pub fn collect(path: &Path, found: &mut Collected) -> anyhow::Result<()> {
         let hidden = entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
         if hidden {
             // Programs keep their own things so; what looks like a message is named, since nobody will read it.
-            if entry.is_file() && feedback::left_alone(&entry).is_none() {
+            if entry.is_file() && messages::left_alone(&entry).is_none() {
                 found.left_alone.push((entry, "its name begins with a point"));
             }
         } else if entry.is_dir() && !entry.is_symlink() {
             collect(&entry, found)?;
-        } else if let Some(why) = feedback::left_alone(&entry) {
+        } else if let Some(why) = messages::left_alone(&entry) {
             found.left_alone.push((entry, why));
         } else {
             found.files.push(entry);

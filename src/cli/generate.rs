@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Global;
 use super::ui::{Exit, Output, format};
+use crate::cli::global::Global;
 use crate::domain::ids::Code;
 use crate::domain::period::Period;
 use crate::sandbox::registry::{Compression, GenerateOptions, generate_with_progress};

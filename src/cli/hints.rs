@@ -7,24 +7,26 @@ use crate::engine::lane::LaneError;
 use crate::engine::webhook::WebhookError;
 use crate::files::PathFault;
 use crate::http::{HttpError, TlsError};
-use crate::pipeline::approve::ApproveError;
-use crate::pipeline::breaks::BreakError;
-use crate::pipeline::children::statement::DepositError;
-use crate::pipeline::dispatch::DispatchError;
-use crate::pipeline::fund::FundError;
-use crate::pipeline::hold::HoldError;
+use crate::pipeline::Refusal;
+use crate::pipeline::access::people::PeopleError;
+use crate::pipeline::access::tokens::TokenError;
+use crate::pipeline::dispatch::files::DispatchError;
+use crate::pipeline::dispatch::recall::RecallError;
+use crate::pipeline::dispatch::recall::undue::UndueRecallError;
+use crate::pipeline::exceptions::breaks::BreakError;
+use crate::pipeline::exceptions::recovery::CaseError;
 use crate::pipeline::intake::IntakeError;
-use crate::pipeline::order::OrderError;
-use crate::pipeline::people::PeopleError;
-use crate::pipeline::recall::RecallError;
-use crate::pipeline::reconcile::CloseError;
-use crate::pipeline::recovery::CaseError;
-use crate::pipeline::reissue::{ForwardError, ReissueError};
-use crate::pipeline::report::ReportError;
-use crate::pipeline::simulate::SimulateError;
-use crate::pipeline::standing::StandingError;
-use crate::pipeline::tokens::TokenError;
-use crate::pipeline::{Refusal, feedback::FeedbackError};
+use crate::pipeline::messages::FeedbackError;
+use crate::pipeline::orders::OrderError;
+use crate::pipeline::orders::children::statement::DepositError;
+use crate::pipeline::orders::holds::HoldError;
+use crate::pipeline::orders::reissue::{ForwardError, ReissueError};
+use crate::pipeline::reports::run_report::ReportError;
+use crate::pipeline::reports::simulate::SimulateError;
+use crate::pipeline::runs::approve::ApproveError;
+use crate::pipeline::runs::fund::FundError;
+use crate::pipeline::runs::reconcile::CloseError;
+use crate::pipeline::runs::standing_approvals::StandingError;
 use crate::rails::bank_file::DeliveryError;
 use crate::rails::stream::secrets::SecretError;
 use crate::snapshot::SnapshotError;
@@ -198,6 +200,12 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<CaseError>() {
         return of_case(e);
     }
+    if let Some(e) = error.downcast_ref::<UndueRecallError>() {
+        return match e {
+            UndueRecallError::Case(e) => of_case(e),
+            UndueRecallError::Recall(e) => of_recall(e),
+        };
+    }
     if let Some(e) = error.downcast_ref::<BreakError>() {
         return of_break(e);
     }
@@ -225,7 +233,6 @@ fn of_case(error: &CaseError) -> Option<String> {
     use crate::domain::recovery::appeal::AppealFault;
     match error {
         CaseError::Refused(e) => of_refusal(e),
-        CaseError::Recall(e) => of_recall(e),
         CaseError::NoCase(_) => Some("see `sarf recovery list`".into()),
         CaseError::NoOrder(_) => Some("find orders with `sarf order show HOUSEHOLD`".into()),
         CaseError::NoProgramme(_) => Some("see the programmes with `sarf config check`".into()),

@@ -12,6 +12,7 @@ mod deposits;
 mod dispatch;
 mod feedback;
 mod generate;
+mod global;
 mod hints;
 mod interrupt;
 mod operator;
@@ -29,17 +30,15 @@ pub mod ui;
 mod verify;
 mod worker;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::domain::shown;
 use crate::engine::stop::Stop;
 use crate::files;
-use crate::telemetry::LogFormat;
 use app::App;
+use global::Global;
 use ui::{Exit, Output};
 
 /// sarf (صرف, disbursement): from the registry's monthly snapshot to payment orders, bank files and closed books.
@@ -50,38 +49,6 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Options of every command.
-#[derive(Args, Clone, Debug)]
-pub struct Global {
-    /// Print JSON instead of tables
-    #[arg(long, global = true)]
-    json: bool,
-    /// Print results only: no progress, no notes
-    #[arg(long, short, global = true)]
-    quiet: bool,
-    /// Folder of configuration
-    #[arg(long, global = true, env = "SARF_CONFIG", default_value = "config", value_name = "DIR")]
-    config: PathBuf,
-    /// Folder for the private database, outbox, inbox and scratch files
-    #[arg(long, global = true, env = "SARF_HOME", default_value = "var", value_name = "DIR")]
-    home: PathBuf,
-    /// PostgreSQL server to use instead of a private one
-    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database_url: Option<String>,
-    /// Bring the schema of a named server up to date first (a private one always is)
-    #[arg(long, global = true)]
-    migrate: bool,
-    /// Work on what `sarf demo` left behind
-    #[arg(long, global = true)]
-    demo: bool,
-    /// Serve /metrics, /healthz and /readyz there while the command runs
-    #[arg(long, global = true, value_name = "ADDR")]
-    metrics_addr: Option<SocketAddr>,
-    /// How logs are written
-    #[arg(long, global = true, env = "SARF_LOG_FORMAT", value_enum, default_value = "human")]
-    log_format: LogFormat,
 }
 
 #[derive(Subcommand)]

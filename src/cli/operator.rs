@@ -5,10 +5,10 @@ use clap::{Args, Subcommand};
 use super::app::App;
 use super::run::Actor;
 use super::ui::{Align, Exit};
-use crate::pipeline::people::{self, Added};
-use crate::pipeline::tokens::{self, Scope, Wish};
-use crate::store::operators::{self, Role};
-use crate::store::tokens as kept;
+use crate::pipeline::access::people::{self, Added};
+use crate::pipeline::access::tokens::{self, Scope, Wish};
+use crate::store::access::operators::{self, Role};
+use crate::store::access::tokens as kept;
 
 /// People.
 #[derive(Subcommand)]

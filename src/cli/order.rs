@@ -11,11 +11,12 @@ use crate::domain::ids::{HouseholdId, OrderId};
 use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
 use crate::domain::recovery::reference::CaseReference;
-use crate::pipeline::unpaid::{self, Unpaid};
-use crate::pipeline::{hold, reissue};
-use crate::store::feedback::history;
+use crate::pipeline::orders::{holds as hold, reissue};
+use crate::pipeline::reports::unpaid::{self, Unpaid};
+use crate::store::messages::feedback::history;
 use crate::store::orders::OrderDetail;
-use crate::store::{hold_releases, holds, orders, recovery_money};
+use crate::store::orders::{self, hold_releases, holds};
+use crate::store::recovery::instalments;
 
 /// Orders.
 #[derive(Subcommand)]
@@ -227,7 +228,7 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             .map_or(Centimes::ZERO, |(_, p)| p.fee(order.amount));
         let standing =
             reissue::standing(&app.context, OrderId::new(order.order_id), order.attempt as u16).await?;
-        let kept_back = recovery_money::of_order(store, OrderId::new(order.order_id)).await?;
+        let kept_back = instalments::of_order(store, OrderId::new(order.order_id)).await?;
         if app.output.is_json() {
             app.output.json(&serde_json::json!({ "order": order, "kept_back": kept_back, "holds": held, "lines": lines, "life": life, "fee": fee, "net_in_hand": order.amount - fee, "reissue": standing, "unpaid": unpaid }))?;
             continue;

@@ -9,8 +9,8 @@ use super::ui::{Align, Exit, format};
 use crate::domain::batch::Lane as OrderLane;
 use crate::domain::recall::{CancellationReason, RecallState};
 use crate::engine::lane::Lane;
-use crate::pipeline::recall::{self, RecallError, Standing};
-use crate::store::recalls::Recall as Asked;
+use crate::pipeline::dispatch::recall::{self, RecallError, Standing};
+use crate::store::messages::recalls::Recall as Asked;
 
 /// Ask a payment back that has left; safe to repeat, and goes on where it was killed.
 #[derive(Args)]

@@ -8,7 +8,7 @@ use time::Date;
 use super::app::App;
 use super::ui::{Exit, format};
 use crate::domain::ids::RunId;
-use crate::pipeline::report;
+use crate::pipeline::reports::run_report;
 
 /// Write the reports of a run, or the list of unclaimed money.
 #[derive(Args)]
@@ -54,7 +54,7 @@ impl Report {
 }
 
 async fn of_run(app: &App, id: RunId, out: &std::path::Path) -> anyhow::Result<Exit> {
-    let files = report::write(&app.context, id, out).await?;
+    let files = run_report::write(&app.context, id, out).await?;
     if app.output.is_json() {
         app.output.json(&files)?;
     } else {
@@ -66,7 +66,7 @@ async fn of_run(app: &App, id: RunId, out: &std::path::Path) -> anyhow::Result<E
 }
 
 async fn unclaimed(app: &App, out: &std::path::Path, as_of: Option<Date>) -> anyhow::Result<Exit> {
-    let listed = report::unclaimed::write(&app.context, out, as_of).await?;
+    let listed = run_report::unclaimed::write(&app.context, out, as_of).await?;
     if app.output.is_json() {
         app.output.json(&listed)?;
     } else {

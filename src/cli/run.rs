@@ -10,8 +10,11 @@ use super::ui::{Align, Exit, format};
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
-use crate::pipeline::{approve, children, fund, order, reconcile, reissue};
-use crate::store::{self, batches, holds, reissues, runs};
+use crate::pipeline::orders::{children, regular, reissue};
+use crate::pipeline::runs::{approve, fund, reconcile};
+use crate::store::batches;
+use crate::store::orders::holds;
+use crate::store::runs::{self, reissues};
 
 /// Who acts.
 #[derive(Args)]
@@ -201,7 +204,7 @@ async fn decided(app: &App, run: RunId, what: &'static str, now: bool) -> anyhow
 async fn create(app: &App, snapshot: SnapshotId, kind: RunKind, by: &str) -> anyhow::Result<Exit> {
     let applied = match kind.is_of_children() {
         true => children::create(&app.context, snapshot, kind, by).await?,
-        false => order::create(&app.context, snapshot, kind, by).await?,
+        false => regular::create(&app.context, snapshot, kind, by).await?,
     };
     let now = applied.is_now();
     let id = applied.into_inner();
@@ -301,9 +304,9 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let reasons = holds::by_reason_in_tx(&mut tx, id).await?;
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
     let parts = reissues::parts_in_tx(&mut tx, id).await?;
-    let corrected = store::corrections::parts_in_tx(&mut tx, id).await?;
+    let corrected = runs::corrections::parts_in_tx(&mut tx, id).await?;
     let unusual: Vec<_> =
-        store::run_checks::checks_in_tx(&mut tx, id).await?.into_iter().filter(|c| c.breached).collect();
+        runs::checks::checks_in_tx(&mut tx, id).await?.into_iter().filter(|c| c.breached).collect();
     tx.rollback().await?;
     if app.output.is_json() {
         app.output.json(

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::ui::{Align, Exit, Output, format};
-use super::{Global, app, interrupt};
+use super::{app, interrupt};
+use crate::cli::global::Global;
 use crate::clock::Clock;
 use crate::engine::stop::Stop;
 use crate::sandbox::banks::{Answers, Faults, Rates, Sandbox as Banks, SandboxOptions, StatusStyle};

@@ -7,7 +7,7 @@ use clap::Args;
 use super::app::{self, App};
 use super::ui::Exit;
 use crate::http::{self, Door, HttpError, SeatLimits, Tls};
-use crate::pipeline::stream::recorder::Recorder;
+use crate::pipeline::dispatch::stream::recorder::Recorder;
 
 /// Where the pages of operations are, unless told otherwise.
 const PAGES: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9465);

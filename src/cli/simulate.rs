@@ -7,7 +7,7 @@ use clap::Args;
 use super::app::App;
 use super::ui::{Align, Exit, format};
 use crate::domain::ids::SnapshotId;
-use crate::pipeline::simulate::{self, Sums};
+use crate::pipeline::reports::simulate::{self, Sums};
 
 /// What another rule set would cost.
 #[derive(Args)]

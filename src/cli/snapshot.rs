@@ -11,7 +11,7 @@ use crate::domain::ids::SnapshotId;
 use crate::files;
 use crate::files::csv::push_line;
 use crate::pipeline::intake::{self, Imported};
-use crate::store::snapshots;
+use crate::store::registry::snapshots;
 
 /// Snapshots.
 #[derive(Subcommand)]
@@ -247,7 +247,7 @@ async fn diff(app: &App, before: SnapshotId, after: SnapshotId) -> anyhow::Resul
             anyhow::bail!("snapshot `{id}` is not known");
         }
     }
-    let diff = crate::store::households::diff(&app.context.store, before, after).await?;
+    let diff = crate::store::registry::households::diff(&app.context.store, before, after).await?;
     if app.output.is_json() {
         app.output.json(&diff)?;
         return Ok(Exit::Done);

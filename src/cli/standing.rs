@@ -10,8 +10,9 @@ use super::ui::{Align, Exit, format};
 use crate::domain::event::StandingApprovalId;
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
-use crate::pipeline::standing::{self, Proposal};
-use crate::store::standing_approvals::{self, StandingApproval};
+use crate::pipeline::runs::standing_approvals as standing;
+use crate::pipeline::runs::standing_approvals::Proposal;
+use crate::store::runs::standing_approvals::{self, StandingApproval};
 
 /// Standing approvals.
 #[derive(Subcommand)]

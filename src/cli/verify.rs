@@ -5,8 +5,8 @@ use clap::Args;
 use super::app::App;
 use super::ui::{Align, Cell, Exit, Tone};
 use crate::domain::ids::RunId;
-use crate::pipeline::verify::{self, Proof};
-use crate::store::anchor;
+use crate::pipeline::reports::verify::{self, Proof};
+use crate::store::audit::anchor;
 
 /// Prove the guarantees.
 #[derive(Args)]

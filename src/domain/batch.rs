@@ -1,8 +1,8 @@
 //! A batch's life: in the file lane a batch is exactly one pain.001 file; in the stream lane it is what its shards work off.
 
-use super::household::listed;
 use super::ids::OrderId;
 use super::money::Centimes;
+use crate::domain::listed::listed;
 
 listed! {
     /// How orders leave the house.

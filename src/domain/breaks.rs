@@ -1,9 +1,9 @@
 //! The queues of breaks: what each kind is called, what a person does about it first, and how a break is decided.
 
-use super::household::listed;
 use super::ledger::AccountKind;
 use super::money::Centimes;
 use super::reason::BreakKind;
+use crate::domain::listed::listed;
 
 /// What is said of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -5,8 +5,9 @@ use std::fmt;
 
 use time::Date;
 
-use super::household::{PlaceId, listed};
+use super::household::PlaceId;
 use super::ids::{HouseholdId, Idcs};
+use crate::domain::listed::listed;
 
 /// A claim of a birth grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -86,6 +86,11 @@ impl OrderId {
         Self((run.get() << 32) | i64::from(sequence))
     }
 
+    /// The numbers that orders of a run may have: the first, and the first of the next run.
+    pub fn bounds(run: RunId) -> (i64, i64) {
+        (Self::compose(run, 0).get(), Self::compose(RunId::new(run.get() + 1), 0).get())
+    }
+
     /// Wraps the store's number.
     pub const fn new(id: i64) -> Self {
         Self(id)

@@ -4,8 +4,8 @@
 //! Per run and provider, each order state has a control account; their balances are what `sarf verify` compares the
 //! orders with.
 
-use super::household::listed;
 use super::order::OrderState;
+use crate::domain::listed::listed;
 
 listed! {
     /// What an account is for. Balances are debits minus credits.

@@ -11,6 +11,7 @@ pub mod gate;
 pub mod household;
 pub mod ids;
 pub mod ledger;
+pub(crate) mod listed;
 pub mod money;
 pub mod name;
 pub mod order;

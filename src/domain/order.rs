@@ -7,9 +7,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::household::listed;
 use super::ids::{Code, HouseholdId, OrderId};
 use super::period::Period;
+use crate::domain::listed::listed;
 
 listed! {
     /// Where an order stands.

@@ -10,9 +10,9 @@ use std::num::NonZeroU16;
 use serde::Deserialize;
 use time::Date;
 
-use super::household::listed;
 use super::order::OrderState;
 use super::period::Period;
+use crate::domain::listed::listed;
 
 listed! {
     /// What is done about an order that ended unpaid.

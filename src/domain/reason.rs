@@ -1,7 +1,7 @@
 //! Why an order is held, a household excluded, a payment refused or sent back, an entry unmatched: closed lists, so
 //! that reports and metrics stay bounded.
 
-use super::household::listed;
+use crate::domain::listed::listed;
 
 listed! {
     /// Why an order is kept back.

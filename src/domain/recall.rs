@@ -3,8 +3,8 @@
 //! A recall is a question. What the provider answers moves the recall and never the order: the order's state and the money
 //! follow what statuses, returns and statements say of them, whatever was promised.
 
-use super::household::listed;
 use super::order::OrderState;
+use crate::domain::listed::listed;
 
 listed! {
     /// Why a payment is asked back (ISO external code set `ExternalCancellationReason1Code`).

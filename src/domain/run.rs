@@ -1,7 +1,7 @@
 //! A payment run's life: draft → computed → submitted → approved → funded → dispatching → settling → reconciled →
 //! closed; or cancelled, as long as nothing has left.
 
-use super::household::listed;
+use crate::domain::listed::listed;
 
 listed! {
     /// Where a run stands.

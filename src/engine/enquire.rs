@@ -15,14 +15,17 @@ use super::lane::Lane;
 use crate::domain::ids::{Code, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
-use crate::pipeline::stream::judge::{Judged, judge};
-use crate::pipeline::stream::record::{Source, record, record_judged};
-use crate::pipeline::stream::{self, Named};
+use crate::pipeline::dispatch::stream::{self, Named};
+use crate::pipeline::messages::answers::{Judged, judge};
+use crate::pipeline::messages::record::{Source, record, record_judged};
 use crate::rails::stream::wire::Status;
 use crate::rails::stream::{Answer, Instruction};
-use crate::store::breaks::{self, NewBreak};
-use crate::store::enquiries::{self, Enquiry};
-use crate::store::{StoreError, change_cursor, questions, runs, shards};
+use crate::store::batches::enquiries::{self, Enquiry};
+use crate::store::batches::shards;
+use crate::store::messages::breaks::{self, NewBreak};
+use crate::store::orders::questions;
+use crate::store::registry::change_cursor;
+use crate::store::{StoreError, runs};
 
 /// Enquiries claimed at once, where the provider takes more in a request.
 const ENQUIRIES_MAX: usize = 500;

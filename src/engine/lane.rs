@@ -13,8 +13,9 @@ use crate::rails::stream::breaker::Breaker;
 use crate::rails::stream::pace::Pace;
 use crate::rails::stream::secrets::{self, SecretError};
 use crate::rails::stream::{CallError, StreamRail, connect};
-use crate::store::pace::{self, Ask};
-use crate::store::{StoreError, reference};
+use crate::store::StoreError;
+use crate::store::batches::pace::{self, Ask};
+use crate::store::registry::reference;
 
 /// Part of a second that one grant of pace covers.
 const GRANTS_A_SECOND: u32 = 4;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::store::leases;
+use crate::store::batches::leases;
 use crate::store::{Store, StoreError};
 
 /// A name for this process and one of its loops, for people who look into the table.

@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use super::nats::{self, NatsError};
 use super::outbox::{Delivery, Sink, SinkError, line};
 use crate::config::Nats;
-use crate::store::outbox::OutboxRow;
+use crate::store::batches::outbox::OutboxRow;
 
 /// Copies within this time are dropped by the server.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(3_600);

@@ -19,7 +19,7 @@ use super::stop::Stop;
 use super::{chain, webhook};
 use crate::config::{Events, EventsOut};
 use crate::pipeline::Context;
-use crate::store::outbox::{self, Listener, OutboxRow};
+use crate::store::batches::outbox::{self, Listener, OutboxRow};
 use crate::store::{Store, StoreError};
 
 /// Most rows told in one go.

@@ -15,9 +15,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::lane::Lane;
 use super::stop::Stop;
 use crate::domain::ids::{Code, OrderId};
-use crate::pipeline::as_written;
-use crate::pipeline::stream::{self, Named};
-use crate::store::shards::{self, Shard};
+use crate::pipeline::dispatch::stream::{self, Named};
+use crate::pipeline::runs::as_written;
+use crate::store::batches::shards::{self, Shard};
 use crate::store::{Store, StoreError, runs};
 
 /// How long a shard whose rows were changed by hand waits for somebody to look.

@@ -17,7 +17,7 @@ use super::outbox::{Delivery, Sink, SinkError, line};
 use crate::clock::Clock;
 use crate::files;
 use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
-use crate::store::outbox::OutboxRow;
+use crate::store::batches::outbox::OutboxRow;
 
 /// Longest time to connect, and for a whole call.
 const CONNECT_MAX: Duration = Duration::from_secs(5);

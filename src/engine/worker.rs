@@ -18,10 +18,11 @@ use super::shard::Ended;
 use super::stop::Stop;
 use crate::domain::ids::RunId;
 use crate::pipeline::Context;
-use crate::pipeline::dispatch::{self, DispatchError};
-use crate::pipeline::stream::sweep::{SweepError, sweep};
+use crate::pipeline::dispatch::files;
+use crate::pipeline::dispatch::files::DispatchError;
+use crate::pipeline::dispatch::stream::sweep::{SweepError, sweep};
 use crate::store::StoreError;
-use crate::store::shards::{self, Shard};
+use crate::store::batches::shards::{self, Shard};
 
 /// Shards of one provider that a worker holds at a time.
 const SHARDS_AT_ONCE: usize = 2;
@@ -232,7 +233,7 @@ impl Loop {
     /// Once there is nothing to do, runs whose shards are all worked off settle.
     async fn finish(&self, touched: &mut HashSet<RunId>) -> Result<(), StoreError> {
         for run in touched.iter().copied().collect::<Vec<_>>() {
-            match dispatch::finish(&self.lane.context, run).await {
+            match files::finish(&self.lane.context, run).await {
                 Err(DispatchError::Refused(crate::pipeline::Refusal::Store(error))) => return Err(error),
                 Err(error) => {
                     tracing::warn!(run = run.get(), error = super::chain(&error), "run not moved on")

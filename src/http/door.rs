@@ -29,10 +29,10 @@ use super::{callbacks, events, uploads, worklists};
 use crate::config::Service;
 use crate::domain::provider::Provider;
 use crate::pipeline::Context;
-use crate::pipeline::stream::recorder::Recorder;
-use crate::pipeline::tokens::Caller;
-use crate::pipeline::upload::Uploads;
-use crate::pipeline::worklist::Lists;
+use crate::pipeline::access::tokens::Caller;
+use crate::pipeline::dispatch::stream::recorder::Recorder;
+use crate::pipeline::dispatch::worklists::Lists;
+use crate::pipeline::messages::upload::Uploads;
 use crate::rails::stream::secrets;
 use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
 

@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use super::door::{self, Door};
 use super::problem::Problem;
 use super::room::Room;
+use crate::pipeline::access::tokens::Scope;
 use crate::pipeline::events;
-use crate::pipeline::tokens::Scope;
 
 /// Longest line.
 const LINE_BYTES_MAX: usize = 64 * 1024;

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use super::problem::Problem;
 use crate::config::Service;
 use crate::pipeline::Context;
-use crate::pipeline::tokens::{self, Caller, Scope};
+use crate::pipeline::access::tokens::{self, Caller, Scope};
 
 /// After this long, tokens are read anew.
 const KEPT_MAX: Duration = Duration::from_secs(5);

@@ -12,8 +12,8 @@ use serde_json::json;
 use super::door::{Door, signature};
 use super::problem::{Problem, json_response};
 use super::range;
-use crate::pipeline::tokens::Scope;
-use crate::pipeline::upload::{Piece, Progress, Proof, UploadError, UploadId, Uploads};
+use crate::pipeline::access::tokens::Scope;
+use crate::pipeline::messages::upload::{Piece, Progress, Proof, UploadError, UploadId, Uploads};
 use crate::rails::stream::sign::Secret;
 
 /// Header with the SHA-256 of the whole, in hex.

@@ -20,10 +20,11 @@ use time::Date;
 use super::door::Door;
 use super::problem::{Problem, json_response};
 use super::range::{self, Asked};
-use crate::pipeline::tokens::Scope;
-use crate::pipeline::worklist::{self, Wanted, WorklistError};
+use crate::pipeline::access::tokens::Scope;
+use crate::pipeline::dispatch::worklists;
+use crate::pipeline::dispatch::worklists::{Wanted, WorklistError};
 use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
-use crate::store::worklists::Worklist;
+use crate::store::messages::worklists::Worklist;
 
 pub(super) async fn fetch(
     State(door): State<Arc<Door>>,
@@ -81,7 +82,7 @@ fn read_query(uri: &Uri) -> Result<QueryAsked, Problem> {
 
 fn known_form(point: &str) -> Result<&str, Problem> {
     let hint = "small letters, digits and hyphens: see docs/thin-links.md";
-    if worklist::is_point(point) {
+    if worklists::is_point(point) {
         Ok(point)
     } else {
         Err(Problem::not_found("no payment point is named so", hint))
@@ -157,7 +158,7 @@ mod tests {
     use time::macros::{date, datetime};
 
     use super::*;
-    use crate::store::worklists::Summary;
+    use crate::store::messages::worklists::Summary;
 
     #[test]
     fn queries_are_read() {

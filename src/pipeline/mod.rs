@@ -1,159 +1,18 @@
 //! THE FLOW, a file for each stage: intake → order (with entitle and compare) → check → approve → fund → dispatch →
 //! feedback → reconcile → report; `verify` proves the guarantees over all of it.
 
-pub mod approve;
-pub mod as_written;
-pub mod breaks;
-pub mod check;
-pub mod children;
-pub mod correction;
+pub mod access;
+mod context;
 pub mod dispatch;
-mod doubt;
 pub mod events;
-pub mod feedback;
-pub mod fund;
-pub mod hold;
+pub mod exceptions;
 pub mod intake;
-pub mod order;
-pub mod people;
-pub mod recall;
-pub mod reconcile;
-pub mod recovery;
-pub mod reissue;
-pub mod report;
-pub mod simulate;
-pub mod standing;
-pub mod stream;
-pub mod tokens;
-pub mod unpaid;
-pub mod upload;
-pub mod verify;
-pub mod worklist;
+pub mod messages;
+pub mod orders;
+mod refusal;
+pub mod reports;
+pub mod runs;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::domain::ids::RunId;
-use crate::domain::run::{RunEvent, RunState};
-use crate::store::operators::{self, Operator, Role};
-use crate::store::runs::{self, Run};
-use crate::store::{Store, StoreError};
-use crate::telemetry::Telemetry;
-
-/// What every stage works with.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The database.
-    pub store: Store,
-    /// Rules, providers, calendar, settings.
-    pub config: Arc<Config>,
-    /// Logs, metrics, progress.
-    pub telemetry: Telemetry,
-    /// The time.
-    pub clock: Clock,
-    /// Where outbox, inbox and scratch files lie.
-    pub home: PathBuf,
-}
-
-/// Whether a repeat-safe command did its work now or found it done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied<T> {
-    /// Done by this call.
-    Now(T),
-    /// Done before.
-    Already(T),
-}
-
-impl<T> Applied<T> {
-    /// What it is about, either way.
-    pub fn into_inner(self) -> T {
-        match self {
-            Self::Now(value) | Self::Already(value) => value,
-        }
-    }
-
-    /// True when this call did it.
-    pub const fn is_now(&self) -> bool {
-        matches!(self, Self::Now(_))
-    }
-}
-
-/// Why a person's command on a run is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// No such run.
-    #[error("run `{0}` is not known")]
-    NoRun(RunId),
-    /// No such person, or no longer active.
-    #[error("operator `{0}` is not known")]
-    NoOperator(String),
-    /// The person has another role.
-    #[error("operator `{name}` is {has}, and only the {needs} may do this")]
-    WrongRole {
-        /// Who.
-        name: String,
-        /// Their role.
-        has: Role,
-        /// The role asked for.
-        needs: Role,
-    },
-    /// The person already acted on the other side.
-    #[error(
-        "operator `{0}` has acted on this run before: preparer, approver and accountant are three people"
-    )]
-    SamePerson(String),
-    /// The run is not where this can be done.
-    #[error("run `{run}` is {state}: this cannot follow")]
-    WrongState {
-        /// Which run.
-        run: RunId,
-        /// Where it stands.
-        state: RunState,
-    },
-    /// Rows are not as they were written.
-    #[error("rows of run `{run}` are not as they were written: {rows}")]
-    Altered {
-        /// Which run.
-        run: RunId,
-        /// The first of them, and how many more.
-        rows: String,
-    },
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-/// Finds a run and keeps others from moving it.
-pub(crate) async fn locked_run(connection: &mut sqlx::PgConnection, id: RunId) -> Result<Run, Refusal> {
-    runs::find_in_tx(connection, id, true).await?.ok_or(Refusal::NoRun(id))
-}
-
-/// Finds an active person with a role.
-pub(crate) async fn person(
-    connection: &mut sqlx::PgConnection,
-    name: &str,
-    needs: Role,
-) -> Result<Operator, Refusal> {
-    let operator = operators::active_in_tx(connection, name)
-        .await?
-        .ok_or_else(|| Refusal::NoOperator(name.to_owned()))?;
-    if operator.role != needs {
-        return Err(Refusal::WrongRole { name: operator.name, has: operator.role, needs });
-    }
-    Ok(operator)
-}
-
-/// The state that follows, or the refusal that says why none does.
-pub(crate) fn next_state(run: &Run, event: RunEvent) -> Result<RunState, Refusal> {
-    run.state.after(event).ok_or(Refusal::WrongState { run: run.id, state: run.state })
-}
-
-pub use crate::domain::hex;
+pub use context::{Applied, Context};
+pub use refusal::Refusal;
+pub(crate) use refusal::{locked_run, next_state, person};

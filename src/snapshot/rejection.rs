@@ -1,8 +1,8 @@
 //! A row that cannot be taken, and how its value is shown without showing it.
 
 use super::manifest::Kind;
-use crate::domain::household::listed;
 use crate::domain::ids::{HouseholdId, IdError};
+use crate::domain::listed::listed;
 
 listed! {
     /// Why a row was rejected: a closed list, so that reports stay bounded.

@@ -155,7 +155,7 @@ pub async fn wait_at_most_in_tx(connection: &mut PgConnection, seconds: u32) -> 
     Ok(())
 }
 
-/// Work that one process does at a time, over many transactions: held by a connection of its own ([`super::exclusive`]).
+/// Work that one process does at a time, over many transactions: held by a connection of its own ([`crate::store::batches::exclusive`]).
 #[derive(Clone, Copy, Debug)]
 pub enum SessionLock {
     /// Sending what a run released.

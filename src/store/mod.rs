@@ -1,73 +1,22 @@
 //! All SQL: PostgreSQL through sqlx, one file for each aggregate. Functions ending in `_in_tx` run inside the caller's
 //! transaction, so that money and state change together.
 
-pub mod anchor;
+pub mod access;
 pub mod audit;
-pub mod batch_orders;
 pub mod batches;
 pub mod books;
-pub mod break_steps;
-pub mod breaks;
-pub mod change_cursor;
-pub mod change_sharing;
-pub mod changes;
-pub mod children;
 pub mod cluster;
 pub mod commits;
-pub mod corrections;
-pub mod day_runs;
-pub mod enquiries;
-pub mod events;
-pub mod exclusive;
-pub mod extracts;
-pub mod feedback;
+pub mod copy;
+pub mod gauges;
 mod hint;
-pub mod hold_releases;
-pub mod holds;
-pub mod households;
-pub mod journal;
-pub mod leases;
-pub mod ledger;
 pub mod locks;
-pub mod membership;
-pub mod operators;
-pub mod order_state;
+pub mod messages;
 pub mod orders;
-pub mod origins;
-pub mod outbox;
-pub mod pace;
-pub mod personal;
-pub mod pgcopy;
-pub mod proofs;
-pub mod questions;
-pub mod recalls;
-pub mod recoveries;
-pub mod recovery_money;
-pub mod recovery_people;
-pub mod recovery_proofs;
-pub mod recovery_refunds;
-pub mod recovery_reversals;
-pub mod reference;
-pub mod reissues;
-pub mod reports;
-pub mod restated;
-pub mod row_blocks;
-pub mod row_fields;
-pub mod row_sums;
-pub mod rule_sets;
-pub mod run_checks;
+pub mod recovery;
+pub mod registry;
 pub mod runs;
-pub mod settlements;
-pub mod shards;
-pub mod snapshots;
-pub mod standing;
-pub mod standing_approvals;
-pub mod statements;
-pub mod tokens;
 mod tx;
-pub mod unpaid;
-pub mod uploads;
-pub mod worklists;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -89,7 +38,7 @@ pub struct Store {
     pool: PgPool,
     commits: Commits,
     database: Arc<str>,
-    anchor: Option<Arc<anchor::Anchor>>,
+    anchor: Option<Arc<audit::anchor::Anchor>>,
 }
 
 /// Why the store could not do as asked.
@@ -148,12 +97,12 @@ impl Store {
     /// The same store, which writes the head of the audit chain below `home` with each commit.
     #[must_use]
     pub fn anchored(mut self, home: &Path) -> Self {
-        self.anchor = Some(Arc::new(anchor::Anchor::new(home, &self.database)));
+        self.anchor = Some(Arc::new(audit::anchor::Anchor::new(home, &self.database)));
         self
     }
 
     /// Where the head of the audit chain is written, if anywhere.
-    pub fn anchor(&self) -> Option<&anchor::Anchor> {
+    pub fn anchor(&self) -> Option<&audit::anchor::Anchor> {
         self.anchor.as_deref()
     }
 
@@ -162,10 +111,10 @@ impl Store {
     /// # Errors
     /// When a migration fails or was changed after it ran.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let before = journal::migrations(self).await?;
+        let before = audit::journal::migrations(self).await?;
         sqlx::migrate!("./migrations").run(&self.pool).await?;
-        if before.as_ref() != journal::migrations(self).await?.as_ref() {
-            journal::install(self, before.map_or(0, |at| at.last_entry)).await?;
+        if before.as_ref() != audit::journal::migrations(self).await?.as_ref() {
+            audit::journal::install(self, before.map_or(0, |at| at.last_entry)).await?;
         }
         Ok(())
     }

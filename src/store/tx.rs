@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::anchor::Anchor;
+use super::StoreError;
 use super::commits::Commits;
-use super::{StoreError, audit};
+use crate::store::audit::anchor::Anchor;
+use crate::store::audit::chain;
 
 /// A transaction that its holder owns: dropped, it is rolled back.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Tx {
                 .fetch_one(&mut *self.inner)
                 .await?;
         let added = match change.and_then(|text| text.parse::<i64>().ok()) {
-            Some(change) => Some(audit::close_in_tx(&mut self.inner, change).await.map_err(as_sqlx)?),
+            Some(change) => Some(chain::close_in_tx(&mut self.inner, change).await.map_err(as_sqlx)?),
             None => None,
         };
         let anchored = self.anchor.as_deref().zip(added.filter(|added| !added.heads.is_empty()));

@@ -144,6 +144,145 @@ fn used(code: &str) -> BTreeSet<String> {
     found
 }
 
+/// The files of the engine by their module's path.
+fn module_files() -> BTreeMap<Vec<String>, PathBuf> {
+    sources()
+        .into_iter()
+        .map(|source| {
+            let mut module: Vec<String> = source
+                .path
+                .with_extension("")
+                .iter()
+                .map(|part| part.to_string_lossy().into_owned())
+                .collect();
+            if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
+                module.pop();
+            }
+            (module, source.path)
+        })
+        .filter(|(module, _)| !module.is_empty())
+        .collect()
+}
+
+/// Which file uses which, as modules: by `use`, and by paths in the code.
+fn file_uses(files: &BTreeMap<Vec<String>, PathBuf>) -> BTreeSet<(Vec<String>, Vec<String>)> {
+    let by_path: BTreeMap<&PathBuf, &Vec<String>> =
+        files.iter().map(|(module, path)| (path, module)).collect();
+    let mut found = BTreeSet::new();
+    for source in sources() {
+        let Some(module) = by_path.get(&source.path) else { continue };
+        let absolute = paths(&source.code).into_iter().filter_map(|path| resolved(module, &path));
+        for absolute in absolute.chain(children_named(files, module, &source.code)) {
+            // The file that the path leads into: the longest beginning that is one.
+            let file = (1..=absolute.len()).rev().find_map(|n| files.get_key_value(&absolute[..n]));
+            if let Some((target, _)) = file.filter(|(target, _)| target != module) {
+                found.insert(((*module).clone(), target.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// Modules below a file's own that its code names without saying where they are.
+fn children_named(
+    files: &BTreeMap<Vec<String>, PathBuf>,
+    module: &[String],
+    code: &str,
+) -> BTreeSet<Vec<String>> {
+    let before = code.match_indices("::").map(|(at, _)| &code[..at]);
+    let names = before.map(|before| &before[before.trim_end_matches(is_name).len()..]);
+    names
+        .map(|name| [module, &[name.to_owned()]].concat())
+        .filter(|child| files.contains_key(child))
+        .collect()
+}
+
+/// All paths that begin at `crate`, `super`, `self` or `sarf`; groups are written out.
+fn paths(code: &str) -> Vec<String> {
+    let starts = ["crate::", "super::", "self::", "sarf::"];
+    let mut found = Vec::new();
+    for (at, start) in starts.iter().flat_map(|start| code.match_indices(start)) {
+        if !code[..at].ends_with(|c: char| is_name(c) || c == ':' || c == '$') {
+            expand(start, &code[at + start.len()..], &mut found);
+        }
+    }
+    found
+}
+
+/// Writes out what follows a beginning of a path: names, `::`, and groups in braces.
+fn expand(start: &str, rest: &str, found: &mut Vec<String>) {
+    let rest = rest.trim_start();
+    if let Some(group) = rest.strip_prefix('{') {
+        let (mut depth, mut begins) = (0, 0);
+        for (at, c) in group.char_indices() {
+            let ends = depth == 0 && matches!(c, ',' | '}');
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            if ends {
+                expand(start, &group[begins..at], found);
+                begins = at + 1;
+            }
+            if depth < 0 {
+                break;
+            }
+        }
+        return;
+    }
+    let name: String = rest.chars().take_while(|c| is_name(*c)).collect();
+    let path = format!("{start}{name}");
+    match rest[name.len()..].strip_prefix("::") {
+        Some(more) if !name.is_empty() => expand(&format!("{path}::"), more, found),
+        _ => found.push(path),
+    }
+}
+
+/// A path from the root of the crate.
+fn resolved(module: &[String], path: &str) -> Option<Vec<String>> {
+    let mut names = path.split("::").filter(|name| !name.is_empty()).peekable();
+    let mut absolute = module.to_vec();
+    if names.peek().is_some_and(|first| ["crate", "sarf"].contains(first)) {
+        names.next();
+        absolute.clear();
+    }
+    for name in names {
+        match name {
+            "self" => {}
+            "super" => drop(absolute.pop()?),
+            name => absolute.push(name.to_owned()),
+        }
+    }
+    Some(absolute)
+}
+
+/// Circles in which files of more than one folder stand, each named by its files.
+fn circles_between_folders(
+    files: &BTreeMap<Vec<String>, PathBuf>,
+    uses: &BTreeSet<(Vec<String>, Vec<String>)>,
+) -> Vec<String> {
+    let reached = |from: &Vec<String>| {
+        let (mut open, mut seen) = (vec![from], BTreeSet::new());
+        while let Some(at) = open.pop() {
+            for (_, to) in uses.range((at.clone(), Vec::new())..).take_while(|(a, _)| a == at) {
+                if seen.insert(to) {
+                    open.push(to);
+                }
+            }
+        }
+        seen
+    };
+    let reach: BTreeMap<&Vec<String>, BTreeSet<&Vec<String>>> =
+        files.keys().map(|m| (m, reached(m))).collect();
+    let mut circles = BTreeSet::new();
+    for (module, from_here) in &reach {
+        let circle: Vec<&Vec<String>> =
+            files.keys().filter(|other| from_here.contains(other) && reach[other].contains(module)).collect();
+        let folders: BTreeSet<Option<&Path>> = circle.iter().map(|m| files[*m].parent()).collect();
+        if folders.len() > 1 {
+            circles.insert(circle.iter().map(|m| m.join("::")).collect::<Vec<_>>().join(", "));
+        }
+    }
+    circles.into_iter().collect()
+}
+
 /// Whether a word stands in the code by itself.
 fn has_word(code: &str, word: &str) -> bool {
     code.match_indices(word)
@@ -183,6 +322,59 @@ fn arrows_do_not_run_back() {
     ] {
         assert!(seen.contains(&(from.to_owned(), to.to_owned())), "{from} → {to} was not seen");
     }
+}
+
+/// The floors of `pipeline`, from the lowest: a folder uses only those that stand before it.
+const FLOORS: &[&str] = &[
+    "context",
+    "refusal",
+    "access",
+    "intake",
+    "exceptions",
+    "orders",
+    "runs",
+    "messages",
+    "dispatch",
+    "events",
+    "reports",
+];
+
+#[test]
+fn a_floor_of_the_pipeline_stands_on_lower_ones() {
+    let files = module_files();
+    let uses = file_uses(&files);
+    let floor = |module: &[String]| {
+        let name = module.get(1).filter(|_| module[0] == "pipeline")?;
+        Some(FLOORS.iter().position(|f| f == name).unwrap_or_else(|| panic!("`{name}` is on no floor")))
+    };
+    let (mut faults, mut seen) = (Vec::new(), 0);
+    for (from, to) in &uses {
+        if let (Some(a), Some(b)) = (floor(from), floor(to)) {
+            seen += 1;
+            if b > a {
+                faults.push(format!("{} → {}", from.join("::"), to.join("::")));
+            }
+        }
+    }
+    assert_eq!(faults, Vec::<String>::new());
+    assert!(seen > 200, "only {seen} uses were seen");
+}
+
+#[test]
+fn no_circle_between_folders() {
+    let files = module_files();
+    let circles = circles_between_folders(&files, &file_uses(&files));
+    assert_eq!(circles, Vec::<String>::new());
+    // The finder finds one, and lets files of one folder know each other.
+    let module = |path: &str| -> Vec<String> { path.split("::").map(str::to_owned).collect() };
+    let small = |names: &[(&str, &str)]| {
+        names.iter().map(|(name, path)| (module(name), PathBuf::from(path))).collect::<BTreeMap<_, _>>()
+    };
+    let files = small(&[("a::x", "a/x.rs"), ("a::y", "a/y.rs"), ("b", "b/mod.rs")]);
+    let one = [("a::x", "b"), ("b", "a::y"), ("a::y", "a::x")].map(|(a, b)| (module(a), module(b)));
+    assert_eq!(circles_between_folders(&files, &BTreeSet::from(one)).len(), 1);
+    let none = [("a::x", "a::y"), ("a::y", "a::x"), ("a::x", "b")].map(|(a, b)| (module(a), module(b)));
+    assert_eq!(circles_between_folders(&files, &BTreeSet::from(none)), Vec::<String>::new());
 }
 
 #[test]
@@ -270,7 +462,7 @@ fn orders_are_placed_and_judged_in_one_place() {
             outside.push(format!("{}: a step by its number", source.path.display()));
         }
         for piece in [".first_order and", "h.missed_batch is not null"] {
-            match source.path.ends_with("store/membership.rs") {
+            match source.path.ends_with("store/batches/membership.rs") {
                 true => inside += text.matches(piece).count(),
                 false if text.contains(piece) => outside.push(format!("{}: {piece}", source.path.display())),
                 false => {}
@@ -295,7 +487,15 @@ fn the_reader_of_sources_sees_what_it_should() {
     };
     check("use crate::store::runs;", &["store"]);
     check("use crate::{cli::ui, store::{runs, Store}, domain};", &["Store", "cli", "domain", "store"]);
-    check("let x = crate::pipeline::hex(y); // crate::cli", &["pipeline"]);
+    check("let x = crate::domain::hex(y); // crate::cli", &["pipeline"]);
     check("let x = \"crate::cli\"; mycrate::http::x()", &[]);
     check("use crate::domain;\n#[cfg(test)]\nmod tests {\nuse crate::cli;\n}", &["domain"]);
+    let mut found = paths("use super::{a::{self, B}, c as d}; let x = crate::e::f(self::g);");
+    found.sort();
+    assert_eq!(found, ["crate::e::f", "self::g", "super::a::B", "super::a::self", "super::c"]);
+    let module = ["store".to_owned(), "runs".to_owned()];
+    assert_eq!(
+        resolved(&module, "super::orders::leaf").map(|p| p.join("::")).as_deref(),
+        Some("store::orders::leaf")
+    );
 }

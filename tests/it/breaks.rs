@@ -7,11 +7,11 @@ use sarf::domain::breaks::{BreakState, BreakStep, PostTo};
 use sarf::domain::ids::{BreakId, RunId};
 use sarf::domain::reason::BreakKind;
 use sarf::domain::run::RunState;
-use sarf::pipeline::breaks::{self, BreakError, Explanation, Wanted};
-use sarf::pipeline::reconcile;
+use sarf::pipeline::exceptions::breaks::{self, BreakError, Explanation, Wanted};
+use sarf::pipeline::runs::reconcile;
 use sarf::sandbox::banks::{Faults, StatusStyle};
 use sarf::sandbox::points::PointFaults;
-use sarf::store::operators::{self, Role};
+use sarf::store::access::operators::{self, Role};
 use time::Duration;
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Program, sent_files};

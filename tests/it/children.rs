@@ -3,10 +3,13 @@
 use sarf::domain::ids::{Code, Idcs, RunId, SnapshotId};
 use sarf::domain::money::Centimes;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::correction::{self, Found};
-use sarf::pipeline::order::OrderError;
-use sarf::pipeline::standing::{self, Proposal, StandingError};
-use sarf::pipeline::{Applied, children, fund, reissue};
+use sarf::pipeline::Applied;
+use sarf::pipeline::orders::OrderError;
+use sarf::pipeline::orders::correction::{self, Found};
+use sarf::pipeline::orders::{children, reissue};
+use sarf::pipeline::runs::fund;
+use sarf::pipeline::runs::standing_approvals;
+use sarf::pipeline::runs::standing_approvals::{Proposal, StandingError};
 use sarf::sandbox::banks::{Faults, StatusStyle};
 use time::macros::date;
 
@@ -191,7 +194,7 @@ async fn a_grant_is_paid_once_whatever_household_or_list_says_it_again() {
             valid_from: date!(2026 - 11 - 01),
             valid_to: date!(2026 - 12 - 31),
         };
-        let refused = standing::propose(&bed.context, &proposal, PREPARER).await;
+        let refused = standing_approvals::propose(&bed.context, &proposal, PREPARER).await;
         assert!(matches!(refused, Err(StandingError::ReservedPurpose(_))), "{purpose}: {refused:?}");
     }
 

@@ -2,8 +2,8 @@
 //! first; what happens everywhere, or in a handful of households, is not.
 
 use sarf::domain::ids::RunId;
-use sarf::pipeline::approve::{self, ApproveError};
-use sarf::store::run_checks;
+use sarf::pipeline::runs::approve::{self, ApproveError};
+use sarf::store::runs::checks as run_checks;
 
 use crate::harness::{Bed, PREPARER, Registry, rib};
 

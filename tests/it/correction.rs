@@ -4,8 +4,9 @@ use sarf::domain::ids::{Idcs, RunId, SnapshotId};
 use sarf::domain::order::OrderState;
 use sarf::domain::period::Period;
 use sarf::domain::run::RunState;
-use sarf::pipeline::correction::{self, Found};
-use sarf::pipeline::{Applied, fund};
+use sarf::pipeline::Applied;
+use sarf::pipeline::orders::correction::{self, Found};
+use sarf::pipeline::runs::fund;
 
 use crate::harness::{ACCOUNTANT, Bed, PREPARER, Registry};
 
@@ -275,7 +276,7 @@ async fn a_person_who_moves_is_not_registered_late_elsewhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_sent_again_is_heard_again() {
-    use sarf::pipeline::order::OrderError;
+    use sarf::pipeline::orders::OrderError;
     let Some(months) = Months::paid().await else { return };
     let list = months.list(&december(), "december", "2026-12").await;
     let first = months.correct(list).await;

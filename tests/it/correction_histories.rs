@@ -21,7 +21,7 @@ use sarf::domain::money::Centimes;
 use sarf::domain::period::Period;
 use sarf::domain::run::RunState;
 use sarf::pipeline::Applied;
-use sarf::pipeline::correction::{self, Found};
+use sarf::pipeline::orders::correction::{self, Found};
 use time::Date;
 
 use crate::harness::{Bed, PREPARER, Registry, config_folder};

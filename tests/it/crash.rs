@@ -13,9 +13,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use sarf::clock::Clock;
 use sarf::config::Config;
+use sarf::domain::hex;
 use sarf::domain::ids::{RunId, SnapshotId};
 use sarf::domain::run::RunKind;
-use sarf::pipeline::{Context, dispatch, feedback, hex, intake, order};
+use sarf::pipeline::dispatch::files as dispatch;
+use sarf::pipeline::orders::regular;
+use sarf::pipeline::{Context, intake, messages};
 use sarf::store::Store;
 use sarf::store::cluster::{self, ClusterError, Server};
 use sarf::telemetry::Telemetry;
@@ -156,7 +159,7 @@ impl Scene {
             }
             Stage::Create => {
                 let snapshot = SnapshotId::new(number("select id from snapshot").await);
-                order::create(context, snapshot, RunKind::Regular, "dina").await.expect("a run");
+                regular::create(context, snapshot, RunKind::Regular, "dina").await.expect("a run");
             }
             Stage::Dispatch => {
                 let run = RunId::new(number("select id from run").await);
@@ -170,7 +173,7 @@ impl Scene {
                 }
                 // As the program takes them: which steps of its own an order has depends on the order of messages.
                 files.sort();
-                for (path, result) in feedback::import(context, files).await.expect("lanes are read") {
+                for (path, result) in messages::import(context, files).await.expect("lanes are read") {
                     result.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
                 }
             }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
+use sarf::domain::hex;
 use sarf::domain::run::RunState;
-use sarf::pipeline::hex;
 use sarf::rails::stream::secrets;
 use sha2::{Digest as _, Sha256};
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use sarf::domain::run::RunState;
 use sarf::http::{self, AppState, Door, SeatLimits, Service};
-use sarf::pipeline::stream::recorder::Recorder;
-use sarf::pipeline::tokens::Scope;
+use sarf::pipeline::access::tokens::Scope;
+use sarf::pipeline::dispatch::stream::recorder::Recorder;
 use sarf::rails::stream::secrets;
 use sarf::rails::stream::sign::Secret;
 use sarf::telemetry::Metrics;

@@ -9,10 +9,13 @@ use sarf::domain::event::StandingApprovalId;
 use sarf::domain::ids::{Code, OrderId, RunId};
 use sarf::domain::money::Centimes;
 use sarf::domain::run::{RunKind, RunState};
+use sarf::pipeline::dispatch::{files, stream};
 use sarf::pipeline::events::{LineOutcome, Outcome, accept};
-use sarf::pipeline::standing::{self, Proposal};
-use sarf::pipeline::{dispatch, fund, hold, order, stream};
-use sarf::store::day_runs;
+use sarf::pipeline::orders::{holds, regular};
+use sarf::pipeline::runs::fund;
+use sarf::pipeline::runs::standing_approvals;
+use sarf::pipeline::runs::standing_approvals::Proposal;
+use sarf::store::runs::day_runs;
 use serde_json::{Value, json};
 use time::macros::date;
 
@@ -31,9 +34,10 @@ fn proposal(order_max: i64, day_max: i64) -> Proposal {
 
 /// A standing approval that three people gave.
 async fn in_force(bed: &Bed, proposal: &Proposal) -> StandingApprovalId {
-    let id = standing::propose(&bed.context, proposal, PREPARER).await.expect("proposed").into_inner();
-    standing::approve(&bed.context, id, APPROVER).await.expect("approved");
-    standing::fund(&bed.context, id, ACCOUNTANT).await.expect("funded");
+    let id =
+        standing_approvals::propose(&bed.context, proposal, PREPARER).await.expect("proposed").into_inner();
+    standing_approvals::approve(&bed.context, id, APPROVER).await.expect("approved");
+    standing_approvals::fund(&bed.context, id, ACCOUNTANT).await.expect("funded");
     id
 }
 
@@ -103,29 +107,32 @@ async fn a_standing_approval_needs_three_people() {
     let context = &bed.context;
     let refused = (Outcome::Refused, "no_standing_approval");
     assert_eq!(one(&bed, urgent("a1", "H000001", "500.00")).await, refused);
-    let id = standing::propose(context, &proposal(600, 900), PREPARER).await.expect("proposed").into_inner();
-    let again = standing::propose(context, &proposal(600, 900), PREPARER).await.expect("proposed");
+    let id = standing_approvals::propose(context, &proposal(600, 900), PREPARER)
+        .await
+        .expect("proposed")
+        .into_inner();
+    let again = standing_approvals::propose(context, &proposal(600, 900), PREPARER).await.expect("proposed");
     assert_eq!((again.is_now(), again.into_inner()), (false, id));
     for (by, text) in [
         (PREPARER, "operator `amina` is preparer, and only the approver may do this"),
         (ACCOUNTANT, "operator `chafik` is accountant, and only the approver may do this"),
     ] {
-        let error = standing::approve(context, id, by).await.expect_err("another role");
+        let error = standing_approvals::approve(context, id, by).await.expect_err("another role");
         assert_eq!(error.to_string(), text);
     }
-    let early = standing::fund(context, id, ACCOUNTANT).await.expect_err("not approved yet");
+    let early = standing_approvals::fund(context, id, ACCOUNTANT).await.expect_err("not approved yet");
     assert_eq!(early.to_string(), format!("standing approval `{id}` is not approved yet"));
     assert_eq!(one(&bed, urgent("a2", "H000001", "500.00")).await, refused);
-    assert!(standing::approve(context, id, APPROVER).await.expect("approved").is_now());
-    assert!(!standing::approve(context, id, APPROVER).await.expect("approved").is_now());
+    assert!(standing_approvals::approve(context, id, APPROVER).await.expect("approved").is_now());
+    assert!(!standing_approvals::approve(context, id, APPROVER).await.expect("approved").is_now());
     assert_eq!(one(&bed, urgent("a3", "H000001", "500.00")).await, refused);
-    assert!(standing::fund(context, id, ACCOUNTANT).await.expect("funded").is_now());
+    assert!(standing_approvals::fund(context, id, ACCOUNTANT).await.expect("funded").is_now());
     assert_eq!(one(&bed, urgent("a4", "H000001", "500.00")).await, (Outcome::Taken, "taken"));
-    assert!(standing::revoke(context, id, APPROVER).await.expect("revoked").is_now());
+    assert!(standing_approvals::revoke(context, id, APPROVER).await.expect("revoked").is_now());
     assert_eq!(one(&bed, urgent("a5", "H000002", "500.00")).await, refused);
     // What was answered once is answered again.
     assert_eq!(one(&bed, urgent("a1", "H000001", "500.00")).await, refused);
-    let ended = standing::approve(context, id, APPROVER).await.expect_err("revoked");
+    let ended = standing_approvals::approve(context, id, APPROVER).await.expect_err("revoked");
     assert_eq!(ended.to_string(), format!("standing approval `{id}` was revoked"));
     let sides: Vec<String> =
         bed.rows("select action from audit where action like 'approval.%' order by sequence").await;
@@ -223,7 +230,7 @@ async fn the_files_of_a_day_grow_until_they_leave() {
     let run = RunId::new(bed.number("select id from run").await);
     let batches = "select sequence || ' ' || state || ' ' || orders || ' ' || amount from batch order by id";
     assert_eq!(bed.rows(batches).await, ["1 released 3 30000"]);
-    let left = dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+    let left = files::dispatch(&bed.context, run).await.expect("dispatched");
     assert_eq!((left.files, left.orders), (1, 3));
     assert_eq!(bed.state(run).await, RunState::Settling);
     // What has left can no longer be held; what comes now goes into another file.
@@ -252,11 +259,11 @@ async fn the_files_of_a_day_grow_until_they_leave() {
     let held =
         format!("select order_id from order_hold where released_at is null and order_id >> 32 = {run}");
     let held = OrderId::new(bed.number(&held).await);
-    hold::set(&bed.context, held, false, PREPARER, "the registry has cleared it").await.expect("proposed");
-    hold::confirm(&bed.context, held, APPROVER).await.expect("let go");
+    holds::set(&bed.context, held, false, PREPARER, "the registry has cleared it").await.expect("proposed");
+    holds::confirm(&bed.context, held, APPROVER).await.expect("let go");
     bed.verify_all_holds().await;
     fund::release(&bed.context, run, None, ACCOUNTANT).await.expect("released");
-    let left = dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+    let left = files::dispatch(&bed.context, run).await.expect("dispatched");
     assert_eq!((left.files, left.orders), (1, 1));
     bed.verify_all_holds().await;
     bed.end().await;
@@ -279,9 +286,9 @@ async fn orders_of_the_stream_lane_are_there_for_workers_at_once() {
     assert_eq!(bed.number("select count(*) from shard").await, 2);
     let (store, now) = (&bed.context.store, bed.context.clock.now());
     let provider = bed.number("select id::bigint from provider where code = 'cashplus'").await as i16;
-    let claim = || sarf::store::shards::claim(store, provider, None, "w", 30, now);
+    let claim = || sarf::store::batches::shards::claim(store, provider, None, "w", 30, now);
     let shard = claim().await.expect("asked").expect("a shard");
-    let waiting = sarf::store::shards::waiting(store, &shard, 100).await.expect("orders");
+    let waiting = sarf::store::batches::shards::waiting(store, &shard, 100).await.expect("orders");
     let households: Vec<String> = waiting.iter().map(|w| w.household.to_string()).collect();
     assert_eq!(households, ["H000003", "H000001", "H000002"], "in the order of their arrival");
 
@@ -381,8 +388,10 @@ async fn the_months_run_knows_of_changes_and_claims() {
     ];
     assert!(send(&bed, &events).await.iter().all(|o| o.outcome == Outcome::Taken));
     let snapshot = sarf::domain::ids::SnapshotId::new(bed.number("select max(id) from snapshot").await);
-    let run =
-        order::create(&bed.context, snapshot, RunKind::Regular, PREPARER).await.expect("a run").into_inner();
+    let run = regular::create(&bed.context, snapshot, RunKind::Regular, PREPARER)
+        .await
+        .expect("a run")
+        .into_inner();
     let states = bed.order_states(run).await;
     let expected = [
         "H000001 planned",
@@ -552,7 +561,7 @@ async fn one_account_for_many_by_events_is_held_at_once_and_by_every_run() {
     // The month's run lays changes over the list before it judges what is shared.
     let list = sarf::domain::ids::SnapshotId::new(bed.number("select id from snapshot").await);
     let run =
-        order::create(&bed.context, list, RunKind::Regular, PREPARER).await.expect("a run").into_inner();
+        regular::create(&bed.context, list, RunKind::Regular, PREPARER).await.expect("a run").into_inner();
     let shared = ["H000001", "H000002", "H000003", "H000006", "H000007", "H000012"];
     assert_eq!(held_for(&bed, run).await, shared.map(|h| format!("{h} shared_account")));
     bed.verify_all_holds().await;
@@ -589,7 +598,7 @@ async fn more_changes_than_usual_are_held() {
     assert_eq!(one(&bed, change(9)).await.1, "many_changes");
     let list = sarf::domain::ids::SnapshotId::new(bed.number("select id from snapshot").await);
     let run =
-        order::create(&bed.context, list, RunKind::Regular, PREPARER).await.expect("a run").into_inner();
+        regular::create(&bed.context, list, RunKind::Regular, PREPARER).await.expect("a run").into_inner();
     let held = ["H000001", "H000002", "H000003", "H000004", "H000009"];
     assert_eq!(held_for(&bed, run).await, held.map(|h| format!("{h} many_changes")));
     let told = bed.context.telemetry.metrics.render();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sarf::domain::ids::RunId;
 use sarf::domain::run::RunState;
-use sarf::pipeline::reconcile;
+use sarf::pipeline::runs::reconcile;
 use sarf::sandbox::Share;
 use sarf::sandbox::banks::{Faults, StatusStyle};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use sarf::domain::run::RunState;
-use sarf::pipeline::feedback::{Imported, left_alone};
+use sarf::pipeline::messages::{Imported, left_alone};
 
 use crate::harness::{Bed, Sent, sent_files};
 

@@ -129,8 +129,8 @@ async fn reasons_above_hold_and_texts_are_kept() {
         let order = sarf::domain::order::EndToEndRef::parse(key).expect("ours").order;
         let store = bed.context.store.clone();
         async move {
-            let steps = sarf::store::feedback::history(&store, order).await.expect("history");
-            let line = |s: sarf::store::feedback::HistoryStep| {
+            let steps = sarf::store::messages::feedback::history(&store, order).await.expect("history");
+            let line = |s: sarf::store::messages::feedback::HistoryStep| {
                 format!("{} {} {}", s.state, s.told.unwrap_or_default(), s.of_file)
             };
             steps.into_iter().map(line).collect::<Vec<_>>()

@@ -4,7 +4,10 @@ use sarf::config::Config;
 use sarf::domain::ids::{OrderId, RunId};
 use sarf::domain::order::{OrderKey, OrderNames};
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::{Applied, approve, dispatch, fund, hold, order};
+use sarf::pipeline::Applied;
+use sarf::pipeline::dispatch::files;
+use sarf::pipeline::orders::{holds, regular};
+use sarf::pipeline::runs::{approve, fund};
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, TempHome, files_only_config, period};
 
@@ -26,7 +29,7 @@ async fn attempt(bed: &Bed, run: RunId, step: Do, by: &str) -> String {
         Do::Approve => approve::approve(context, run, by).await.err().map(|e| text(&e)),
         Do::Fund => fund::fund(context, run, by).await.err().map(|e| text(&e)),
         Do::Release => fund::release(context, run, None, by).await.err().map(|e| text(&e)),
-        Do::Dispatch => dispatch::dispatch(context, run).await.err().map(|e| text(&e)),
+        Do::Dispatch => files::dispatch(context, run).await.err().map(|e| text(&e)),
     }
     .unwrap_or_default()
 }
@@ -97,7 +100,7 @@ async fn one_person_cannot_act_on_two_sides() {
 }
 
 async fn any_planned(bed: &Bed, run: RunId) -> OrderId {
-    let (low, high) = sarf::store::orders::bounds(run);
+    let (low, high) = OrderId::bounds(run);
     let sql = format!(
         "select min(o.order_id) from payment_order o where o.order_id >= {low} and o.order_id < {high}
         and not exists (select from order_hold h where h.order_id = o.order_id)"
@@ -113,8 +116,8 @@ async fn a_changed_content_makes_the_approval_stale() {
         let Some(bed) = Bed::new().await else { return };
         let run = bed.run_to(300, 1, state).await;
         let order = any_planned(&bed, run).await;
-        let applied = hold::set(&bed.context, order, true, PREPARER, "a doubt").await.expect("held");
-        assert_eq!(applied, Applied::Now(hold::Changed::Held));
+        let applied = holds::set(&bed.context, order, true, PREPARER, "a doubt").await.expect("held");
+        assert_eq!(applied, Applied::Now(holds::Changed::Held));
         let refusal = attempt(&bed, run, step, by).await;
         assert!(refusal.starts_with("what was submitted has changed: "), "{refusal}");
         assert!(refusal.contains("held for manual was none and is 1 orders, "), "{refusal}");
@@ -159,7 +162,7 @@ async fn a_cancelled_run_can_be_made_again() {
     let first = bed.create(snapshot).await;
     bed.take_to(first, RunState::Funded).await;
     let other = bed.import(&bed.generate(300, 2)).await;
-    let refusal = order::create(&bed.context, other, RunKind::Regular, PREPARER)
+    let refusal = regular::create(&bed.context, other, RunKind::Regular, PREPARER)
         .await
         .expect_err("a second regular run");
     assert_eq!(

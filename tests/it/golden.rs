@@ -10,7 +10,7 @@ use sarf::domain::name::ArabicNames;
 use sarf::domain::order::EndToEndRef;
 use sarf::domain::recall::CancellationReason;
 use sarf::domain::run::RunState;
-use sarf::pipeline::recall;
+use sarf::pipeline::dispatch::recall;
 
 use crate::harness::{ACCOUNTANT, Bed, Registry, Sent, rib, sent_files};
 

@@ -2,8 +2,11 @@
 
 use sarf::domain::ids::{OrderId, RunId};
 use sarf::domain::run::RunState;
-use sarf::pipeline::hold::{Changed, HoldError};
-use sarf::pipeline::{Applied, approve, dispatch, fund, hold};
+use sarf::pipeline::Applied;
+use sarf::pipeline::dispatch::files;
+use sarf::pipeline::orders::holds;
+use sarf::pipeline::orders::holds::{Changed, HoldError};
+use sarf::pipeline::runs::{approve, fund};
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Registry, rib, sent_files};
 
@@ -119,10 +122,10 @@ async fn held_orders_cannot_be_exchanged_after_submission() {
         .await;
     let pair: Vec<OrderId> =
         pair[0].split(' ').map(|id| OrderId::new(id.parse().expect("a number"))).collect();
-    hold::set(context, pair[0], true, PREPARER, "a doubt").await.expect("held");
+    holds::set(context, pair[0], true, PREPARER, "a doubt").await.expect("held");
     approve::submit(context, run, PREPARER).await.expect("submitted");
-    hold::set(context, pair[0], false, PREPARER, "none").await.expect("let go");
-    hold::set(context, pair[1], true, PREPARER, "a doubt").await.expect("held");
+    holds::set(context, pair[0], false, PREPARER, "none").await.expect("let go");
+    holds::set(context, pair[1], true, PREPARER, "a doubt").await.expect("held");
     let refused = approve::approve(context, run, APPROVER).await.expect_err("it is not what was submitted");
     assert!(refused.to_string().contains("which orders are held, and why was "), "{refused}");
     assert_eq!(bed.state(run).await, RunState::Computed);
@@ -142,10 +145,10 @@ async fn let_go_between_funding_and_release_it_leaves_in_a_file_of_its_own() {
     let deceased = order(&bed, 2).await;
     approve::acknowledge(context, run, PREPARER, "seen").await.expect("acknowledged");
     bed.take_to(run, RunState::Funded).await;
-    let alone = hold::set(context, deceased, false, PREPARER, "lives").await.expect("proposed");
+    let alone = holds::set(context, deceased, false, PREPARER, "lives").await.expect("proposed");
     assert_eq!(alone.into_inner(), Changed::Proposed);
     bed.verify_all_holds().await;
-    hold::confirm(context, deceased, APPROVER).await.expect("let go");
+    holds::confirm(context, deceased, APPROVER).await.expect("let go");
     bed.verify_all_holds().await;
     bed.take_to(run, RunState::Settling).await;
     bed.verify_all_holds().await;
@@ -161,52 +164,52 @@ async fn let_go_early_it_leaves_in_its_file_and_late_in_a_late_one() {
     let context = &bed.context;
     let (early, late, lost) = (order(&bed, 2).await, order(&bed, 3).await, order(&bed, 0).await);
     let refusal =
-        hold::set(context, lost, false, PREPARER, "let it go").await.expect_err("nobody could pay it");
+        holds::set(context, lost, false, PREPARER, "let it go").await.expect_err("nobody could pay it");
     assert_eq!(
         refusal.to_string(),
         format!("order `{}` has no provider: it needs another account first", lost.get())
     );
-    assert!(hold::set(context, early, false, APPROVER, "wrong role").await.is_err());
-    assert!(hold::set(context, early, false, PREPARER, "lives").await.expect("let go").is_now());
-    assert!(!hold::set(context, early, false, PREPARER, "lives").await.expect("let go before").is_now());
+    assert!(holds::set(context, early, false, APPROVER, "wrong role").await.is_err());
+    assert!(holds::set(context, early, false, PREPARER, "lives").await.expect("let go").is_now());
+    assert!(!holds::set(context, early, false, PREPARER, "lives").await.expect("let go before").is_now());
     bed.verify_all_holds().await;
     approve::acknowledge(context, run, PREPARER, "seen").await.expect("acknowledged");
     bed.take_to(run, RunState::Dispatching).await;
     bed.verify_all_holds().await;
     // The run is funded: two people let it go, for what it is held for.
-    let proposed = hold::set(context, late, false, PREPARER, "one family").await.expect("proposed");
+    let proposed = holds::set(context, late, false, PREPARER, "one family").await.expect("proposed");
     assert_eq!(proposed, Applied::Now(Changed::Proposed));
-    let again = hold::set(context, late, false, PREPARER, "one family").await.expect("proposed before");
+    let again = holds::set(context, late, false, PREPARER, "one family").await.expect("proposed before");
     assert_eq!(again, Applied::Already(Changed::Proposed));
     assert_eq!(state_of(&bed, run, 3).await, "held");
-    assert!(matches!(hold::confirm(context, late, PREPARER).await, Err(HoldError::Refused(_))));
-    assert!(matches!(hold::confirm(context, lost, APPROVER).await, Err(HoldError::NotProposed(_))));
+    assert!(matches!(holds::confirm(context, late, PREPARER).await, Err(HoldError::Refused(_))));
+    assert!(matches!(holds::confirm(context, lost, APPROVER).await, Err(HoldError::NotProposed(_))));
     bed.verify_all_holds().await;
     // What it came to be held for since, nobody has looked at.
-    hold::set(context, late, true, PREPARER, "a doubt").await.expect("held, the proposal is withdrawn");
-    assert!(matches!(hold::confirm(context, late, APPROVER).await, Err(HoldError::NotProposed(_))));
-    hold::set(context, late, false, PREPARER, "one family").await.expect("proposed");
+    holds::set(context, late, true, PREPARER, "a doubt").await.expect("held, the proposal is withdrawn");
+    assert!(matches!(holds::confirm(context, late, APPROVER).await, Err(HoldError::NotProposed(_))));
+    holds::set(context, late, false, PREPARER, "one family").await.expect("proposed");
     let other = "insert into order_hold (order_id, reason, placed_by, placed_at) values ($1, 'payee_deceased', 'registry', now())";
     let mut tx = context.store.begin().await.expect("a transaction");
     sqlx::query(other).bind(late.get()).execute(&mut *tx).await.expect("held for more");
     tx.commit().await.expect("committed");
-    assert!(matches!(hold::confirm(context, late, APPROVER).await, Err(HoldError::Changed { .. })));
+    assert!(matches!(holds::confirm(context, late, APPROVER).await, Err(HoldError::Changed { .. })));
     let renewed =
-        hold::set(context, late, false, PREPARER, "one family, and alive").await.expect("proposed anew");
+        holds::set(context, late, false, PREPARER, "one family, and alive").await.expect("proposed anew");
     assert_eq!(renewed, Applied::Now(Changed::Proposed));
-    assert!(hold::confirm(context, late, APPROVER).await.expect("let go").is_now());
-    assert!(!hold::confirm(context, late, APPROVER).await.expect("let go before").is_now());
+    assert!(holds::confirm(context, late, APPROVER).await.expect("let go").is_now());
+    assert!(!holds::confirm(context, late, APPROVER).await.expect("let go before").is_now());
     let by_hand = "update hold_release set proposed_by = confirmed_by where confirmed_by is not null";
     assert!(bed.execute(by_hand).await.is_err(), "the database refuses one person as well");
     bed.verify_all_holds().await;
-    dispatch::dispatch(context, run).await.expect("dispatched");
+    files::dispatch(context, run).await.expect("dispatched");
     assert_eq!((files_with(&bed, early).await, files_with(&bed, late).await), (1, 0));
     assert_eq!(state_of(&bed, run, 3).await, "planned");
     bed.verify_all_holds().await;
     assert!(fund::release(context, run, None, ACCOUNTANT).await.expect("released").is_now());
     assert_eq!(state_of(&bed, run, 3).await, "released");
     bed.verify_all_holds().await;
-    let sent = dispatch::dispatch(context, run).await.expect("dispatched");
+    let sent = files::dispatch(context, run).await.expect("dispatched");
     assert_eq!((sent.files, sent.orders), (1, 1));
     assert_eq!(files_with(&bed, late).await, 1);
     assert_eq!(bed.number("select count(*) from batch where listed").await, 1);
@@ -214,7 +217,7 @@ async fn let_go_early_it_leaves_in_its_file_and_late_in_a_late_one() {
         !fund::release(context, run, None, ACCOUNTANT).await.expect("nothing is left to release").is_now()
     );
     for gone in [early, late] {
-        let refusal = hold::set(context, gone, true, PREPARER, "too late").await.expect_err("it has left");
+        let refusal = holds::set(context, gone, true, PREPARER, "too late").await.expect_err("it has left");
         assert_eq!(refusal.to_string(), format!("order `{}` is sent: it can no longer be held", gone.get()));
     }
     bed.verify_all_holds().await;
@@ -465,8 +468,9 @@ async fn a_household_that_is_paid_nothing_is_told_why() {
         let id = format!("H{number:06}");
         let household = sarf::domain::ids::HouseholdId::parse(id.as_bytes()).expect("an id");
         let found = sarf::store::orders::find(&bed.context.store, Some(&id), None).await.expect("orders");
-        let unpaid =
-            sarf::pipeline::unpaid::of_household(&bed.context, household, &found).await.expect("told");
+        let unpaid = sarf::pipeline::reports::unpaid::of_household(&bed.context, household, &found)
+            .await
+            .expect("told");
         unpaid
             .iter()
             .map(|u| format!("{} {} {}: {}", u.period, u.run.unwrap_or(0), u.reason, u.why))
@@ -538,7 +542,8 @@ async fn what_another_programme_pays_is_told_with_its_run_and_amount() {
     let run = bed.create(bed.import(&second).await).await;
     let found = sarf::store::orders::find(&bed.context.store, Some("H000001"), None).await.expect("orders");
     let household = sarf::domain::ids::HouseholdId::parse(b"H000001").expect("an id");
-    let unpaid = sarf::pipeline::unpaid::of_household(&bed.context, household, &found).await.expect("told");
+    let unpaid =
+        sarf::pipeline::reports::unpaid::of_household(&bed.context, household, &found).await.expect("told");
     let [told] = &unpaid[..] else { panic!("{unpaid:?}") };
     assert_eq!((told.run, told.reason.as_str()), (Some(run.get()), "other_programme"));
     assert_eq!(told.why, "it may not be drawn together with `dss`");

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use sarf::domain::ids::{Code, Idcs, RunId};
 use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
-use sarf::pipeline::correction::{self, Found};
-use sarf::pipeline::standing::{self, Proposal};
-use sarf::pipeline::{Applied, events, reissue};
+use sarf::pipeline::orders::correction::{self, Found};
+use sarf::pipeline::orders::reissue;
+use sarf::pipeline::runs::standing_approvals;
+use sarf::pipeline::runs::standing_approvals::Proposal;
+use sarf::pipeline::{Applied, events};
 use time::macros::date;
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Registry, rib, sent_files};
@@ -138,9 +140,10 @@ async fn an_order_of_an_event_is_held_for_the_payee() {
         valid_from: date!(2026 - 11 - 01),
         valid_to: date!(2026 - 12 - 31),
     };
-    let id = standing::propose(&bed.context, &proposal, PREPARER).await.expect("proposed").into_inner();
-    standing::approve(&bed.context, id, APPROVER).await.expect("approved");
-    standing::fund(&bed.context, id, ACCOUNTANT).await.expect("funded");
+    let id =
+        standing_approvals::propose(&bed.context, &proposal, PREPARER).await.expect("proposed").into_inner();
+    standing_approvals::approve(&bed.context, id, APPROVER).await.expect("approved");
+    standing_approvals::fund(&bed.context, id, ACCOUNTANT).await.expect("funded");
     // Another account makes nobody another payee.
     let mut lines = vec![Bytes::from(format!(
         "{{\"id\":\"a1\",\"type\":\"account\",\"programme\":\"dss\",\"household\":\"H000001\",\"at\":\"2026-11-24T08:00:00Z\",\

@@ -9,8 +9,8 @@ use reqwest::{Client, Response, StatusCode};
 use sarf::config::Config;
 use sarf::domain::run::RunState;
 use sarf::http::{self, AppState, Door, SeatLimits, Service, Tls};
-use sarf::pipeline::stream::recorder::Recorder;
-use sarf::pipeline::tokens::{self, Scope};
+use sarf::pipeline::access::tokens::{self, Scope};
+use sarf::pipeline::dispatch::stream::recorder::Recorder;
 use sarf::rails::stream::secrets;
 use sarf::rails::stream::sign::Secret;
 use serde_json::Value;
@@ -210,7 +210,7 @@ async fn a_point_fetches_its_list_in_parts_and_each_order_once() {
         ))
         .await
         .remove(0);
-    let point = sarf::pipeline::worklist::slug(&busiest);
+    let point = sarf::pipeline::dispatch::worklists::slug(&busiest);
     let token = served.token("points", &[Scope::Worklists], Some(POINTS)).await;
     let url = format!("{}/v1/institutions/{POINTS}/points/{point}/worklist", served.base);
     let get = |query: &'static str, range: Option<&'static str>| {
@@ -225,7 +225,7 @@ async fn a_point_fetches_its_list_in_parts_and_each_order_once() {
     let headers = first.headers().clone();
     let body = first.bytes().await.expect("a body");
     let text = |name: &str| headers[name].to_str().expect("text").to_owned();
-    assert_eq!(text("etag"), format!("\"{}\"", sarf::pipeline::hex(&sha2::Sha256::digest(&body))));
+    assert_eq!(text("etag"), format!("\"{}\"", sarf::domain::hex(&sha2::Sha256::digest(&body))));
     let made_at: i64 = text("sarf-timestamp").parse().expect("seconds");
     let signature = text("sarf-signature");
     served
@@ -279,7 +279,7 @@ async fn an_upload_comes_in_pieces_in_any_order_and_is_taken_once() {
     let url = format!("{}/v1/institutions/{POINTS}/uploads/day-1", served.base);
     let whole = "{\"key\":\"A\",\"status\":\"collected\"}\nnot json\n{\"key\":\"B\",\"status\":\"gone\"}\n"
         .as_bytes();
-    let hash = sarf::pipeline::hex(&sha2::Sha256::digest(whole));
+    let hash = sarf::domain::hex(&sha2::Sha256::digest(whole));
     let now = served.now();
     let put = |first: usize, bytes: Vec<u8>, signature: Option<String>, hash: Option<&str>| {
         let range = format!("bytes {first}-{}/{}", first + bytes.len() - 1, whole.len());

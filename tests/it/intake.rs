@@ -56,7 +56,7 @@ fn seal(folder: &Path) {
         serde_json::from_str(&fs::read_to_string(&path).expect("a manifest")).expect("JSON");
     for part in manifest["parts"].as_array_mut().expect("parts") {
         let bytes = fs::read(folder.join(part["file"].as_str().expect("a name"))).expect("a part");
-        part["sha256"] = sarf::pipeline::hex(&sha2::Sha256::digest(&bytes)).into();
+        part["sha256"] = sarf::domain::hex(&sha2::Sha256::digest(&bytes)).into();
     }
     fs::write(path, manifest.to_string()).expect("the manifest is written");
 }

@@ -110,7 +110,7 @@ fn files_are_valid(outbox: &Path, files: u64, orders: u64) {
         let stated =
             std::fs::read_to_string(file.path.with_extension("xml.sha256")).expect("the hash lies beside it");
         use sha2::Digest as _;
-        let hash = sarf::pipeline::hex(&sha2::Sha256::digest(std::fs::read(&file.path).expect("a file")));
+        let hash = sarf::domain::hex(&sha2::Sha256::digest(std::fs::read(&file.path).expect("a file")));
         assert_eq!(stated.split_whitespace().next(), Some(hash.as_str()));
     }
     assert_eq!(names.len() as u64, orders, "end-to-end ids are unique");

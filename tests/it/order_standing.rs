@@ -8,9 +8,12 @@ use sarf::domain::ids::{BatchId, OrderId, RunId};
 use sarf::domain::order::OrderState;
 use sarf::domain::run::RunState;
 use sarf::domain::step::{Step, Steps, stands};
-use sarf::store::extracts::{self, Extracts};
-use sarf::store::standing::Standing;
-use sarf::store::{batches, feedback, membership, order_state, orders};
+use sarf::store::batches;
+use sarf::store::batches::membership;
+use sarf::store::messages::feedback;
+use sarf::store::orders::extracts::{self, Extracts};
+use sarf::store::orders::standing::Standing;
+use sarf::store::orders::{self, order_state};
 use sqlx::AssertSqlSafe;
 
 use crate::harness::Bed;

@@ -22,7 +22,7 @@ use sarf::engine::outbox::{LEASE, Publisher, Sink};
 use sarf::engine::stop::Stop;
 use sarf::engine::webhook::Webhook;
 use sarf::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
-use sarf::store::outbox::{self, NewOutbox};
+use sarf::store::batches::outbox::{self, NewOutbox};
 use tokio::task::JoinHandle;
 
 use crate::harness::{Bed, NatsServer, eventually};

@@ -1,10 +1,12 @@
 //! Who may act: people who are added, removed and come back; tokens that take two of them.
 
 use sarf::domain::run::RunState;
-use sarf::pipeline::people::{Added, PeopleError};
-use sarf::pipeline::tokens::{self, Scope, TokenError, Wish};
-use sarf::pipeline::{Refusal, approve, fund, people};
-use sarf::store::operators::Role;
+use sarf::pipeline::Refusal;
+use sarf::pipeline::access::people;
+use sarf::pipeline::access::people::{Added, PeopleError};
+use sarf::pipeline::access::tokens::{self, Scope, TokenError, Wish};
+use sarf::pipeline::runs::{approve, fund};
+use sarf::store::access::operators::Role;
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER};
 

@@ -6,9 +6,11 @@ use std::path::Path;
 use sarf::config::Config;
 use sarf::domain::ids::{OrderId, RunId};
 use sarf::domain::run::RunState;
-use sarf::pipeline::correction::{self, Found};
-use sarf::pipeline::hold::{self, HoldError};
-use sarf::pipeline::{Applied, fund};
+use sarf::pipeline::Applied;
+use sarf::pipeline::orders::correction::{self, Found};
+use sarf::pipeline::orders::holds;
+use sarf::pipeline::orders::holds::HoldError;
+use sarf::pipeline::runs::fund;
 
 use crate::harness::{
     ACCOUNTANT, Bed, PREPARER, Program, Registry, TempHome, config_folder, copy_folder, period,
@@ -112,10 +114,10 @@ async fn the_programme_that_goes_first_is_paid_whichever_run_is_made_first() {
 
     // Nobody lets them go as long as the other run stands; then a person may.
     let order = OrderId::compose(fund_run, 1);
-    let refused = hold::set(&bed.context, order, false, PREPARER, "pay it").await;
+    let refused = holds::set(&bed.context, order, false, PREPARER, "pay it").await;
     assert!(matches!(refused, Err(HoldError::GivesWay { .. })), "{refused:?}");
     fund::cancel(&bed.context, first, PREPARER).await.expect("cancelled");
-    let let_go = hold::set(&bed.context, order, false, PREPARER, "the other run was cancelled").await;
+    let let_go = holds::set(&bed.context, order, false, PREPARER, "the other run was cancelled").await;
     assert!(let_go.is_ok_and(|done| done.is_now()));
     bed.verify_all_holds().await;
 
@@ -141,7 +143,7 @@ async fn what_has_left_is_not_paid_again_by_the_programme_that_goes_first() {
     let Some(bed) = Bed::new().await else { return };
     let fund_run = run_of(&bed, "family_fund").await;
     let waits = OrderId::compose(fund_run, 2);
-    hold::set(&bed.context, waits, true, PREPARER, "looked at").await.expect("held");
+    holds::set(&bed.context, waits, true, PREPARER, "looked at").await.expect("held");
     bed.take_to(fund_run, RunState::Settling).await;
     let first = run_of(&bed, "dss").await;
     // What was held gives way for good; what left excludes.
@@ -150,7 +152,7 @@ async fn what_has_left_is_not_paid_again_by_the_programme_that_goes_first() {
         ["H000001 excluded other_programme", "H000002 paid", "H000003 excluded other_programme"]
     );
     assert_eq!(stands(&bed, fund_run).await[1], "H000002 manual,other_programme_pays");
-    let refused = hold::set(&bed.context, waits, false, PREPARER, "pay it").await;
+    let refused = holds::set(&bed.context, waits, false, PREPARER, "pay it").await;
     assert!(matches!(refused, Err(HoldError::GivesWay { .. })), "{refused:?}");
     bed.take_to(first, RunState::Settling).await;
     bed.verify_all_holds().await;

@@ -8,10 +8,14 @@ use sarf::domain::ids::{BreakId, Code, HouseholdId, Idcs, OrderId, RunId, Snapsh
 use sarf::domain::money::Centimes;
 use sarf::domain::order::{OrderKey, OrderNames};
 use sarf::domain::run::RunState;
-use sarf::pipeline::correction::{self, Found};
-use sarf::pipeline::hold::{Changed, HoldError};
-use sarf::pipeline::standing::{self, Proposal};
-use sarf::pipeline::{Applied, breaks, events, fund, hold};
+use sarf::pipeline::exceptions::breaks;
+use sarf::pipeline::orders::correction::{self, Found};
+use sarf::pipeline::orders::holds;
+use sarf::pipeline::orders::holds::{Changed, HoldError};
+use sarf::pipeline::runs::fund;
+use sarf::pipeline::runs::standing_approvals;
+use sarf::pipeline::runs::standing_approvals::Proposal;
+use sarf::pipeline::{Applied, events};
 use time::macros::date;
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Registry, period, sent_files};
@@ -81,7 +85,7 @@ async fn decide(bed: &Bed, id: BreakId) {
 }
 
 async fn is_in_question(bed: &Bed, order: OrderId, of: BreakId) {
-    let refused = hold::set(&bed.context, order, false, PREPARER, "let it go").await;
+    let refused = holds::set(&bed.context, order, false, PREPARER, "let it go").await;
     let Err(HoldError::InQuestion { break_id, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(break_id, of);
 }
@@ -96,9 +100,10 @@ async fn off_cycle(bed: &Bed) -> StandingApprovalId {
         valid_from: date!(2026 - 11 - 01),
         valid_to: date!(2026 - 12 - 31),
     };
-    let id = standing::propose(&bed.context, &proposal, PREPARER).await.expect("proposed").into_inner();
-    standing::approve(&bed.context, id, APPROVER).await.expect("approved");
-    standing::fund(&bed.context, id, ACCOUNTANT).await.expect("funded");
+    let id =
+        standing_approvals::propose(&bed.context, &proposal, PREPARER).await.expect("proposed").into_inner();
+    standing_approvals::approve(&bed.context, id, APPROVER).await.expect("approved");
+    standing_approvals::fund(&bed.context, id, ACCOUNTANT).await.expect("funded");
     id
 }
 
@@ -155,20 +160,20 @@ async fn what_a_cancelled_run_may_have_paid_is_held_in_the_next_run_and_in_event
 
     // The accountant decides, and they can be let go: before the run is funded by one person, then by two.
     decide(&bed, questions[0]).await;
-    let let_go = hold::set(&bed.context, first, false, PREPARER, "not paid").await.expect("let go");
+    let let_go = holds::set(&bed.context, first, false, PREPARER, "not paid").await.expect("let go");
     assert_eq!(let_go, Applied::Now(Changed::LetGo));
     is_in_question(&bed, second, questions[1]).await;
     decide(&bed, questions[1]).await;
-    let proposed = hold::set(&bed.context, second, false, PREPARER, "not paid").await.expect("proposed");
+    let proposed = holds::set(&bed.context, second, false, PREPARER, "not paid").await.expect("proposed");
     assert_eq!(proposed, Applied::Now(Changed::Proposed));
     // Opened again between the two, it is not confirmed.
     breaks::reopen(&bed.context, questions[1], ACCOUNTANT, "the bank is not sure").await.expect("open again");
-    let refused = hold::confirm(&bed.context, second, APPROVER).await;
+    let refused = holds::confirm(&bed.context, second, APPROVER).await;
     assert!(matches!(refused, Err(HoldError::InQuestion { .. })), "{refused:?}");
     decide(&bed, questions[1]).await;
-    assert!(hold::confirm(&bed.context, second, APPROVER).await.expect("let go").is_now());
+    assert!(holds::confirm(&bed.context, second, APPROVER).await.expect("let go").is_now());
     assert!(fund::release(&bed.context, of_events, None, ACCOUNTANT).await.expect("released").is_now());
-    sarf::pipeline::dispatch::dispatch(&bed.context, of_events).await.expect("dispatched");
+    sarf::pipeline::dispatch::files::dispatch(&bed.context, of_events).await.expect("dispatched");
     bed.take_to(run, RunState::Settling).await;
     let left: usize = sent_files(&bed.outbox()).iter().map(|file| file.orders.len()).sum();
     assert_eq!(left, 4, "each claim once");
@@ -204,7 +209,7 @@ async fn arrears_wait_for_every_claim_of_their_household() {
     is_in_question(&bed, arrears, question).await;
     bed.verify_all_holds().await;
     decide(&bed, question).await;
-    hold::set(&bed.context, arrears, false, PREPARER, "not paid").await.expect("let go");
+    holds::set(&bed.context, arrears, false, PREPARER, "not paid").await.expect("let go");
     assert_eq!(held(&bed, run).await, Vec::<String>::new());
 
     bed.take_to(run, RunState::Settling).await;

@@ -13,12 +13,13 @@ use sarf::domain::provider::Router;
 use sarf::domain::recall::{CancellationReason, RecallState};
 use sarf::domain::run::RunState;
 use sarf::engine::lane::Lane;
-use sarf::pipeline::recall::{self, RecallError};
-use sarf::pipeline::stream::record::{Source, record};
-use sarf::pipeline::{Context, dispatch, stream};
+use sarf::pipeline::Context;
+use sarf::pipeline::dispatch::recall::{self, RecallError};
+use sarf::pipeline::dispatch::{files, stream};
+use sarf::pipeline::messages::record::{Source, record};
 use sarf::rails::stream::wire::Status;
 use sarf::rails::stream::{Answer, CallError, Changes, Instruction, Put, StreamRail, secrets};
-use sarf::store::recalls::Recall;
+use sarf::store::messages::recalls::Recall;
 use time::Duration;
 
 use crate::harness::{ACCOUNTANT, Bed, Moods, PREPARER, Program, Sent, Taken, TestProvider, sent_files};
@@ -131,7 +132,7 @@ async fn a_recall_leaves_in_one_file_whatever_is_killed() {
     assert!(!text.contains("mistake"), "why is for the books");
     let hash = fs::read_to_string(path.with_extension("xml.sha256")).expect("its hash");
     use sha2::Digest as _;
-    assert!(hash.starts_with(&sarf::pipeline::hex(&sha2::Sha256::digest(&bytes))));
+    assert!(hash.starts_with(&sarf::domain::hex(&sha2::Sha256::digest(&bytes))));
 
     // Again: the same recall, and nothing is written.
     let (now, again) = ask(&bed.context, order).await.expect("asked");
@@ -373,7 +374,7 @@ async fn streamed(provider: &TestProvider) -> Option<(Bed, Vec<(OrderId, String)
     .await?;
     secrets::read_or_make(bed.home(), "cashplus").expect("a secret");
     let run = bed.run_to(1_500, 3, RunState::Dispatching).await;
-    dispatch::dispatch(&bed.context, run).await.expect("shards are cut");
+    files::dispatch(&bed.context, run).await.expect("shards are cut");
     let ids = bed
         .rows(&format!(
             "select o.order_id::text from payment_order_{run} o join provider p on p.id = o.provider_id where p.code = 'cashplus'
@@ -381,7 +382,8 @@ async fn streamed(provider: &TestProvider) -> Option<(Bed, Vec<(OrderId, String)
         ))
         .await;
     let ids: Vec<i64> = ids.iter().map(|id| id.parse().expect("a number")).collect();
-    let waiting = sarf::store::shards::by_number(&bed.context.store, run, &ids).await.expect("orders");
+    let waiting =
+        sarf::store::batches::shards::by_number(&bed.context.store, run, &ids).await.expect("orders");
     let (_, configured) = bed.context.config.router.by_code("cashplus").expect("configured");
     let code = sarf::domain::ids::Code::parse("dss").expect("a code");
     let named = stream::name(&code, configured, &waiting).expect("named");

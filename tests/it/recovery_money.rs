@@ -5,11 +5,12 @@ use sarf::domain::money::Centimes;
 use sarf::domain::period::Period;
 use sarf::domain::recovery::CaseCause;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::recovery::appeals::{self, Ruling};
-use sarf::pipeline::recovery::{self, CaseError, NewCase, write_off};
-use sarf::pipeline::{correction, fund, order, reissue};
-use sarf::store::recoveries::Case;
-use sarf::store::reference;
+use sarf::pipeline::exceptions::recovery::appeals::{self, Ruling};
+use sarf::pipeline::exceptions::recovery::{self, CaseError, NewCase, write_off};
+use sarf::pipeline::orders::{correction, regular as order, reissue};
+use sarf::pipeline::runs::fund;
+use sarf::store::recovery::cases::Case;
+use sarf::store::registry::reference;
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Registry, sent_files};
 
@@ -64,7 +65,7 @@ async fn open(bed: &Bed, household: usize, period: &str, mad: i64, origin: &str)
         recovery::open_in_tx(&mut tx, &[new], PREPARER, "again", now).await.expect("not again").is_empty()
     );
     let case =
-        sarf::store::recoveries::find_in_tx(&mut tx, ids[0], false).await.expect("read").expect("there");
+        sarf::store::recovery::cases::find_in_tx(&mut tx, ids[0], false).await.expect("read").expect("there");
     tx.commit().await.expect("committed");
     case
 }

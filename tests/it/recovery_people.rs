@@ -10,10 +10,11 @@ use sarf::domain::order::EndToEndRef;
 use sarf::domain::recovery::reference::CaseReference;
 use sarf::domain::recovery::{AppealStage, CaseState};
 use sarf::domain::run::RunState;
-use sarf::pipeline::recovery::appeals::{self, Ruling};
-use sarf::pipeline::recovery::cases::{self, Payment};
-use sarf::pipeline::recovery::{CaseError, account, recall, repaid, write_off};
-use sarf::store::operators::{self, Role};
+use sarf::pipeline::dispatch::recall::undue::{self, UndueRecallError};
+use sarf::pipeline::exceptions::recovery::appeals::{self, Ruling};
+use sarf::pipeline::exceptions::recovery::cases::{self, Payment};
+use sarf::pipeline::exceptions::recovery::{CaseError, account, repaid, write_off};
+use sarf::store::access::operators::{self, Role};
 use time::macros::date;
 use time::{Date, Duration};
 
@@ -415,19 +416,19 @@ async fn an_undue_payment_is_recalled_before_the_household_has_it() {
     let Some((bed, file)) = filed().await else { return };
     let case = open(&bed, order_of(&file, 0), file.orders[0].2).await;
     assert_eq!(stands(&bed, case).await, (CaseState::Opened, file.orders[0].2));
-    assert!(recall::ask(&bed.context, case, "died", PREPARER).await.is_err());
-    let asked = recall::ask(&bed.context, case, "died", ACCOUNTANT).await.expect("asked");
+    assert!(undue::ask(&bed.context, case, "died", PREPARER).await.is_err());
+    let asked = undue::ask(&bed.context, case, "died", ACCOUNTANT).await.expect("asked");
     assert!(asked.is_now());
     assert_eq!(asked.into_inner().0.state, CaseState::Recalled);
-    let again = recall::ask(&bed.context, case, "died", ACCOUNTANT).await.expect("asked before");
+    let again = undue::ask(&bed.context, case, "died", ACCOUNTANT).await.expect("asked before");
     assert!(!again.is_now());
     assert_eq!(bed.number("select count(*) from recall where reason = 'UPAY'").await, 1);
     assert_eq!(balance(&bed, "receivable").await, 0, "nothing is owed yet");
     // The bank paid nevertheless.
     assert_eq!(take(&bed, "debit", &statement(&file, "S1", true, &[])).await, [1, 1, 0, 0]);
     assert_eq!(stands(&bed, case).await, (CaseState::Receivable, file.orders[0].2));
-    let refusal = recall::ask(&bed.context, case, "died", ACCOUNTANT).await.expect_err("settled");
-    assert!(matches!(refusal, CaseError::Ended { .. }), "{refusal}");
+    let refusal = undue::ask(&bed.context, case, "died", ACCOUNTANT).await.expect_err("settled");
+    assert!(matches!(refusal, UndueRecallError::Case(CaseError::Ended { .. })), "{refusal}");
     bed.verify_all_holds().await;
     bed.end().await;
 }

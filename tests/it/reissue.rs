@@ -11,8 +11,12 @@ use sarf::domain::money::Centimes;
 use sarf::domain::order::EndToEndRef;
 use sarf::domain::recall::CancellationReason;
 use sarf::domain::run::RunState;
-use sarf::pipeline::reissue::{ForwardError, Made, ReissueError, put_forward};
-use sarf::pipeline::{Applied, approve, breaks, fund, hold, recall, reconcile, reissue};
+use sarf::pipeline::Applied;
+use sarf::pipeline::dispatch::recall;
+use sarf::pipeline::exceptions::breaks;
+use sarf::pipeline::orders::reissue::{ForwardError, Made, ReissueError, put_forward};
+use sarf::pipeline::orders::{holds, reissue};
+use sarf::pipeline::runs::{approve, fund, reconcile};
 
 use sarf::store;
 
@@ -149,7 +153,9 @@ impl Month {
 
     /// The accountant decides whatever is open: none of it was paid.
     async fn decide_all(&self) {
-        for found in store::breaks::list(&self.bed.context.store, Default::default()).await.expect("breaks") {
+        for found in
+            store::messages::breaks::list(&self.bed.context.store, Default::default()).await.expect("breaks")
+        {
             let post = (!found.suspense.is_zero()).then_some(PostTo::BankClaim);
             breaks::resolve(&self.bed.context, found.id, ACCOUNTANT, "asked: it was not paid", post)
                 .await
@@ -527,8 +533,8 @@ async fn a_payee_in_doubt_is_held_until_a_person_has_looked() {
 
     // Once a person has looked into it, the claim may be put forward, and what was held let go.
     let (doubted, cleared) = (month.order(run, 0).await, month.order(run, 1).await);
-    let early = hold::set(context, month.order(next, 1).await, false, PREPARER, "why").await;
-    assert!(matches!(early, Err(hold::HoldError::InDoubt { .. })), "{early:?}");
+    let early = holds::set(context, month.order(next, 1).await, false, PREPARER, "why").await;
+    assert!(matches!(early, Err(holds::HoldError::InDoubt { .. })), "{early:?}");
     let early = put_forward(context, cleared, PREPARER, "the widow was registered").await;
     let Err(ForwardError::InDoubt { break_id, .. }) = early else { panic!("{early:?}") };
     breaks::resolve(context, break_id, ACCOUNTANT, "alive: the bank mixed up two names", None)
@@ -537,8 +543,8 @@ async fn a_payee_in_doubt_is_held_until_a_person_has_looked() {
     put_forward(context, cleared, PREPARER, "alive: the bank mixed up two names").await.expect("put forward");
     let waits = put_forward(context, doubted, PREPARER, "why").await;
     assert!(matches!(waits, Err(ForwardError::InDoubt { .. })), "{waits:?}");
-    hold::set(context, month.order(next, 1).await, false, PREPARER, "alive").await.expect("proposed");
-    hold::confirm(context, month.order(next, 1).await, APPROVER).await.expect("let go");
+    holds::set(context, month.order(next, 1).await, false, PREPARER, "alive").await.expect("proposed");
+    holds::confirm(context, month.order(next, 1).await, APPROVER).await.expect("let go");
     let made = month.made().await;
     assert_eq!(
         month.parts(made.run).await,

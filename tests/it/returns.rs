@@ -7,7 +7,7 @@ use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
 use sarf::iso20022::pacs004::{OriginalMessage, ReturnHeader};
 use sarf::iso20022::values::{MessageHeader, Reasons};
-use sarf::pipeline::reconcile;
+use sarf::pipeline::runs::reconcile;
 use sarf::sandbox::banks::{Faults, StatusStyle};
 use sarf::sandbox::wire::pacs004::Pacs004Writer;
 use time::macros::datetime;

@@ -10,8 +10,9 @@ use sarf::domain::ids::{BreakId, OrderId, RunId};
 use sarf::domain::money::Centimes;
 use sarf::domain::order::EndToEndRef;
 use sarf::domain::run::RunState;
-use sarf::pipeline::reconcile::CloseError;
-use sarf::pipeline::{breaks, reconcile};
+use sarf::pipeline::exceptions::breaks;
+use sarf::pipeline::runs::reconcile;
+use sarf::pipeline::runs::reconcile::CloseError;
 use sarf::store::orders;
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, Sent, sent_files};

@@ -3,12 +3,13 @@
 use sarf::domain::ids::{Code, OrderId, RunId};
 use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
-use sarf::pipeline::stream::record::{Source, record};
-use sarf::pipeline::{dispatch, stream};
+use sarf::pipeline::dispatch::{files, stream};
+use sarf::pipeline::messages::record::{Source, record};
 use sarf::rails::stream::Answer;
 use sarf::rails::stream::wire::Status;
-use sarf::store::feedback::MessageCounts;
-use sarf::store::{questions, shards};
+use sarf::store::batches::shards;
+use sarf::store::messages::feedback::MessageCounts;
+use sarf::store::orders::questions;
 
 use crate::harness::Bed;
 
@@ -47,7 +48,7 @@ async fn reports_may_repeat_and_come_in_any_order() {
     use Status::{Accepted, Available, Cancelled, Collected, Rejected};
     let Some(bed) = bed().await else { return };
     let run = bed.run_to(1_500, 3, RunState::Dispatching).await;
-    dispatch::dispatch(&bed.context, run).await.expect("files leave, shards are cut");
+    files::dispatch(&bed.context, run).await.expect("files leave, shards are cut");
     let all = orders(&bed, run, "cashplus").await;
     assert!(all.len() > 20, "{} orders", all.len());
     let ids: Vec<i64> = all.iter().map(|(id, _)| *id).collect();
@@ -103,7 +104,7 @@ async fn reports_may_repeat_and_come_in_any_order() {
 async fn a_lease_that_was_taken_over_writes_nothing_more() {
     let Some(bed) = bed().await else { return };
     let run = bed.run_to(600, 4, RunState::Dispatching).await;
-    dispatch::dispatch(&bed.context, run).await.expect("shards are cut");
+    files::dispatch(&bed.context, run).await.expect("shards are cut");
     let (store, now) = (&bed.context.store, bed.context.clock.now());
     let provider = bed.number("select id::bigint from provider where code = 'cashplus'").await as i16;
     let first =
@@ -137,7 +138,7 @@ async fn an_answer_that_cannot_be_taken_is_asked_about() {
     use Status::{Accepted, Available, Collected, Expired, Rejected};
     let Some(bed) = bed().await else { return };
     let run = bed.run_to(600, 5, RunState::Dispatching).await;
-    dispatch::dispatch(&bed.context, run).await.expect("shards are cut");
+    files::dispatch(&bed.context, run).await.expect("shards are cut");
     let all = orders(&bed, run, "cashplus").await;
     let ids: Vec<i64> = all.iter().map(|(id, _)| *id).collect();
     stream::intend(&bed.context, "cashplus", &ids[..8], None).await.expect("intended");

@@ -10,8 +10,9 @@ use sarf::domain::run::RunState;
 use sarf::engine::lane::Lane;
 use sarf::engine::stop::Stop;
 use sarf::engine::worker::{self, WorkerOptions};
-use sarf::pipeline::stream::sweep::sweep;
-use sarf::pipeline::{Context, dispatch};
+use sarf::pipeline::Context;
+use sarf::pipeline::dispatch::files;
+use sarf::pipeline::dispatch::stream::sweep::sweep;
 use sarf::rails::stream::secrets;
 use sarf::rails::stream::wire::Status;
 
@@ -115,7 +116,7 @@ async fn a_provider_that_misbehaves_is_paid_through_once() {
     let provider = TestProvider::start(moods).await;
     let Some(bed) = bed(&provider, |_| ()).await else { return };
     let run = bed.run_to(6_000, 5, RunState::Dispatching).await;
-    let sent = dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+    let sent = files::dispatch(&bed.context, run).await.expect("dispatched");
     assert!(sent.queued > 100, "{sent:?}");
     let workers = [start(&bed.context), start(&bed.context)];
     until("everything known", 60, async || all_known(&bed, run).await).await;
@@ -155,7 +156,7 @@ async fn workers_that_die_change_nothing_in_the_outcome() {
         return;
     };
     let run = bed.run_to(4_000, 6, RunState::Dispatching).await;
-    dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+    files::dispatch(&bed.context, run).await.expect("dispatched");
     let program = worker_program(&bed, &provider);
     // At least six are killed, and as many more as it takes on a machine that is slow to start them.
     for round in 0.. {
@@ -197,7 +198,7 @@ async fn pace_of(workers: usize) -> Option<Paced> {
     };
     let bed = bed(&provider, pace).await?;
     let run = bed.run_to(12_000, 7, RunState::Dispatching).await;
-    dispatch::dispatch(&bed.context, run).await.expect("dispatched");
+    files::dispatch(&bed.context, run).await.expect("dispatched");
     let all: Vec<_> = (0..workers).map(|_| start(&bed.context)).collect();
     // No later than the first grant, whatever stalls: a request may reach the provider later than it was granted.
     let mut granted = Instant::now();

@@ -4,11 +4,15 @@
 use sarf::domain::ids::{Code, OrderId, RunId};
 use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
-use sarf::pipeline::standing::{self, Proposal};
-use sarf::pipeline::tokens::{self, Scope, Wish};
-use sarf::pipeline::{approve, dispatch, fund, hold, verify};
+use sarf::pipeline::access::tokens::{self, Scope, Wish};
+use sarf::pipeline::dispatch::files;
+use sarf::pipeline::orders::holds;
+use sarf::pipeline::reports::verify;
+use sarf::pipeline::runs::standing_approvals;
+use sarf::pipeline::runs::standing_approvals::Proposal;
+use sarf::pipeline::runs::{approve, fund};
 use sarf::sandbox::banks::{Faults, StatusStyle};
-use sarf::store::journal;
+use sarf::store::audit::journal;
 use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;
 use time::macros::date;
@@ -29,8 +33,8 @@ async fn paid_month() -> Option<(Bed, RunId)> {
     let bed = Bed::new().await?;
     let run = bed.create(bed.import(&bed.generate(300, 3)).await).await;
     let order = OrderId::new(bed.number("select min(order_id) from payment_order").await);
-    hold::set(&bed.context, order, true, PREPARER, "to be looked at").await.expect("held");
-    hold::set(&bed.context, order, false, PREPARER, "looked at").await.expect("let go");
+    holds::set(&bed.context, order, true, PREPARER, "to be looked at").await.expect("held");
+    holds::set(&bed.context, order, false, PREPARER, "looked at").await.expect("let go");
     bed.take_to(run, RunState::Settling).await;
     let answers = bed.answer(Faults::default(), StatusStyle::Mixed);
     bed.feedback_taken(answers.files).await;
@@ -43,9 +47,10 @@ async fn paid_month() -> Option<(Bed, RunId)> {
         valid_from: date!(2026 - 11 - 01),
         valid_to: date!(2026 - 12 - 31),
     };
-    let id = standing::propose(&bed.context, &proposal, PREPARER).await.expect("proposed").into_inner();
-    standing::approve(&bed.context, id, APPROVER).await.expect("approved");
-    standing::fund(&bed.context, id, ACCOUNTANT).await.expect("funded");
+    let id =
+        standing_approvals::propose(&bed.context, &proposal, PREPARER).await.expect("proposed").into_inner();
+    standing_approvals::approve(&bed.context, id, APPROVER).await.expect("approved");
+    standing_approvals::fund(&bed.context, id, ACCOUNTANT).await.expect("funded");
     let wish = Wish {
         name: "points".into(),
         scopes: vec![Scope::Uploads],
@@ -362,7 +367,7 @@ async fn no_step_follows_on_rows_that_were_changed() {
             RunState::Approved => {
                 fund::fund(&copy.context, run, ACCOUNTANT).await.map(drop).map_err(|e| e.to_string())
             }
-            _ => dispatch::dispatch(&copy.context, run).await.map(drop).map_err(|e| e.to_string()),
+            _ => files::dispatch(&copy.context, run).await.map(drop).map_err(|e| e.to_string()),
         };
         let refused = refused.expect_err("a step on changed rows");
         assert!(
@@ -418,7 +423,7 @@ async fn a_chain_that_was_cut_emptied_extended_or_rewritten_is_found() {
     let last = bed.number("select max(sequence) from audit").await;
     let head =
         bed.rows(&format!("select encode(hash, 'hex') from audit where sequence = {last}")).await.remove(0);
-    let head = sarf::store::anchor::unhex(&head).expect("a hash");
+    let head = sarf::store::audit::anchor::unhex(&head).expect("a hash");
     let cases = [
         (format!("delete from audit where sequence > {last} - 2"), format!("audit records {} to {last} were taken away", last - 1)),
         (format!("delete from audit where sequence = {last}"), format!("audit records {last} to {last} were taken away")),

@@ -6,8 +6,8 @@ use std::fs;
 use sarf::domain::ids::{Idcs, RunId};
 use sarf::domain::order::EndToEndRef;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::correction::{self, Found};
-use sarf::pipeline::{children, reissue};
+use sarf::pipeline::orders::correction::{self, Found};
+use sarf::pipeline::orders::{children, reissue};
 use sqlx::AssertSqlSafe;
 
 use crate::harness::{Bed, PREPARER, Registry, sent_files};

@@ -4,7 +4,7 @@ use crate::cli::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Door, SeatLimits, Service};
-use crate::pipeline::stream::recorder::Recorder;
+use crate::pipeline::dispatch::stream::recorder::Recorder;
 use crate::sandbox::points::PointFaults;
 use crate::sandbox::year::{LaneOptions, Lanes};
 

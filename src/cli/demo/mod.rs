@@ -12,22 +12,25 @@ use clap::Args;
 use lanes::{Served, Wish};
 
 use crate::cli::app::{self, App, DEMO_DATABASE};
+use crate::cli::global::Global;
 use crate::cli::ui::{Align, Exit, Output, format};
-use crate::cli::{Global, interrupt, run, verify};
+use crate::cli::{interrupt, run, verify};
 use crate::clock::{Clock, Hands};
 use crate::domain::ids::{Code, RunId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
 use crate::engine::stop::Stop;
-use crate::pipeline::{
-    approve, dispatch, feedback, fund, intake, order, reconcile, report, verify as proofs,
-};
+use crate::pipeline::dispatch::files as dispatch;
+use crate::pipeline::orders::regular;
+use crate::pipeline::reports::{run_report, verify as proofs};
+use crate::pipeline::runs::{approve, fund, reconcile};
+use crate::pipeline::{intake, messages as feedback};
 use crate::sandbox::banks::{Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
 use crate::sandbox::points::PointFaults;
 use crate::sandbox::registry::{GenerateOptions, generate_with_progress};
 use crate::sandbox::year::{self, ACCOUNTANT, APPROVER, Closing, Lanes, PREPARER, Simulation};
+use crate::store::access::operators::{self, Role};
 use crate::store::cluster;
-use crate::store::operators::{self, Role};
 use crate::store::runs;
 
 /// The whole month.
@@ -217,7 +220,7 @@ impl Demo {
                 format::count(set_aside)
             ),
         );
-        let id = order::create(context, imported.id, RunKind::Regular, PREPARER).await?.into_inner();
+        let id = regular::create(context, imported.id, RunKind::Regular, PREPARER).await?.into_inner();
         let made = find(app, id).await?;
         steps.done(
             "amounts worked out, orders made",
@@ -268,7 +271,8 @@ impl Demo {
             run::print_reconciliation(app, &found);
         }
         reconcile::close(context, id, ACCOUNTANT, None).await?;
-        let files = report::write(context, id, &context.home.join("report").join(period.to_string())).await?;
+        let files =
+            run_report::write(context, id, &context.home.join("report").join(period.to_string())).await?;
         steps.done("closed and reported", &format!("{} report files", files.len()));
         let closed = find(app, id).await?;
         anyhow::ensure!(closed.state == RunState::Closed, "run {id} is {}", closed.state);

@@ -5,7 +5,7 @@ use super::super::ui::{Align, Exit, format};
 use super::words::{Lang, Words};
 use crate::domain::ids::HouseholdId;
 use crate::domain::money::Centimes;
-use crate::pipeline::recovery::account::{self, Account, Figures, Line};
+use crate::pipeline::exceptions::recovery::account::{self, Account, Figures, Line};
 
 pub async fn run(app: &App, household: HouseholdId, lang: Lang) -> anyhow::Result<Exit> {
     let found = account::of(&app.context, household).await?;

@@ -9,10 +9,11 @@ use crate::domain::ids::{BreakId, CaseId};
 use crate::domain::money::Centimes;
 use crate::domain::recovery::reference::CaseReference;
 use crate::pipeline::Applied;
-use crate::pipeline::recovery::appeals::{self, Ruling};
-use crate::pipeline::recovery::cases::{self, Payment};
-use crate::pipeline::recovery::{recall as asks, repaid, write_off};
-use crate::store::recoveries::Case;
+use crate::pipeline::dispatch::recall::undue as asks;
+use crate::pipeline::exceptions::recovery::appeals::{self, Ruling};
+use crate::pipeline::exceptions::recovery::cases::{self, Payment};
+use crate::pipeline::exceptions::recovery::{repaid, write_off};
+use crate::store::recovery::cases::Case;
 
 /// Says what a command came to.
 fn say(app: &App, done: &Applied<Case>, what: &str) -> anyhow::Result<Exit> {

@@ -15,7 +15,7 @@ use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::recovery::CaseState;
 use crate::domain::recovery::reference::CaseReference;
-use crate::pipeline::recovery::cases::{self, Detail, Standing};
+use crate::pipeline::exceptions::recovery::cases::{self, Detail, Standing};
 
 /// Undue payments and what is done about them.
 #[derive(Subcommand)]

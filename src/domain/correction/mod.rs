@@ -31,8 +31,9 @@ pub mod persons;
 mod reach;
 mod restate;
 
-use super::household::{Household, Member, Score, listed};
+use super::household::{Household, Member, Score};
 use super::ids::Code;
+use crate::domain::listed::listed;
 
 pub use reach::Reach;
 pub use restate::{Asked, Restated, of_same_month, restate, same_month};

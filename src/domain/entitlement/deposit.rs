@@ -9,7 +9,7 @@ use time::{Date, Month};
 
 use super::{Component, RULE_DEPOSIT, RULE_DEPOSIT_TOP_UP};
 use crate::domain::child::ChildInCare;
-use crate::domain::household::listed;
+use crate::domain::listed::listed;
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::programme::{DepositTerms, LeapBirthday, MinimumFor, Programme, Version};

@@ -11,7 +11,8 @@ use super::assess::exclusion;
 use super::compile::MonthRules;
 use super::{Component, ExclusionReason, NoRules, RULE_BIRTH_GRANT};
 use crate::domain::child::BirthClaim;
-use crate::domain::household::{Household, listed};
+use crate::domain::household::Household;
+use crate::domain::listed::listed;
 use crate::domain::period::Period;
 use crate::domain::programme::{BirthGrant, ClaimUntil, Eligibility, Programme, RankCheck};
 

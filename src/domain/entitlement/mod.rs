@@ -16,10 +16,10 @@ mod grant;
 
 use std::fmt;
 
-use super::household::listed;
 use super::money::Centimes;
 use super::period::Period;
 use super::programme::Programme;
+use crate::domain::listed::listed;
 
 pub use codec::{CodecError, decode_components, encode_components};
 pub use deposit::{Deposit, DepositRefusal, PaidIn, Release, judge_deposit};

@@ -13,7 +13,7 @@ mod tifinagh;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
-use super::household::listed;
+use crate::domain::listed::listed;
 
 pub use fold::fold_into;
 

@@ -7,7 +7,7 @@ pub mod appeal;
 pub mod instalments;
 pub mod reference;
 
-use super::household::listed;
+use crate::domain::listed::listed;
 
 listed! {
     /// Where a case stands.

@@ -16,15 +16,18 @@ use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::run::RunEvent;
 use crate::pipeline::Context;
-use crate::pipeline::approve::content_hash;
+use crate::pipeline::runs::approve::content_hash;
 use crate::store::batches::{self, Batch};
 use crate::store::books::funding::Reservation;
 use crate::store::books::orders::NewOrders;
 use crate::store::books::{self, OrderSum, RunAt};
-use crate::store::day_runs::{Added, DayRun, NewDayRun};
+use crate::store::copy::CopyBuffer;
 use crate::store::orders::NewOrder;
-use crate::store::pgcopy::CopyBuffer;
-use crate::store::{StoreError, Tx, changes, day_runs, holds, orders, reference};
+use crate::store::orders::{self, holds};
+use crate::store::registry::{changes, reference};
+use crate::store::runs::day_runs;
+use crate::store::runs::day_runs::{Added, DayRun, NewDayRun};
+use crate::store::{StoreError, Tx};
 
 /// Who places holds on orders that come as events.
 const PLACED_BY: &str = "sarf";

@@ -12,8 +12,8 @@ use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::reason::HoldReason;
 use crate::domain::run::RunState;
-use crate::pipeline::order::{judge, shared_reason};
-use crate::store::personal::{self, OrderPayee};
+use crate::pipeline::orders::judge::{judge, shared_reason};
+use crate::store::orders::personal::{self, OrderPayee};
 
 /// Months before the present one that can still be ordered for.
 const MONTHS_BACK: i32 = 12;

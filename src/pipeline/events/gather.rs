@@ -18,15 +18,21 @@ use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::programme::Programme;
 use crate::domain::rib::Rib;
-use crate::pipeline::order::changed::{Flagged, flagged_of_in_tx};
-use crate::pipeline::{Context, order};
-use crate::store::change_sharing::{self, Held};
-use crate::store::day_runs::DayRun;
-use crate::store::ledger::AccountKey;
+use crate::pipeline::Context;
+use crate::pipeline::orders::barring;
+use crate::pipeline::orders::changed::{Flagged, flagged_of_in_tx};
+use crate::store::StoreError;
+use crate::store::books::ledger;
+use crate::store::books::ledger::AccountKey;
 use crate::store::locks::{self, Lock};
-use crate::store::questions::Questions;
-use crate::store::standing_approvals::StandingApproval;
-use crate::store::{StoreError, breaks, changes, day_runs, ledger, questions, reference, standing_approvals};
+use crate::store::messages::breaks;
+use crate::store::orders::questions;
+use crate::store::orders::questions::Questions;
+use crate::store::registry::change_sharing::{self, Held};
+use crate::store::registry::{changes, reference};
+use crate::store::runs::day_runs::DayRun;
+use crate::store::runs::standing_approvals::StandingApproval;
+use crate::store::runs::{day_runs, standing_approvals};
 
 /// What is known of one programme.
 pub(super) struct Known<'a> {
@@ -335,7 +341,7 @@ impl Known<'_> {
                 }
             }
             if purposes.contains(&own) {
-                for run in order::barring_by_others(config, tx, self.rules(), period).await? {
+                for run in barring::barring_by_others(config, tx, self.rules(), period).await? {
                     let found = day_runs::claimed_in_tx(tx, run, period, &households).await?;
                     self.barred.extend(found.into_iter().map(|(household, _)| (household, period)));
                 }

@@ -16,7 +16,6 @@
 
 mod book;
 mod decide;
-mod effects;
 mod gather;
 mod parse;
 
@@ -27,20 +26,22 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::Context;
-use super::order::changed;
-use crate::domain::event::{Change, Event, EventId, What};
-use crate::domain::household::listed;
+use crate::domain::event::{Event, EventId, What};
 use crate::domain::ids::{HouseholdId, OrderId};
+use crate::domain::listed::listed;
 use crate::domain::order::{OrderKey, OrderNames, OrderState};
-use crate::store::audit::{self, Decision};
-use crate::store::change_sharing::{self, Held, Pace};
-use crate::store::events::{EventOutcome, KnownEvent, NewEvent, NewEvents};
-use crate::store::outbox::{self, NewOutbox};
-use crate::store::pgcopy::CopyBuffer;
-use crate::store::{StoreError, Tx, changes, events, locks, reissues};
+use crate::pipeline::orders::change_effects::{self, Effect, Touched};
+use crate::pipeline::orders::changed;
+use crate::store::audit::chain;
+use crate::store::audit::chain::Decision;
+use crate::store::batches::outbox::{self, NewOutbox};
+use crate::store::copy::CopyBuffer;
+use crate::store::registry::change_sharing::{self, Held, Pace};
+use crate::store::registry::events::{EventOutcome, KnownEvent, NewEvent, NewEvents};
+use crate::store::registry::{changes, events};
+use crate::store::runs::reissues;
+use crate::store::{StoreError, Tx, locks};
 use decide::{Accepted, Decided};
-use effects::Effect;
-pub(super) use effects::{Touched, hold_in_tx};
 use gather::Ground;
 pub use parse::LINE_BYTES_MAX;
 use parse::Line;
@@ -223,7 +224,8 @@ async fn take(
     let mut effects = HashMap::new();
     for (programme, touched) in &changed {
         let runs = changes::open_runs_in_tx(&mut tx, *programme).await?;
-        effects.insert(*programme, hold_in_tx(&mut tx, *programme, touched, &runs, now).await?);
+        effects
+            .insert(*programme, change_effects::hold_in_tx(&mut tx, *programme, touched, &runs, now).await?);
     }
     let mut told = Vec::new();
     for ((at, event), (place, decision)) in fresh.iter().zip(decided.iter().enumerate()) {
@@ -306,7 +308,7 @@ async fn record_in_tx(
     detail: &str,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    audit::append_in_tx(tx, Decision { actor: "sarf", action, subject, detail, at }).await
+    chain::append_in_tx(tx, Decision { actor: "sarf", action, subject, detail, at }).await
 }
 
 /// What others are told of a new order.
@@ -467,15 +469,4 @@ fn end_to_end(context: &Context, event: &Event, order: OrderId) -> String {
         names.write_end_to_end(programme, period, order, &mut text);
     }
     text
-}
-
-impl Touched {
-    /// Notes that a change came.
-    pub(super) fn note(&mut self, change: &Change) {
-        match change {
-            Change::Account(_) => self.account = true,
-            Change::Death => self.death = true,
-            Change::Hold(_) | Change::Release(_) => self.hold = true,
-        }
-    }
 }

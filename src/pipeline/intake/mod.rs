@@ -18,8 +18,9 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
-use super::{Applied, Context, hex};
+use super::{Applied, Context};
 use crate::domain::child::{BirthClaim, ChildInCare};
+use crate::domain::hex;
 use crate::domain::household::{Household, Means, Place, PlaceId};
 use crate::domain::ids::{Code, SnapshotId};
 use crate::domain::programme::{CodeRule, Eligibility};
@@ -29,11 +30,12 @@ use crate::snapshot::{
     read_children,
 };
 use crate::store::StoreError;
-use crate::store::audit::{self, Decision};
-use crate::store::children;
-use crate::store::households::{self, Scratch};
-use crate::store::pgcopy::CopyBuffer;
-use crate::store::snapshots::{self, NewSnapshot, SnapshotCounts};
+use crate::store::audit::chain;
+use crate::store::audit::chain::Decision;
+use crate::store::copy::CopyBuffer;
+use crate::store::registry::children;
+use crate::store::registry::households::{self, Scratch};
+use crate::store::registry::snapshots::{self, NewSnapshot, SnapshotCounts};
 use sharing::{Share, Sharing};
 
 /// Why a snapshot was refused.
@@ -178,7 +180,7 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
         detail: &detail,
         at: now,
     };
-    audit::append_in_tx(&mut tx, decision).await?;
+    chain::append_in_tx(&mut tx, decision).await?;
     tx.commit().await.map_err(StoreError::from)?;
     let unlisted_codes = unlisted(rules.eligibility(), finished.codes);
     Ok(Applied::Now(Imported { id, counts: finished.counts, warnings: finished.warnings, unlisted_codes }))

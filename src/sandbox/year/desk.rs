@@ -9,9 +9,10 @@ use crate::domain::ids::OrderId;
 use crate::domain::reason::BreakKind;
 use crate::domain::recall::CancellationReason;
 use crate::domain::run::RunState;
-use crate::pipeline::breaks::{self, Listed, Wanted};
-use crate::pipeline::reissue::{self, ForwardError};
-use crate::pipeline::{recall, reconcile};
+use crate::pipeline::dispatch::recall;
+use crate::pipeline::exceptions::breaks::{self, Listed, Wanted};
+use crate::pipeline::orders::reissue::{self, ForwardError};
+use crate::pipeline::runs::reconcile;
 
 /// A run that is not explained after so many months is closed with what is left carried forward.
 const CARRIED_AFTER_MONTHS: usize = 2;

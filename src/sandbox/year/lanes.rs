@@ -19,7 +19,7 @@ use crate::engine::lane::{Lane, LaneError};
 use crate::engine::stop::Stop;
 use crate::engine::worker::{self, WorkerOptions};
 use crate::pipeline::Context;
-use crate::pipeline::stream::sweep::sweep;
+use crate::pipeline::dispatch::stream::sweep::sweep;
 use crate::sandbox::points::{self, PointFaults, PointRates, Points, PointsOptions};
 use crate::store::runs::{RunTotal, totals_in_tx};
 

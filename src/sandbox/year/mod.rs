@@ -28,8 +28,8 @@ use crate::clock::{Clock, Hands};
 use crate::domain::ids::RunId;
 use crate::domain::period::Period;
 use crate::pipeline::Context;
-use crate::pipeline::verify::{self, Proof};
-use crate::store::operators::{self, Role};
+use crate::pipeline::reports::verify::{self, Proof};
+use crate::store::access::operators::{self, Role};
 
 use plan::Plan;
 

@@ -6,8 +6,11 @@ use super::{ACCOUNTANT, APPROVER, PREPARER, Simulation, Told, queries};
 use crate::domain::ids::{Code, RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
-use crate::pipeline::reissue::ReissueError;
-use crate::pipeline::{approve, correction, dispatch, fund, hold, intake, order, reissue};
+use crate::pipeline::dispatch::files;
+use crate::pipeline::intake;
+use crate::pipeline::orders::reissue::ReissueError;
+use crate::pipeline::orders::{correction, holds, regular, reissue};
+use crate::pipeline::runs::{approve, fund};
 use crate::sandbox::registry::{GenerateOptions, generate_with_progress};
 use crate::store::runs;
 
@@ -24,7 +27,7 @@ impl Simulation<'_> {
         runs.extend(self.correct(list).await?);
         runs.extend(self.reissue().await?);
         for run in &runs {
-            dispatch::dispatch(&self.context, *run).await.with_context(|| format!("run {run} leaves"))?;
+            files::dispatch(&self.context, *run).await.with_context(|| format!("run {run} leaves"))?;
         }
         self.let_go(month, runs[0]).await?;
         Ok(runs)
@@ -47,7 +50,7 @@ impl Simulation<'_> {
 
     async fn regular(&self, month: usize, list: SnapshotId) -> anyhow::Result<RunId> {
         let context = &self.context;
-        let make = async || order::create(context, list, RunKind::Regular, PREPARER).await;
+        let make = async || regular::create(context, list, RunKind::Regular, PREPARER).await;
         let mut run = make().await?.into_inner();
         let mut given_up = None;
         if self.plan.gives_up(month) {
@@ -95,12 +98,12 @@ impl Simulation<'_> {
         let (context, most) = (&self.context, self.plan.let_go(month));
         let held = queries::held(&context.store, run, &LET_GO, self.options.seed, most).await?;
         for order in &held {
-            hold::set(context, *order, false, PREPARER, "looked into: the household is sound").await?;
-            hold::confirm(context, *order, APPROVER).await?;
+            holds::set(context, *order, false, PREPARER, "looked into: the household is sound").await?;
+            holds::confirm(context, *order, APPROVER).await?;
         }
         if !held.is_empty() {
             fund::release(context, run, None, ACCOUNTANT).await?;
-            dispatch::dispatch(context, run).await?;
+            files::dispatch(context, run).await?;
             self.say(&Told::LetGo(held.len()));
         }
         Ok(())

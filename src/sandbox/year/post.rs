@@ -9,7 +9,8 @@ use super::plan::Plan;
 use super::told::{Brought, Told};
 use super::{Kept, Simulation, queries};
 use crate::domain::ids::RunId;
-use crate::pipeline::{dispatch, feedback};
+use crate::pipeline::dispatch::files as dispatch;
+use crate::pipeline::messages;
 use crate::sandbox::banks::{Sandbox, SandboxOptions, StatusStyle};
 
 impl Simulation<'_> {
@@ -63,7 +64,7 @@ impl Simulation<'_> {
 
     async fn import(&self, files: Vec<PathBuf>, brought: &mut Brought) -> anyhow::Result<()> {
         let (_, last) = queries::breaks_after(&self.context.store, 0).await?;
-        for (path, result) in feedback::import(&self.context, files).await? {
+        for (path, result) in messages::import(&self.context, files).await? {
             let imported = result.with_context(|| path.display().to_string())?;
             brought.entries += imported.counts.entries;
         }
@@ -80,7 +81,7 @@ impl Simulation<'_> {
         std::fs::create_dir_all(&folder)?;
         let (half, bytes) = (folder.join(name_of(path)), std::fs::read(path)?);
         std::fs::write(&half, &bytes[..bytes.len() / 2])?;
-        for (path, result) in feedback::import(&self.context, vec![half]).await? {
+        for (path, result) in messages::import(&self.context, vec![half]).await? {
             anyhow::ensure!(result.is_err(), "half of a message was taken: {}", path.display());
         }
         Ok(())

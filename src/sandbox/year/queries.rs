@@ -8,8 +8,10 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
-use crate::store::orders::{bounds, leaf};
-use crate::store::{Store, StoreError, membership, order_state, runs};
+use crate::store::batches::membership;
+use crate::store::orders::leaf;
+use crate::store::orders::order_state;
+use crate::store::{Store, StoreError, runs};
 
 /// Balances of all accounts of a kind, added up; debits less credits.
 ///
@@ -38,7 +40,7 @@ pub async fn held(
     seed: u64,
     most: i64,
 ) -> Result<Vec<OrderId>, StoreError> {
-    let ((low, high), leaf) = (bounds(run), leaf(run));
+    let ((low, high), leaf) = (OrderId::bounds(run), leaf(run));
     let sql = format!(
         "select o.order_id from {leaf} o join order_hold h on h.order_id = o.order_id and h.released_at is null
           where h.order_id >= {low} and h.order_id < {high} and o.provider_id <> 0
@@ -65,7 +67,7 @@ pub async fn paid_by_file(
     seed: u64,
     most: i64,
 ) -> Result<Vec<OrderId>, StoreError> {
-    let ((low, high), leaf) = (bounds(run), leaf(run));
+    let ((low, high), leaf) = (OrderId::bounds(run), leaf(run));
     let sql = format!(
         "select o.order_id from {leaf} o join batch b on b.run_id = {run} and b.lane = 'file' and {spans}
           where b.state = 'settled' and not exists (select from outcome x where x.order_id = o.order_id)

@@ -16,10 +16,10 @@ use crate::domain::provider::Provider;
 use crate::domain::recovery::{AppealStage, CaseState};
 use crate::iso20022::statement::{AccountId, Balance, CamtKind, Detail, Entry, EntryStatus, Statement};
 use crate::iso20022::values::MessageHeader;
-use crate::pipeline::feedback;
-use crate::pipeline::recovery::appeals::{self, Ruling};
-use crate::pipeline::recovery::cases::{self, Payment, Standing};
-use crate::pipeline::recovery::write_off;
+use crate::pipeline::exceptions::recovery::appeals::{self, Ruling};
+use crate::pipeline::exceptions::recovery::cases::{self, Payment, Standing};
+use crate::pipeline::exceptions::recovery::write_off;
+use crate::pipeline::messages;
 use crate::sandbox::wire::statement::CamtWriter;
 use crate::store::orders;
 
@@ -169,7 +169,7 @@ impl Simulation<'_> {
             .context("a provider in the file lane")?;
         let path = self.context.home.join("inbox").join(format!("camt053_receipts_{month}.xml"));
         movements(File::create(&path)?, month, self.context.clock.now(), provider, repayments)?;
-        for (path, result) in feedback::import(&self.context, vec![path]).await? {
+        for (path, result) in messages::import(&self.context, vec![path]).await? {
             result.with_context(|| path.display().to_string())?;
         }
         Ok(())

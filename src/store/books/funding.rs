@@ -3,12 +3,12 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::ledger::AccountKey;
 use super::transfer::{Occasion, Transfer, post_in_tx};
 use crate::domain::ids::RunId;
 use crate::domain::ledger::PostingReason;
 use crate::domain::money::Centimes;
 use crate::store::StoreError;
-use crate::store::ledger::AccountKey;
 use crate::store::runs::Run;
 
 /// What a run reserves in: the envelope of its programme and budget year.

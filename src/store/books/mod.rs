@@ -8,6 +8,7 @@
 //! Limit: all of it runs inside the caller's transaction, which moves the rows themselves.
 
 pub mod funding;
+pub mod ledger;
 mod moves;
 pub mod orders;
 pub mod recovery;
@@ -16,11 +17,11 @@ pub mod statement;
 pub mod suspense;
 mod transfer;
 
-use super::ledger::AccountKey;
 use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
+use ledger::AccountKey;
 
 /// A run at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,11 +5,11 @@
 use sqlx::PgConnection;
 
 use super::OrderSum;
+use super::ledger::AccountKey;
 use super::transfer::{Occasion, Transfer, post_in_tx};
 use crate::domain::ledger::AccountKind;
 use crate::domain::order::OrderState;
 use crate::store::StoreError;
-use crate::store::ledger::AccountKey;
 
 /// Orders of a run and provider that change their state.
 #[derive(Clone, Copy, Debug)]

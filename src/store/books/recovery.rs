@@ -4,13 +4,13 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::ledger::AccountKey;
 use super::transfer::{Occasion, Transfer, post_in_tx};
 use crate::domain::ids::{MessageId, RunId};
 use crate::domain::ledger::{AccountKind, PostingReason};
 use crate::domain::money::Centimes;
 use crate::store::StoreError;
-use crate::store::ledger::AccountKey;
-use crate::store::recovery_reversals::Moved;
+use crate::store::recovery::reversals::Moved;
 
 use AccountKind::{Entitled, GivenUp, Offset, Receivable, Recovered, Undue};
 

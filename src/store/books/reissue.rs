@@ -11,8 +11,8 @@ use crate::domain::ledger::PostingReason;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::store::StoreError;
-use crate::store::reissues::Earlier;
 use crate::store::runs::Run;
+use crate::store::runs::reissues::Earlier;
 
 /// Orders reissued: earlier orders of a programme leave the state that they ended in.
 ///

@@ -6,12 +6,12 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::RunAt;
+use super::ledger::AccountKey;
 use super::transfer::{self, Occasion, Transfer};
 use crate::domain::ids::MessageId;
 use crate::domain::ledger::{AccountKind, PostingReason};
 use crate::domain::money::Centimes;
 use crate::store::StoreError;
-use crate::store::ledger::AccountKey;
 
 /// What the entries of a message book, collected row by row.
 #[derive(Debug, Default)]

@@ -3,13 +3,13 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::ledger::AccountKey;
 use super::transfer::{Occasion, Transfer, post_in_tx};
 use crate::domain::breaks::PostTo;
 use crate::domain::ledger::{AccountKind, PostingReason};
 use crate::domain::money::Centimes;
 use crate::store::StoreError;
-use crate::store::breaks::Break;
-use crate::store::ledger::AccountKey;
+use crate::store::messages::breaks::Break;
 
 /// A break is resolved: what it keeps in suspense goes to an account of its provider.
 ///

@@ -6,11 +6,11 @@ use std::collections::hash_map::Entry;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::ledger::{AccountKey, bind_key};
 use crate::domain::ids::{AccountId, BatchId, MessageId, RunId};
 use crate::domain::ledger::PostingReason;
 use crate::domain::money::Centimes;
 use crate::store::StoreError;
-use crate::store::ledger::{AccountKey, bind_key};
 
 /// An amount to move from `credit` to `debit`.
 #[derive(Clone, Copy, Debug)]

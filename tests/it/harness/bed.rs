@@ -9,12 +9,18 @@ use sarf::config::Config;
 use sarf::domain::ids::{Code, RunId, SnapshotId};
 use sarf::domain::period::Period;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::feedback::{FeedbackError, Imported};
-use sarf::pipeline::{Context, approve, dispatch, feedback, fund, intake, order, reconcile, tokens, verify};
+use sarf::pipeline::access::tokens;
+use sarf::pipeline::dispatch::files as dispatch;
+use sarf::pipeline::messages::{FeedbackError, Imported};
+use sarf::pipeline::orders::regular;
+use sarf::pipeline::reports::verify;
+use sarf::pipeline::runs::{approve, fund, reconcile};
+use sarf::pipeline::{Context, intake, messages};
 use sarf::sandbox::Share;
 use sarf::sandbox::banks::{Answers, Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
 use sarf::sandbox::registry::{GenerateOptions, generate};
-use sarf::store::{Store, cluster, order_state, orders};
+use sarf::store::orders::{self, order_state};
+use sarf::store::{Store, cluster};
 use sarf::telemetry::Telemetry;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -223,7 +229,10 @@ impl Bed {
 
     /// The regular run of a snapshot.
     pub async fn create(&self, snapshot: SnapshotId) -> RunId {
-        order::create(&self.context, snapshot, RunKind::Regular, PREPARER).await.expect("a run").into_inner()
+        regular::create(&self.context, snapshot, RunKind::Regular, PREPARER)
+            .await
+            .expect("a run")
+            .into_inner()
     }
 
     /// A run of so many synthetic households, taken to a state (settling: all files have left).
@@ -283,7 +292,7 @@ impl Bed {
 
     /// Imports messages in the order given.
     pub async fn feedback(&self, files: Vec<PathBuf>) -> Vec<(PathBuf, Result<Imported, FeedbackError>)> {
-        feedback::import(&self.context, files).await.expect("lanes are read")
+        messages::import(&self.context, files).await.expect("lanes are read")
     }
 
     /// Imports messages that must all be taken.

@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 
 use sarf::clock::Clock;
 use sarf::store::Store;
+use sarf::store::access::operators::{self, Role};
 use sarf::store::cluster::{self, ClusterError};
-use sarf::store::operators::{self, Role};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 

@@ -1,0 +1,40 @@
+//! Options of every command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::telemetry::LogFormat;
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print results only: no progress, no notes
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+    /// Folder of configuration
+    #[arg(long, global = true, env = "SARF_CONFIG", default_value = "config", value_name = "DIR")]
+    pub(super) config: PathBuf,
+    /// Folder for the private database, outbox, inbox and scratch files
+    #[arg(long, global = true, env = "SARF_HOME", default_value = "var", value_name = "DIR")]
+    pub(super) home: PathBuf,
+    /// PostgreSQL server to use instead of a private one
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub(super) database_url: Option<String>,
+    /// Bring the schema of a named server up to date first (a private one always is)
+    #[arg(long, global = true)]
+    pub(super) migrate: bool,
+    /// Work on what `sarf demo` left behind
+    #[arg(long, global = true)]
+    pub(super) demo: bool,
+    /// Serve /metrics, /healthz and /readyz there while the command runs
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub(super) metrics_addr: Option<SocketAddr>,
+    /// How logs are written
+    #[arg(long, global = true, env = "SARF_LOG_FORMAT", value_enum, default_value = "human")]
+    pub(super) log_format: LogFormat,
+}

@@ -1,0 +1,213 @@
+//! Books what a message came to: settled batches, kept figures and totals, postings, breaks, audit.
+
+use std::collections::BTreeMap;
+
+use super::apply::Applier;
+use super::parse::Cash;
+use crate::domain::batch::{BatchState, Lane};
+use crate::domain::ids::RunId;
+use crate::domain::money::Centimes;
+use crate::domain::order::OrderState;
+use crate::domain::run::{RunEvent, RunState};
+use crate::store::audit::chain;
+use crate::store::audit::chain::Decision;
+use crate::store::batches::outbox;
+use crate::store::batches::{self, Batch, BatchFigures};
+use crate::store::books::statement::Bookings;
+use crate::store::books::{self, OrderSum, RunAt, StateMove};
+use crate::store::messages::{breaks, feedback};
+use crate::store::{StoreError, runs};
+
+/// Orders of one run and provider going from one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Flow {
+    pub run: RunId,
+    pub provider: i16,
+    pub from: OrderState,
+    pub to: OrderState,
+}
+
+/// What moved, summed up.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    flows: BTreeMap<Flow, (i64, i64)>,
+    /// By run (none: suspense), provider and direction.
+    cash: BTreeMap<(Option<RunId>, i16, bool), i128>,
+    /// What the bank accounts moved by, in above zero.
+    pub(super) bank: i128,
+    /// Debits in suspense that are now explained, by run and provider.
+    explained: BTreeMap<(RunId, i16), Centimes>,
+    cash_moves: u64,
+}
+
+impl Moves {
+    pub(super) fn add(&mut self, flow: Flow, orders: i64, amount: i64) {
+        if orders != 0 {
+            let sum = self.flows.entry(flow).or_default();
+            sum.0 += orders;
+            sum.1 += amount;
+        }
+    }
+
+    pub(super) fn explain(&mut self, run: RunId, provider: i16, amount: Centimes) {
+        *self.explained.entry((run, provider)).or_default() += amount;
+    }
+
+    /// How often money was booked.
+    pub(super) const fn cash_moves(&self) -> u64 {
+        self.cash_moves
+    }
+
+    pub(super) fn cash(&mut self, run: Option<RunId>, provider: i16, cash: Cash) {
+        self.cash_moves += 1;
+        let amount = i128::from(cash.amount.get());
+        *self.cash.entry((run, provider, cash.credit)).or_default() += amount;
+        self.bank += if cash.credit { amount } else { -amount };
+    }
+}
+
+/// A batch is settled once the debits booked for it are its orders less the rejected ones.
+fn settle_if_agreed(batch: &mut Batch, run: RunId, moves: &mut Moves) {
+    // In the stream lane orders settle one by one.
+    if batch.lane == Lane::Stream {
+        return;
+    }
+    let figures = batch.figures;
+    let due = batch.amount.get() - figures.rejected_amount;
+    let from = match batch.state {
+        BatchState::Sent => OrderState::Sent,
+        BatchState::Accepted => OrderState::Accepted,
+        _ => return,
+    };
+    if due <= 0 || figures.debited_amount != due {
+        return;
+    }
+    let flow = |from| Flow { run, provider: batch.provider_id, from, to: OrderState::Settled };
+    moves.add(flow(from), batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
+    moves.add(flow(OrderState::Accepted), figures.accepted, figures.accepted_amount);
+    batch.state = BatchState::Settled;
+}
+
+impl Applier<'_> {
+    pub(super) async fn book(&mut self) -> Result<(), StoreError> {
+        for (id, known) in &mut self.runs {
+            for batch in &mut known.batches {
+                let (state, figures) = known.before[&batch.id.get()];
+                if (state, figures) != (batch.state, batch.figures) {
+                    settle_if_agreed(batch, *id, &mut self.moves);
+                    batches::add_in_tx(&mut self.tx, batch.id, difference(batch.figures, figures)).await?;
+                    if batch.state != state {
+                        batches::set_state_in_tx(&mut self.tx, batch.id, batch.state).await?;
+                    }
+                }
+            }
+        }
+        self.reopen().await?;
+        self.post().await?;
+        self.repay().await?;
+        self.open_late_returns();
+        breaks::open_in_tx(&mut self.tx, &self.breaks, self.now).await?;
+        outbox::append_in_tx(&mut self.tx, &self.told, self.now).await?;
+        feedback::finish_message_in_tx(
+            &mut self.tx,
+            self.message,
+            &self.header,
+            self.provider,
+            self.counts,
+            &self.warnings,
+            self.documents,
+        )
+        .await?;
+        if !self.audited {
+            return Ok(());
+        }
+        let c = self.counts;
+        let detail = format!(
+            "entries {} applied {} already {} noted {} breaks {}",
+            c.entries, c.applied, c.already, c.noted, c.breaks
+        );
+        let decision = Decision {
+            actor: "sarf",
+            action: "feedback.import",
+            subject: &format!("message {}", self.message),
+            detail: &detail,
+            at: self.now,
+        };
+        chain::append_in_tx(&mut self.tx, decision).await
+    }
+
+    /// A reconciled run of which orders move is no longer.
+    async fn reopen(&mut self) -> Result<(), StoreError> {
+        for (id, known) in &self.runs {
+            let moves = self.moves.flows.keys().any(|flow| flow.run == *id);
+            if known.run.state == RunState::Reconciled && moves {
+                let state =
+                    known.run.state.after(RunEvent::Reopen).expect("a reconciled run can be reopened");
+                runs::set_state_in_tx(&mut self.tx, *id, state).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn post(&mut self) -> Result<(), StoreError> {
+        let reported = self.reported();
+        books::orders::reported_in_tx(&mut self.tx, &reported, self.message, self.now).await?;
+        let booked = self.booked()?;
+        booked.post_in_tx(&mut self.tx, self.message, self.now).await
+    }
+
+    fn at(&self, run: RunId, provider: i16) -> RunAt {
+        self.runs[&run].run.at(provider)
+    }
+
+    fn reported(&self) -> Vec<StateMove> {
+        let moved = |(flow, &(orders, amount)): (&Flow, &(i64, i64))| {
+            let of = self.at(flow.run, flow.provider);
+            StateMove {
+                sum: OrderSum { of, orders, amount: Centimes::new(amount) },
+                from: flow.from,
+                to: flow.to,
+            }
+        };
+        self.moves.flows.iter().map(moved).collect()
+    }
+
+    /// What statements booked, as rows of the chart of accounts.
+    fn booked(&self) -> Result<Bookings, StoreError> {
+        let mut booked = Bookings::default();
+        for ((run, provider, credit), amount) in &self.moves.cash {
+            let amount =
+                i64::try_from(*amount).map_err(|_| StoreError::Corrupt("sum of a message's entries"))?;
+            let amount = Centimes::new(amount);
+            match (run, credit) {
+                (Some(run), false) => booked.debit(self.at(*run, *provider), amount),
+                (Some(run), true) => booked.returned(self.at(*run, *provider), amount),
+                (None, false) => booked.unexplained_debit(*provider, amount),
+                (None, true) => booked.unexplained_credit(*provider, amount),
+            }
+        }
+        for ((run, provider), amount) in &self.moves.explained {
+            booked.debit_explained(self.at(*run, *provider), *amount);
+        }
+        Ok(booked)
+    }
+}
+
+fn difference(now: BatchFigures, before: BatchFigures) -> BatchFigures {
+    BatchFigures {
+        outcomes: now.outcomes - before.outcomes,
+        outcomes_amount: now.outcomes_amount - before.outcomes_amount,
+        accepted: now.accepted - before.accepted,
+        accepted_amount: now.accepted_amount - before.accepted_amount,
+        rejected: now.rejected - before.rejected,
+        rejected_amount: now.rejected_amount - before.rejected_amount,
+        returned: now.returned - before.returned,
+        returned_amount: now.returned_amount - before.returned_amount,
+        debited_amount: now.debited_amount - before.debited_amount,
+        credited_amount: now.credited_amount - before.credited_amount,
+        paid: now.paid - before.paid,
+        paid_amount: now.paid_amount - before.paid_amount,
+        expired: now.expired - before.expired,
+        expired_amount: now.expired_amount - before.expired_amount,
+    }
+}

@@ -1,0 +1,115 @@
+//! What `sarf verify` proves of rows that nobody should have touched: the audit chain, the journal of changes that it vouches for,
+//! and every row beside its last entry.
+
+use super::{Proof, named, proof};
+use crate::domain::hex;
+use crate::pipeline::Context;
+use crate::store::audit::anchor::Anchored;
+use crate::store::audit::journal::{self, Found};
+use crate::store::audit::{chain as audit, row_sums};
+use crate::store::{Store, StoreError};
+
+/// The proofs over all records and rows.
+pub(super) async fn of_all(
+    context: &Context,
+    asked: Option<[u8; 32]>,
+    found: &mut Vec<Proof>,
+) -> Result<(), StoreError> {
+    let store = &context.store;
+    chain(store, asked, found).await?;
+    let unvouched = journal::unvouched(store).await?;
+    push(found, "each change of a row is vouched for in the audit chain", "changes", unvouched);
+    push(
+        found,
+        "no row was changed between two entries of the journal",
+        "entries",
+        journal::torn(store).await?,
+    );
+    let unguarded = journal::unguarded(store).await?;
+    let mut gone = Found { looked_at: 0, wrong: unguarded.len() as i64, named: Vec::new() };
+    gone.named = unguarded.iter().map(|table| format!("{table} is not")).collect();
+    let (mut rows, tables) = (Found::default(), journal::relations(store).await?);
+    gone.looked_at = tables.len() as i64;
+    push(found, "every table that matters is under the journal", "tables", gone);
+    for table in tables {
+        match journal::differing(store, &table).await {
+            Ok(of_table) => rows.add(of_table),
+            Err(error) if store.ping().await.is_err() => return Err(error),
+            Err(error) => rows.add(Found {
+                wrong: 1,
+                named: vec![format!("{table} cannot be read: {}", super::told(&error))],
+                ..Found::default()
+            }),
+        }
+    }
+    push(found, "each row is as its last change left it", "rows", rows);
+    for (table, what, claim) in [
+        ("outcome", "steps", "the steps of orders are those that messages brought"),
+        ("snapshot_share", "rows", "what households share is what was found at the import"),
+    ] {
+        let sums = sums(store, table, what).await?;
+        push(found, claim, what, sums);
+    }
+    Ok(())
+}
+
+async fn chain(store: &Store, asked: Option<[u8; 32]>, found: &mut Vec<Proof>) -> Result<(), StoreError> {
+    let first = audit::first(store).await?;
+    let read = store.anchor().map(|anchor| (anchor.read(first.as_deref()), anchor.folder()));
+    let (anchored, unread) = match read {
+        None => (Anchored::default(), None),
+        Some((Ok(anchored), _)) => (anchored, None),
+        Some((Err(error), folder)) => {
+            (Anchored::default(), Some(format!("`{}` cannot be read: {error}", folder.display())))
+        }
+    };
+    let chain = audit::verify(store, &anchored, asked).await?;
+    let mut figures = format!("{} records", chain.records);
+    if let Some((number, hash)) = chain.head {
+        figures.push_str(&format!(", head {number} {}", hex(&hash)));
+    }
+    if let Some(number) = chain.asked {
+        figures.push_str(&format!(", the given hash is that of record {number}"));
+    }
+    if anchored.first.is_none() {
+        figures.push_str(", compared with nothing outside of the database");
+    }
+    let faults: Vec<String> = chain.faults.iter().map(ToString::to_string).chain(unread.clone()).collect();
+    if !faults.is_empty() {
+        figures.push_str(&format!(", then: {}", named(chain.faults_total as i64, &faults)));
+    }
+    let holds = chain.faults_total == 0 && unread.is_none();
+    found.push(proof(5, "all", "the audit chain is whole", figures, holds));
+    Ok(())
+}
+
+fn push(found: &mut Vec<Proof>, claim: &str, what: &str, rows: Found) {
+    let mut figures = format!("{} {what}, {} differ", rows.looked_at, rows.wrong);
+    if rows.wrong > 0 {
+        figures.push_str(&format!(": {}", named(rows.wrong, &rows.named)));
+    }
+    found.push(proof(6, "all", claim, figures, rows.wrong == 0));
+}
+
+/// Groups of rows against what the journal says of them.
+async fn sums(store: &Store, table: &str, what: &str) -> Result<Found, StoreError> {
+    let (kept, there) = (row_sums::sums(store, table).await?, row_sums::sums_found(store, table).await?);
+    let mut result = Found { looked_at: there.values().map(|sum| sum.rows).sum(), ..Found::default() };
+    let mut keys: Vec<&String> = kept.keys().chain(there.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        let (kept, there) =
+            (kept.get(key).copied().unwrap_or_default(), there.get(key).copied().unwrap_or_default());
+        if kept != there {
+            result.wrong += 1;
+            let group = key.split_once('/').map_or_else(
+                || format!("list {key}"),
+                |(run, message)| format!("message {message} in run {run}"),
+            );
+            result.named.push(format!("{group}: {} {what}, there were {}", there.rows, kept.rows));
+        }
+    }
+    result.named.truncate(20);
+    Ok(result)
+}

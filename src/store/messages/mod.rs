@@ -1,0 +1,11 @@
+//! What came in and what it says: messages and the outcomes of orders, statements, settlement files, uploads, work lists, recalls,
+//! and the breaks that they leave.
+
+pub mod break_steps;
+pub mod breaks;
+pub mod feedback;
+pub mod recalls;
+pub mod settlements;
+pub mod statements;
+pub mod uploads;
+pub mod worklists;
