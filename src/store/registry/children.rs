@@ -135,14 +135,14 @@ pub async fn settle_in_tx(
     Ok(ruled_out)
 }
 
-/// A row whose child an earlier row of the list names. By sorting: rows of a young table that are joined to each other may be
-/// compared each with each.
+/// A row whose child an earlier row of the list names. By sorting, and looked up as a list: rows of a table that nobody has counted
+/// yet are taken for one, and then compared each with each.
 fn after_the_first(table: &str) -> String {
     format!(
-        "c.row_number in (select e.row_number
+        "c.row_number = any (array(select e.row_number
              from (select row_number, row_number() over (partition by child_key order by row_number) as place
                      from {table} where snapshot_id = $1) e
-            where e.place > 1)"
+            where e.place > 1))"
     )
 }
 
