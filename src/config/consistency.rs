@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::{Config, EventsOut, Settings};
 use crate::domain::household::Means;
 use crate::domain::ids::Code;
-use crate::domain::policy::DUPLICATES;
+use crate::domain::policy::second_delivery_codes;
 use crate::domain::programme::Programme;
 use crate::domain::provider::{Provider, StreamApi, StreamTerms};
 
@@ -182,7 +182,7 @@ pub(super) fn reasons(document: &Document<'_>) -> Vec<Fault> {
         }
         listed.insert(code.to_ascii_uppercase(), found);
     }
-    for code in DUPLICATES {
+    for code in second_delivery_codes() {
         let hint =
             "it refuses a second delivery: what was delivered first may be paid, so it is `never` paid again";
         match listed.get(code).and_then(|found| Some((found, found.value.as_str()?))) {

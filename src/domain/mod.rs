@@ -10,6 +10,7 @@ pub mod event;
 pub mod gate;
 pub mod household;
 pub mod ids;
+pub mod judging;
 pub mod ledger;
 pub(crate) mod listed;
 pub mod money;

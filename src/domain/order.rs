@@ -68,6 +68,23 @@ pub enum OrderEvent {
     Return,
 }
 
+impl OrderEvent {
+    /// The word for it in a sentence: "reported as settled".
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Send => "sent",
+            Self::Lose => "unanswered",
+            Self::Offer => "available",
+            Self::Collect => "collected",
+            Self::Expire => "expired",
+            Self::Accept => "accepted",
+            Self::Settle => "settled",
+            Self::Reject => "rejected",
+            Self::Return => "returned",
+        }
+    }
+}
+
 /// What an event does to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {

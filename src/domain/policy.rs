@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use time::Date;
@@ -112,9 +113,19 @@ pub enum StatedOf {
     Entry,
 }
 
-/// Codes by which the standard lets a bank refuse what it received before. No configuration may have their orders paid
-/// again.
-pub const DUPLICATES: [&str; 7] = ["AM05", "DU01", "DU02", "DU03", "DU04", "DU05", "DUPL"];
+/// The file that the engine is shipped with.
+const SHIPPED: &str = include_str!("../../config/reasons.toml");
+
+/// Codes by which the standard lets a bank refuse what it received before: those that are `never` in the `config/reasons.toml`
+/// that the engine is shipped with. No configuration may have their orders paid again.
+pub fn second_delivery_codes() -> &'static [String] {
+    static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let shipped: PolicyFile = toml::from_str(SHIPPED).expect("a test reads the shipped file");
+        let never = |(code, rule): (String, Rule)| (rule.decision == Decision::Never).then_some(code);
+        shipped.reason.into_iter().filter_map(never).collect()
+    });
+    &CODES
+}
 
 impl TryFrom<PolicyFile> for Policy {
     type Error = String;
@@ -126,7 +137,7 @@ impl TryFrom<PolicyFile> for Policy {
                 return Err(format!("reason `{code}` is listed twice"));
             }
         }
-        for code in DUPLICATES {
+        for code in second_delivery_codes() {
             if reason.get(code).is_none_or(|rule| rule.decision != Decision::Never) {
                 return Err(format!(
                     "reason `{code}` refuses a second delivery: its decision is `never`, since the first may be paid"
@@ -249,7 +260,7 @@ mod tests {
     use super::*;
 
     fn policy() -> Policy {
-        toml::from_str(include_str!("../../config/reasons.toml")).unwrap()
+        toml::from_str(SHIPPED).unwrap()
     }
 
     #[test]
@@ -301,8 +312,9 @@ mod tests {
 
     #[test]
     fn a_second_delivery_is_never_paid_again_whatever_is_configured() {
-        let text = include_str!("../../config/reasons.toml");
-        for code in DUPLICATES {
+        let text = SHIPPED;
+        assert_eq!(second_delivery_codes(), ["AM05", "DU01", "DU02", "DU03", "DU04", "DU05", "DUPL"]);
+        for code in second_delivery_codes() {
             let line = format!("{code} = {{ decision = \"never\"");
             assert!(text.contains(&line), "{line}");
             let changed = text.replace(&line, &format!("{code} = {{ decision = \"retry\""));

@@ -65,6 +65,19 @@ pub enum RecallEvent {
     Lapse,
 }
 
+impl RecallEvent {
+    /// The word for it in a sentence: "answered as refused".
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Send => "sent",
+            Self::Pend => "pending",
+            Self::Accept => "accepted",
+            Self::Refuse => "refused",
+            Self::Lapse => "lapsed",
+        }
+    }
+}
+
 /// What an event does to a recall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecallEffect {

@@ -400,7 +400,7 @@ async fn what_arrives_late_is_a_break_and_keeps_the_new_order_back() {
     let next = month.order(made, 0).await;
     assert_eq!(
         detail,
-        [format!("Settle of an order that was reissued as order {} of run {made}", next.get())]
+        [format!("reported as settled, but the order was reissued as order {} of run {made}", next.get())]
     );
     assert_eq!(month.state(made, 0).await, "held");
     assert_eq!(month.state(run, 0).await, "reissued");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::apply::Applier;
+use super::figures::difference;
 use super::parse::Cash;
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
@@ -12,7 +13,7 @@ use crate::domain::run::{RunEvent, RunState};
 use crate::store::audit::chain;
 use crate::store::audit::chain::Decision;
 use crate::store::batches::outbox;
-use crate::store::batches::{self, Batch, BatchFigures};
+use crate::store::batches::{self, Batch};
 use crate::store::books::statement::Bookings;
 use crate::store::books::{self, OrderSum, RunAt, StateMove};
 use crate::store::messages::{breaks, feedback};
@@ -190,24 +191,5 @@ impl Applier<'_> {
             booked.debit_explained(self.at(*run, *provider), *amount);
         }
         Ok(booked)
-    }
-}
-
-fn difference(now: BatchFigures, before: BatchFigures) -> BatchFigures {
-    BatchFigures {
-        outcomes: now.outcomes - before.outcomes,
-        outcomes_amount: now.outcomes_amount - before.outcomes_amount,
-        accepted: now.accepted - before.accepted,
-        accepted_amount: now.accepted_amount - before.accepted_amount,
-        rejected: now.rejected - before.rejected,
-        rejected_amount: now.rejected_amount - before.rejected_amount,
-        returned: now.returned - before.returned,
-        returned_amount: now.returned_amount - before.returned_amount,
-        debited_amount: now.debited_amount - before.debited_amount,
-        credited_amount: now.credited_amount - before.credited_amount,
-        paid: now.paid - before.paid,
-        paid_amount: now.paid_amount - before.paid_amount,
-        expired: now.expired - before.expired,
-        expired_amount: now.expired_amount - before.expired_amount,
     }
 }

@@ -5,14 +5,16 @@
 
 use super::apply::Applier;
 use super::entry::EntryPiece;
-use super::entry_subjects::{Subject, Subjects, file_bookings};
+use super::entry_subjects::{Subject, Subjects};
+use super::figures::file_bookings;
 use super::lines::current;
 use super::matching::{Facts, FilePlace, FileTarget, Place};
 use super::parse::Cash;
 use super::repayments::Repayment;
 use crate::domain::breaks::BreakSource;
+use crate::domain::judging::share_in_question;
 use crate::domain::money::Centimes;
-use crate::domain::order::{OrderEvent, OrderState};
+use crate::domain::order::OrderEvent;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::references::Named;
@@ -140,7 +142,7 @@ impl Applier<'_> {
         let meaning = Meaning::of(side, piece.reversal, detail.returned);
         if carried.is_none() && piece.posts {
             let known = facts[&place.0][place.1];
-            let of_file = self.file_of(&known);
+            let of_file = self.batch_at(&known);
             if debited.is_none() || of_file != debited {
                 return self.share_unknown(piece.number, meaning, &known, of_file);
             }
@@ -158,13 +160,10 @@ impl Applier<'_> {
     /// Takes an order that an entry names without saying how much of it is the order's: it moves nothing. Where the order ended
     /// unpaid and the entry may mean that it is paid, a person decides before its claim is paid again.
     fn share_unknown(&mut self, entry: u64, meaning: Meaning, facts: &OrderFacts, file: Option<FilePlace>) {
-        use OrderState::{Expired, Reissued, Rejected, Returned};
         let run = facts.order.run();
         let batch = file.and_then(|(run, at)| self.runs.get(&run)?.batches.get(at));
-        let state = batch.map(|batch| current(batch, facts));
-        let went_out = matches!(meaning, Meaning::Debit | Meaning::ReturnUndone);
-        match state {
-            Some(state @ (Returned | Rejected | Expired | Reissued)) if went_out => {
+        match batch.map(|batch| current(batch, facts)) {
+            Some(state) if share_in_question(meaning, state) => {
                 self.contradicted.extend(facts.reissued_as);
                 let detail =
                     format!("named by a debit of which its share cannot be told; the order is {state}");

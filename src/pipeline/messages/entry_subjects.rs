@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use super::apply::Applier;
 use super::entry::{BatchPart, DetailPart, EntryPiece};
+use super::figures::file_bookings;
 use super::matching::{Facts, FilePlace, FileTarget, Place};
 use crate::domain::money::Centimes;
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::references::{Named, Uetr};
 use crate::domain::statement::allocation::{Part, Target};
-use crate::domain::statement::booking::FileBookings;
 use crate::store::StoreError;
-use crate::store::batches::Batch;
 
 /// What a transaction is about.
 #[derive(Clone, Copy, Debug)]
@@ -34,16 +33,6 @@ pub(super) enum Subject {
 pub(super) struct Subjects {
     pub batches: Vec<Named<FileTarget>>,
     pub details: Vec<Subject>,
-}
-
-/// What is known of the bookings for a file.
-pub(super) fn file_bookings(batch: &Batch) -> FileBookings {
-    FileBookings {
-        state: batch.state,
-        amount: batch.amount,
-        rejected: Centimes::new(batch.figures.rejected_amount),
-        debited: Centimes::new(batch.figures.debited_amount),
-    }
 }
 
 impl Applier<'_> {
@@ -103,14 +92,14 @@ impl Applier<'_> {
         }
     }
 
-    pub(super) fn targets(&mut self, piece: &EntryPiece, facts: &Facts) -> Subjects {
+    pub(super) fn targets(&self, piece: &EntryPiece, facts: &Facts) -> Subjects {
         let batches = piece.batches.iter().map(|batch| self.file_names.named(&batch.names)).collect();
         let one = piece.details.len() == 1;
         let details = piece.details.iter().map(|d| self.target(piece, d, one, facts)).collect();
         Subjects { batches, details }
     }
 
-    fn target(&mut self, piece: &EntryPiece, detail: &DetailPart, one: bool, facts: &Facts) -> Subject {
+    fn target(&self, piece: &EntryPiece, detail: &DetailPart, one: bool, facts: &Facts) -> Subject {
         if detail.fault.is_some() {
             return Subject::Faulty;
         }
@@ -119,7 +108,7 @@ impl Applier<'_> {
         match (self.order_named(names, facts), file) {
             (Named::Disagree, _) | (_, Named::Disagree) => return Subject::Disagree,
             (Named::One(place), Named::One(FileTarget::Batch(file))) => {
-                let of_order = self.file_of(&facts[&place.0][place.1]);
+                let of_order = self.batch_at(&facts[&place.0][place.1]);
                 return if of_order == Some(file) { Subject::Order(place) } else { Subject::Disagree };
             }
             (Named::One(place), _) => return Subject::Order(place),

@@ -4,19 +4,18 @@ use std::collections::HashMap;
 
 use super::apply::Applier;
 use super::book::Flow;
-use super::entry_subjects::file_bookings;
-use super::matching::{Facts, Place};
+use super::figures::{enter, explain_rejection, known_batch};
+use super::matching::{Facts, FilePlace, Place};
 use super::parse::Line;
+use super::wording;
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::{OrderId, RunId};
-use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderState};
-use crate::domain::reason::BreakKind;
+use crate::domain::judging::{Conflict, KnownOrder, Outcome, Report, Taken, judge};
+use crate::domain::order::{EndToEndRef, OrderEvent, OrderState};
 use crate::domain::references::Named;
-use crate::domain::statement::booking::{Meaning, OrderBookings};
-use crate::domain::step::{Step, reached};
 use crate::pipeline::orders::reissue;
 use crate::store::StoreError;
-use crate::store::batches::{Batch, BatchFigures};
+use crate::store::batches::Batch;
 use crate::store::messages::feedback::{self, OrderFacts};
 
 impl Applier<'_> {
@@ -56,9 +55,9 @@ impl Applier<'_> {
     }
 
     /// The order that a line names; none where the message is about a file that the order was not in.
-    fn named_in_file(&mut self, named: Named<Place>, facts: &Facts) -> Named<Place> {
+    fn named_in_file(&self, named: Named<Place>, facts: &Facts) -> Named<Place> {
         let (Named::One((run, at)), Some(file)) = (named, self.file) else { return named };
-        let left_in = self.file_of(&facts[&run][at]);
+        let left_in = self.batch_at(&facts[&run][at]);
         if left_in.is_some_and(|left_in| left_in != file) { Named::Disagree } else { named }
     }
 
@@ -113,201 +112,124 @@ impl Applier<'_> {
             Named::One((run, at)) => facts.get_mut(&run).and_then(|of_run| of_run.get_mut(at)),
             _ => None,
         };
-        let Some(facts) = facts else {
-            let detail = match named {
-                Named::Disagree => "its references are mistyped, or name different orders or files of ours",
-                _ => "the reference names no order of ours at this provider",
-            };
-            let amount = line.amount;
-            self.suspend(line.cash, BreakKind::UnknownReference, line.entry, None, amount, detail.into());
-            return;
+        let at = facts.as_deref().and_then(|facts| self.batch_at(facts));
+        let order = match (&facts, named) {
+            (Some(facts), _) => Named::One(known_order(facts)),
+            (None, Named::Disagree) => Named::Disagree,
+            (None, _) => Named::Nothing,
         };
-        let run = facts.order.run();
-        let about = Some((run, Some(facts.order)));
-        let Some((at, batch)) = self.runs.get_mut(&run).and_then(|known| batch_of(&mut known.batches, facts))
-        else {
-            self.suspend(
-                line.cash,
-                BreakKind::NeverSent,
-                line.entry,
-                about,
-                line.amount,
-                "the order has not left".into(),
-            );
-            return;
-        };
-        if line.amount.is_some_and(|amount| amount != facts.amount) {
-            let detail = format!("the order is over {}", facts.amount);
-            self.suspend(line.cash, BreakKind::AmountDiffers, line.entry, about, line.amount, detail);
-            return;
-        }
-        let Some(event) = line.event else {
-            if let Some(unknown) = &line.unknown {
-                let suffix = line.why.suffix();
-                let detail =
-                    format!("the order is said to be `{unknown}`, a status that is not known{suffix}");
-                let key = format!("order {} status {unknown} not known", facts.order.get());
-                let of_report = line.of_report;
-                let opened =
-                    self.open_break(BreakKind::UnknownStatus, line.entry, about, line.amount, detail);
-                // A provider that is asked again says it again: one fact.
-                if !of_report {
-                    opened.key = key;
-                }
-            } else {
-                self.counts.noted += 1;
-            }
-            return;
-        };
-        if self.at_odds.contains(&facts.order.get()) {
-            let detail =
-                "one message says of the order that it is rejected and that it is not; neither was applied"
-                    .to_owned();
-            self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
-            return;
-        }
-        if batch.lane == Lane::Stream && facts.steps.is_empty() {
-            let detail = "the order has not been handed over".to_owned();
-            self.suspend(line.cash, BreakKind::NeverSent, line.entry, about, line.amount, detail);
-            return;
-        }
-        if event == OrderEvent::Reject && line.second_above {
-            // The break over the whole file says it of all its orders.
-            self.counts.noted += 1;
-            return;
-        }
-        if event == OrderEvent::Reject && line.why.second {
-            let suffix = line.why.suffix();
-            let detail = format!("refused as a second delivery; what was delivered first stands{suffix}");
-            self.open_break(BreakKind::StatusConflict, line.entry, about, line.amount, detail);
-            return;
-        }
-        if line.of_report && event != OrderEvent::Reject {
+        let batch = at.map(|(run, at)| known_batch(&self.runs[&run].batches[at]));
+        let at_odds = facts.as_ref().is_some_and(|facts| self.at_odds.contains(&facts.order.get()));
+        let verdict = judge(&report(line, at_odds), order, batch, &self.context.config.reasons);
+        if verdict.order_lives
+            && let Some((run, at)) = at
+        {
             self.files.order_lives(run, at);
         }
-        let stream = batch.lane == Lane::Stream;
-        let state = current(batch, facts);
-        if let Some(undone) = line.undoes {
-            if undone == Meaning::ReturnUndone {
-                self.contradicted.extend(facts.reissued_as);
-            }
-            let what = if undone == Meaning::ReturnUndone { "return" } else { "debit" };
-            let detail = format!("the bank takes back a {what} of an order that is {state}");
-            self.suspend(line.cash, BreakKind::StatusConflict, line.entry, about, line.amount, detail);
-            return;
-        }
-        let step = step_of(event, line.booked);
-        // Callbacks come in any order: what is said of an order on its way is overtaken by how it ended.
-        let overtaken = match event {
-            OrderEvent::Accept => state.is_final(),
-            OrderEvent::Offer => state.is_final() && state != OrderState::Reissued,
-            _ => false,
-        };
-        if stream && overtaken {
-            self.counts.already += 1;
-            return;
-        }
-        let effect = effect_on(batch, facts, event, step);
-        if effect != Effect::Conflict && line.cash.is_some() && booked_before(batch, facts, event) {
-            let what = if event == OrderEvent::Return { "returned" } else { "debited" };
-            let detail = format!("{what} again: the order is {state}, and this was booked before");
-            self.suspend(line.cash, BreakKind::BookedTwice, line.entry, about, line.amount, detail);
-            return;
-        }
-        // The account statement (or settlement file) may confirm what a status or notification said before.
-        let confirms = effect == Effect::Already
-            && line.booked
-            && !facts.steps.has(step)
-            && (line.cash.is_some() || stream);
-        let (mut told, mut said) = (None, None);
-        match effect {
-            Effect::Conflict => {
-                let detail = match facts.reissued_as {
-                    Some(next) => {
-                        if event != OrderEvent::Return {
-                            self.contradicted.push(next);
-                        }
-                        format!(
-                            "{event:?} of an order that was reissued as order {} of run {}{}",
-                            next.get(),
-                            next.run(),
-                            line.why.suffix()
-                        )
-                    }
-                    None => format!("{event:?} of an order that is {state}{}", line.why.suffix()),
-                };
-                self.suspend(line.cash, BreakKind::StatusConflict, line.entry, about, line.amount, detail);
-            }
-            // The whole file was rejected before; this tells the order's own reason.
-            Effect::Already
-                if event == OrderEvent::Reject && state == OrderState::Rejected && !facts.steps.has(step) =>
-            {
-                let before = facts.steps.state();
-                facts.steps = facts.steps.with(step);
-                explain_rejection(&mut batch.figures, before, facts.amount.get());
-                said = Some(*facts);
-                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, &line.why);
-                self.counts.applied += 1;
-            }
-            Effect::Already if !confirms => match line.cash {
-                Some(cash) if facts.steps.has(step) => {
-                    self.suspend(
-                        Some(cash),
-                        BreakKind::BookedTwice,
-                        line.entry,
-                        about,
-                        line.amount,
-                        format!("{event:?} of an order that is {state}{}", line.why.suffix()),
-                    );
-                }
-                None if stream && line.booked => {
-                    let detail = "a settlement file before this one lists it".to_owned();
-                    self.open_break(BreakKind::BookedTwice, line.entry, about, line.amount, detail);
-                }
-                _ => self.counts.already += 1,
-            },
-            Effect::Already | Effect::Moves(_) => {
-                let before = facts.steps.said().state();
-                facts.steps = facts.steps.with(step);
-                said = Some(*facts);
-                enter(&mut batch.figures, before, facts);
-                if let Some(cash) = line.cash {
-                    let figure = if cash.credit {
-                        &mut batch.figures.credited_amount
-                    } else {
-                        &mut batch.figures.debited_amount
-                    };
-                    *figure += cash.amount.get();
-                    self.moves.cash(Some(run), facts.provider, cash);
-                }
-                if stream && line.booked {
-                    let share = self.shares.entry((run, batch.id)).or_default();
-                    share.0 += 1;
-                    share.1 += facts.amount.get();
-                }
-                if let Effect::Moves(to) = effect {
-                    told = Some((*facts, to));
-                    if stream {
-                        self.moved.push((facts.order, facts.provider, to));
-                    }
-                    self.moves.add(
-                        Flow { run, provider: facts.provider, from: state, to },
-                        1,
-                        facts.amount.get(),
-                    );
-                }
-                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, &line.why);
-                self.counts.applied += 1;
-            }
-        }
-        if let Some(facts) = said {
-            self.note_doubt(&facts, event, line);
-        }
-        if let Some((facts, to)) = told {
-            self.tell(&facts, to, line.why.code.as_deref());
-            self.note_late_return(&facts, to);
+        self.contradicted.extend(verdict.hold);
+        match (verdict.outcome, facts, at) {
+            (Outcome::Noted, ..) => self.counts.noted += 1,
+            (Outcome::Already, ..) => self.counts.already += 1,
+            (Outcome::Break(conflict), facts, _) => self.open_conflict(line, facts.as_deref(), conflict),
+            (Outcome::Takes(taken), Some(facts), Some(at)) => self.take_step(line, facts, at, taken),
+            (Outcome::Takes(_), ..) => unreachable!("only an order that left takes a step"),
         }
     }
+
+    /// Opens the break over a line; its money, where the account statement booked any, stands in suspense.
+    fn open_conflict(&mut self, line: &Line, facts: Option<&OrderFacts>, conflict: Conflict) {
+        let about = facts.map(|facts| (facts.order.run(), Some(facts.order)));
+        let (kind, detail) = (conflict.kind(), wording::detail(conflict, line));
+        let opened = self.suspend(line.cash, kind, line.entry, about, line.amount, detail);
+        // A provider that is asked again says it again: one fact.
+        if conflict == Conflict::UnknownStatus
+            && !line.of_report
+            && let (Some(facts), Some(unknown)) = (facts, &line.unknown)
+        {
+            opened.key = format!("order {} status {unknown} not known", facts.order.get());
+        }
+    }
+
+    /// Takes an order of a batch one step on.
+    fn take_step(&mut self, line: &Line, facts: &mut OrderFacts, (run, at): FilePlace, taken: Taken) {
+        let batch = &mut self.runs.get_mut(&run).expect("its batch was found").batches[at];
+        let steps = facts.steps;
+        facts.steps = steps.with(taken.step);
+        if taken.explains_rejection {
+            explain_rejection(&mut batch.figures, steps.state(), facts.amount);
+        } else {
+            enter(&mut batch.figures, steps.said().state(), facts);
+        }
+        if let Some(cash) = line.cash.filter(|_| taken.books) {
+            let figures = &mut batch.figures;
+            let figure = if cash.credit { &mut figures.credited_amount } else { &mut figures.debited_amount };
+            *figure += cash.amount.get();
+            self.moves.cash(Some(run), facts.provider, cash);
+        }
+        if taken.settles {
+            let share = self.shares.entry((run, batch.id)).or_default();
+            share.0 += 1;
+            share.1 += facts.amount.get();
+        }
+        if let Some((from, to)) = taken.moved {
+            if batch.lane == Lane::Stream {
+                self.moved.push((facts.order, facts.provider, to));
+            }
+            let flow = Flow { run, provider: facts.provider, from, to };
+            self.moves.add(flow, 1, facts.amount.get());
+        }
+        feedback::push_outcome(&mut self.outcomes, facts.order, taken.step, self.message, &line.why);
+        self.counts.applied += 1;
+        if let Some(state) = taken.doubt {
+            self.open_doubt(facts, state, line);
+        }
+        if let Some((_, to)) = taken.moved {
+            self.tell(facts, to, line.why.code.as_deref());
+            self.note_late_return(facts, to);
+        }
+    }
+
+    /// The place of the batch that an order left in.
+    pub(super) fn batch_at(&self, facts: &OrderFacts) -> Option<FilePlace> {
+        let run = facts.order.run();
+        let at = self.runs.get(&run)?.batches.iter().position(|batch| has_left_in(batch, facts))?;
+        Some((run, at))
+    }
+}
+
+/// What a line reports, as it is judged.
+fn report(line: &Line, at_odds: bool) -> Report<'_> {
+    Report {
+        event: line.event,
+        unknown_status: line.unknown.is_some(),
+        in_status_report: line.of_report,
+        at_odds,
+        second_above: line.second_above,
+        booked: line.booked,
+        amount: line.amount,
+        moves_money: line.cash.is_some(),
+        undoes: line.undoes,
+        why: &line.why,
+    }
+}
+
+/// What is known of an order, as a line about it is judged.
+pub(super) const fn known_order(facts: &OrderFacts) -> KnownOrder {
+    KnownOrder { amount: facts.amount, steps: facts.steps, reissued_as: facts.reissued_as }
+}
+
+/// Where an order stands that left in this batch: it is neither held nor cancelled.
+pub(super) fn current(batch: &Batch, facts: &OrderFacts) -> OrderState {
+    known_order(facts).state(&known_batch(batch))
+}
+
+/// Whether it is the batch that an order left in.
+fn has_left_in(batch: &Batch, facts: &OrderFacts) -> bool {
+    let left = matches!(
+        batch.state,
+        BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected
+    ) || (batch.lane == Lane::Stream && batch.state == BatchState::Dispatching);
+    facts.membership.is_of(batch, facts.order, facts.provider) && left
 }
 
 /// What a message says of orders so far: a bit for each of a run's places, and for each of the two words.
@@ -325,125 +247,5 @@ impl Reported {
         }
         said[usize::from(rejected)][word] |= bit;
         said.iter().all(|bits| bits[word] & bit != 0)
-    }
-}
-
-/// Whether the account moved for an order before, by its own name or by that of its file.
-fn booked_before(batch: &Batch, facts: &OrderFacts, event: OrderEvent) -> bool {
-    let has = |step| facts.steps.has(step);
-    let known = OrderBookings {
-        amount: facts.amount,
-        debited: has(Step::SettledBooked) || has(Step::CollectedBooked),
-        returned: has(Step::ReturnedBooked),
-        left_of_file: (batch.lane == Lane::File).then(|| file_bookings(batch).left()),
-    };
-    match event {
-        OrderEvent::Settle => known.booked_before(Meaning::Debit),
-        OrderEvent::Return => known.booked_before(Meaning::Return),
-        _ => false,
-    }
-}
-
-/// Where an order stands that left in this batch: it is neither held nor cancelled.
-pub(super) fn current(batch: &Batch, facts: &OrderFacts) -> OrderState {
-    reached(Some((batch.lane, batch.state)), facts.steps)
-}
-
-/// What an event does to an order. A return of a reissued one is judged by where it stood before, since the books may
-/// follow the advice; and what its provider said before, it may say again.
-fn effect_on(batch: &Batch, facts: &OrderFacts, event: OrderEvent, step: Step) -> Effect {
-    let state = current(batch, facts);
-    if state != OrderState::Reissued {
-        return state.after(event);
-    }
-    let before = current(batch, &OrderFacts { steps: facts.steps.said(), ..*facts });
-    match state.after(event) {
-        Effect::Conflict if facts.steps.has(step) => Effect::Already,
-        _ if event == OrderEvent::Return && before.after(event) == Effect::Conflict => Effect::Conflict,
-        effect => effect,
-    }
-}
-
-pub(super) const fn step_of(event: OrderEvent, booked: bool) -> Step {
-    match (event, booked) {
-        (OrderEvent::Send, _) => Step::Sent,
-        (OrderEvent::Lose, _) => Step::Unknown,
-        (OrderEvent::Accept, _) => Step::Accepted,
-        (OrderEvent::Offer, _) => Step::Available,
-        (OrderEvent::Collect, false) => Step::Collected,
-        (OrderEvent::Collect, true) => Step::CollectedBooked,
-        (OrderEvent::Expire, _) => Step::Expired,
-        (OrderEvent::Settle, false) => Step::Settled,
-        (OrderEvent::Settle, true) => Step::SettledBooked,
-        (OrderEvent::Reject, _) => Step::Rejected,
-        (OrderEvent::Return, false) => Step::Returned,
-        (OrderEvent::Return, true) => Step::ReturnedBooked,
-    }
-}
-
-/// The batch that an order left in.
-pub(super) fn batch_of<'b>(batches: &'b mut [Batch], facts: &OrderFacts) -> Option<(usize, &'b mut Batch)> {
-    let left = |b: &Batch| {
-        matches!(
-            b.state,
-            BatchState::Sent | BatchState::Accepted | BatchState::Settled | BatchState::Rejected
-        ) || (b.lane == Lane::Stream && b.state == BatchState::Dispatching)
-    };
-    batches
-        .iter_mut()
-        .enumerate()
-        .find(|(_, b)| facts.membership.is_of(b, facts.order, facts.provider) && left(b))
-}
-
-/// An order of a wholly rejected file gets an outcome of its own; it is among the file's rejected ones already.
-fn explain_rejection(figures: &mut BatchFigures, before: Option<OrderState>, amount: i64) {
-    match before {
-        None => {
-            figures.outcomes += 1;
-            figures.outcomes_amount += amount;
-        }
-        Some(OrderState::Accepted) => {
-            figures.accepted -= 1;
-            figures.accepted_amount -= amount;
-        }
-        _ => {}
-    }
-}
-
-/// Keeps the batch's figures as an order goes from its own state `before` to that of its steps.
-pub(super) fn enter(figures: &mut BatchFigures, before: Option<OrderState>, facts: &OrderFacts) {
-    let amount = facts.amount.get();
-    let now = facts.steps.said().state();
-    if before.is_none() && !facts.steps.has(Step::Reissued) {
-        figures.outcomes += 1;
-        figures.outcomes_amount += amount;
-    }
-    if before == now {
-        return;
-    }
-    for (state, sign) in [(before, -1), (now, 1)] {
-        match state {
-            Some(OrderState::Accepted) => {
-                figures.accepted += sign;
-                figures.accepted_amount += sign * amount;
-            }
-            Some(OrderState::Rejected) => {
-                figures.rejected += sign;
-                figures.rejected_amount += sign * amount;
-            }
-            Some(OrderState::Returned) => {
-                figures.returned += sign;
-                figures.returned_amount += sign * amount;
-            }
-            Some(OrderState::Settled | OrderState::Collected) => {
-                figures.paid += sign;
-                figures.paid_amount += sign * amount;
-            }
-            Some(OrderState::Expired) => {
-                figures.expired += sign;
-                figures.expired_amount += sign * amount;
-            }
-            _ => {}
-        }
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::apply::Applier;
-use super::lines::batch_of;
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
@@ -144,13 +143,6 @@ impl Applier<'_> {
             (Named::One(place), Named::One(other)) if place == other => named,
             _ => Named::Disagree,
         }
-    }
-
-    /// The place of the batch that an order left in.
-    pub(super) fn file_of(&mut self, facts: &OrderFacts) -> Option<FilePlace> {
-        let run = facts.order.run();
-        let batches = &mut self.runs.get_mut(&run)?.batches;
-        batch_of(batches, facts).map(|(at, _)| (run, at))
     }
 
     /// Looks up what names of files name at the provider that is spoken of.

@@ -22,6 +22,7 @@ mod entries;
 mod entry;
 mod entry_parts;
 mod entry_subjects;
+mod figures;
 mod files;
 mod lanes;
 mod late;
@@ -40,6 +41,7 @@ mod settlement;
 mod source;
 mod statements;
 pub mod upload;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::io::BufReader;

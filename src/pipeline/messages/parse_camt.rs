@@ -68,6 +68,19 @@ fn words(texts: &[&str]) -> Box<str> {
     all.into_boxed_str()
 }
 
+/// What was checked, in words.
+const fn name_of(checked: Checked) -> &'static str {
+    match checked {
+        Checked::ClosingBalance => "closing balance",
+        Checked::AllEntries => "number of entries",
+        Checked::AllSum => "sum of all entries",
+        Checked::CreditEntries => "number of credit entries",
+        Checked::CreditSum => "sum of the credit entries",
+        Checked::DebitEntries => "number of debit entries",
+        Checked::DebitSum => "sum of the debit entries",
+    }
+}
+
 #[derive(Default)]
 struct CamtState {
     entry: u64,
@@ -193,7 +206,8 @@ impl CamtState {
             Checked::ClosingBalance => BreakKind::BalanceDiffers,
             _ => BreakKind::TotalsDiffer,
         };
-        let detail = format!("{:?}: stated {}, counted {}", mismatch.what, mismatch.stated, mismatch.counted);
+        let detail =
+            format!("{}: stated {}, counted {}", name_of(mismatch.what), mismatch.stated, mismatch.counted);
         problem(out, kind, self.entry, None, detail);
     }
 

@@ -45,7 +45,12 @@ impl Applier<'_> {
             }
             RecallEffect::Conflict => {
                 let suffix = answer.why.suffix();
-                let detail = format!("{event:?} of recall {}, which is {}{suffix}", recall.id, recall.state);
+                let detail = format!(
+                    "recall {} is answered as {}, but it is {}{suffix}",
+                    recall.id,
+                    event.word(),
+                    recall.state
+                );
                 let about = Some((recall.run, Some(recall.order)));
                 self.open_break(BreakKind::StatusConflict, answer.entry, about, None, detail);
             }

@@ -6,7 +6,8 @@ use time::Duration;
 use super::answers::Judged;
 use super::apply::Applier;
 use super::book::Flow;
-use super::lines::{batch_of, current, enter};
+use super::figures::enter;
+use super::lines::current;
 use super::parse::Line;
 use super::record::Source;
 use crate::domain::ids::{OrderId, RunId};
@@ -179,11 +180,11 @@ impl Applier<'_> {
             ids.dedup();
             self.counts.entries += ids.len() as u64;
             for mut facts in self.facts(run, &ids).await? {
-                let known = self.runs.get_mut(&run).expect("just made known");
-                let Some((_, batch)) = batch_of(&mut known.batches, &facts) else {
+                let Some((_, at)) = self.batch_at(&facts) else {
                     self.counts.noted += 1;
                     continue;
                 };
+                let batch = &mut self.runs.get_mut(&run).expect("just made known").batches[at];
                 let state = current(batch, &facts);
                 let Effect::Moves(to) = state.after(event) else {
                     self.counts.already += 1;
