@@ -1,10 +1,8 @@
 //! Books what a message came to: settled batches, kept figures and totals, postings, breaks, audit.
 
-use std::collections::BTreeMap;
-
 use super::apply::Applier;
+use super::effects::{Flow, Moves};
 use super::figures::difference;
-use super::parse::Cash;
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
@@ -18,54 +16,6 @@ use crate::store::books::statement::Bookings;
 use crate::store::books::{self, OrderSum, RunAt, StateMove};
 use crate::store::messages::{breaks, feedback};
 use crate::store::{StoreError, runs};
-
-/// Orders of one run and provider going from one state to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Flow {
-    pub run: RunId,
-    pub provider: i16,
-    pub from: OrderState,
-    pub to: OrderState,
-}
-
-/// What moved, summed up.
-#[derive(Debug, Default)]
-pub(super) struct Moves {
-    flows: BTreeMap<Flow, (i64, i64)>,
-    /// By run (none: suspense), provider and direction.
-    cash: BTreeMap<(Option<RunId>, i16, bool), i128>,
-    /// What the bank accounts moved by, in above zero.
-    pub(super) bank: i128,
-    /// Debits in suspense that are now explained, by run and provider.
-    explained: BTreeMap<(RunId, i16), Centimes>,
-    cash_moves: u64,
-}
-
-impl Moves {
-    pub(super) fn add(&mut self, flow: Flow, orders: i64, amount: i64) {
-        if orders != 0 {
-            let sum = self.flows.entry(flow).or_default();
-            sum.0 += orders;
-            sum.1 += amount;
-        }
-    }
-
-    pub(super) fn explain(&mut self, run: RunId, provider: i16, amount: Centimes) {
-        *self.explained.entry((run, provider)).or_default() += amount;
-    }
-
-    /// How often money was booked.
-    pub(super) const fn cash_moves(&self) -> u64 {
-        self.cash_moves
-    }
-
-    pub(super) fn cash(&mut self, run: Option<RunId>, provider: i16, cash: Cash) {
-        self.cash_moves += 1;
-        let amount = i128::from(cash.amount.get());
-        *self.cash.entry((run, provider, cash.credit)).or_default() += amount;
-        self.bank += if cash.credit { amount } else { -amount };
-    }
-}
 
 /// A batch is settled once the debits booked for it are its orders less the rejected ones.
 fn settle_if_agreed(batch: &mut Batch, run: RunId, moves: &mut Moves) {
@@ -91,11 +41,11 @@ fn settle_if_agreed(batch: &mut Batch, run: RunId, moves: &mut Moves) {
 
 impl Applier<'_> {
     pub(super) async fn book(&mut self) -> Result<(), StoreError> {
-        for (id, known) in &mut self.runs {
+        for (id, known) in &mut self.met.runs {
             for batch in &mut known.batches {
                 let (state, figures) = known.before[&batch.id.get()];
                 if (state, figures) != (batch.state, batch.figures) {
-                    settle_if_agreed(batch, *id, &mut self.moves);
+                    settle_if_agreed(batch, *id, &mut self.effects.moves);
                     batches::add_in_tx(&mut self.tx, batch.id, difference(batch.figures, figures)).await?;
                     if batch.state != state {
                         batches::set_state_in_tx(&mut self.tx, batch.id, batch.state).await?;
@@ -107,22 +57,22 @@ impl Applier<'_> {
         self.post().await?;
         self.repay().await?;
         self.open_late_returns();
-        breaks::open_in_tx(&mut self.tx, &self.breaks, self.now).await?;
-        outbox::append_in_tx(&mut self.tx, &self.told, self.now).await?;
+        breaks::open_in_tx(&mut self.tx, &self.effects.breaks, self.message.at).await?;
+        outbox::append_in_tx(&mut self.tx, &self.effects.outbox, self.message.at).await?;
         feedback::finish_message_in_tx(
             &mut self.tx,
-            self.message,
-            &self.header,
+            self.message.id,
+            &self.message.header,
             self.provider,
-            self.counts,
-            &self.warnings,
-            self.documents,
+            self.effects.counts,
+            &self.message.warnings,
+            self.message.documents,
         )
         .await?;
-        if !self.audited {
+        if !self.message.audited {
             return Ok(());
         }
-        let c = self.counts;
+        let c = self.effects.counts;
         let detail = format!(
             "entries {} applied {} already {} noted {} breaks {}",
             c.entries, c.applied, c.already, c.noted, c.breaks
@@ -130,17 +80,17 @@ impl Applier<'_> {
         let decision = Decision {
             actor: "sarf",
             action: "feedback.import",
-            subject: &format!("message {}", self.message),
+            subject: &format!("message {}", self.message.id),
             detail: &detail,
-            at: self.now,
+            at: self.message.at,
         };
         chain::append_in_tx(&mut self.tx, decision).await
     }
 
     /// A reconciled run of which orders move is no longer.
     async fn reopen(&mut self) -> Result<(), StoreError> {
-        for (id, known) in &self.runs {
-            let moves = self.moves.flows.keys().any(|flow| flow.run == *id);
+        for (id, known) in &self.met.runs {
+            let moves = self.effects.moves.flows.keys().any(|flow| flow.run == *id);
             if known.run.state == RunState::Reconciled && moves {
                 let state =
                     known.run.state.after(RunEvent::Reopen).expect("a reconciled run can be reopened");
@@ -152,13 +102,13 @@ impl Applier<'_> {
 
     async fn post(&mut self) -> Result<(), StoreError> {
         let reported = self.reported();
-        books::orders::reported_in_tx(&mut self.tx, &reported, self.message, self.now).await?;
+        books::orders::reported_in_tx(&mut self.tx, &reported, self.message.id, self.message.at).await?;
         let booked = self.booked()?;
-        booked.post_in_tx(&mut self.tx, self.message, self.now).await
+        booked.post_in_tx(&mut self.tx, self.message.id, self.message.at).await
     }
 
     fn at(&self, run: RunId, provider: i16) -> RunAt {
-        self.runs[&run].run.at(provider)
+        self.met.runs[&run].run.at(provider)
     }
 
     fn reported(&self) -> Vec<StateMove> {
@@ -170,13 +120,13 @@ impl Applier<'_> {
                 to: flow.to,
             }
         };
-        self.moves.flows.iter().map(moved).collect()
+        self.effects.moves.flows.iter().map(moved).collect()
     }
 
     /// What statements booked, as rows of the chart of accounts.
     fn booked(&self) -> Result<Bookings, StoreError> {
         let mut booked = Bookings::default();
-        for ((run, provider, credit), amount) in &self.moves.cash {
+        for ((run, provider, credit), amount) in &self.effects.moves.cash {
             let amount =
                 i64::try_from(*amount).map_err(|_| StoreError::Corrupt("sum of a message's entries"))?;
             let amount = Centimes::new(amount);
@@ -187,7 +137,7 @@ impl Applier<'_> {
                 (None, true) => booked.unexplained_credit(*provider, amount),
             }
         }
-        for ((run, provider), amount) in &self.moves.explained {
+        for ((run, provider), amount) in &self.effects.moves.explained {
             booked.debit_explained(self.at(*run, *provider), *amount);
         }
         Ok(booked)

@@ -12,8 +12,8 @@ impl Applier<'_> {
     pub(super) fn open_doubt(&mut self, facts: &OrderFacts, state: OrderState, line: &Line) {
         let detail = format!("{state} with {}", line.why.told.as_deref().unwrap_or("no reason"));
         let mut found = doubts::new(facts.order, facts.provider, facts.amount, detail);
-        found.message = Some(self.message);
+        found.message = Some(self.message.id);
         found.entry = Some(line.entry).filter(|entry| *entry > 0);
-        self.breaks.push(found);
+        self.effects.breaks.push(found);
     }
 }

@@ -35,20 +35,20 @@ impl Applier<'_> {
             facts = self.facts_of(pieces.iter().flat_map(|p| &p.details).map(|d| &d.line.names)).await?;
         }
         for mut piece in pieces {
-            let before = self.moves.bank;
+            let before = self.effects.moves.bank;
             let due =
                 if piece.posts { i128::from(Signed::new(piece.amount, piece.entry().side).get()) } else { 0 };
-            let mut open = self.open_entry.take().filter(|_| piece.begun);
+            let mut open = self.statements.entry.take().filter(|_| piece.begun);
             if piece.begun || piece.goes_on {
                 let entry = open.get_or_insert(OpenEntry { left: due, file: None });
                 self.piece(&mut piece, entry, &mut facts).await?;
-                entry.left -= self.moves.bank - before;
+                entry.left -= self.effects.moves.bank - before;
             } else {
                 self.whole_entry(&mut piece, &mut facts).await?;
-                open = Some(OpenEntry { left: due - (self.moves.bank - before), file: None });
+                open = Some(OpenEntry { left: due - (self.effects.moves.bank - before), file: None });
             }
             if piece.goes_on {
-                self.open_entry = open;
+                self.statements.entry = open;
             } else if open.is_some_and(|entry| entry.left != 0) {
                 return Err(StoreError::Corrupt("allocation of a statement entry"));
             }
@@ -81,13 +81,13 @@ impl Applier<'_> {
         if named {
             return false;
         }
-        let before = self.breaks.len();
+        let before = self.effects.breaks.len();
         let cash = piece.posts.then(|| piece.cash());
         let given = !piece.details.is_empty() || !piece.batches.is_empty();
         if let Some(case) = case {
             self.repay_case(piece, case, cash);
         } else if given || piece.posts {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = match piece.details.len() {
                 0 => "entry names no order and no file of ours".to_owned(),
                 1 => "the reference names no order of ours at this provider".to_owned(),
@@ -95,8 +95,8 @@ impl Applier<'_> {
             };
             self.suspend(cash, BreakKind::UnknownReference, piece.number, None, Some(piece.amount), detail);
         } else {
-            self.counts.entries += 1;
-            self.counts.noted += 1;
+            self.effects.counts.entries += 1;
+            self.effects.counts.noted += 1;
         }
         let first = piece.details.first().map(|d| (&*d.given, &*d.text));
         let of_batch = piece.batches.first().map(|b| (&*b.given, ""));
@@ -170,8 +170,8 @@ impl Applier<'_> {
     fn left_over(&mut self, piece: &EntryPiece, left: i128) {
         let Ok(left) = i64::try_from(left) else { return };
         if left != 0 {
-            let before = self.breaks.len();
-            self.counts.entries += 1;
+            let before = self.effects.breaks.len();
+            self.effects.counts.entries += 1;
             let cash = Cash { amount: Centimes::new(left.abs()), credit: left > 0 };
             let detail = "not what the entry's transactions come to".to_owned();
             let number = piece.number;

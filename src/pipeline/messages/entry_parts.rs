@@ -40,7 +40,7 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         let mut debited = None;
         for at in 0..piece.batches.len() {
-            let before = self.breaks.len();
+            let before = self.effects.breaks.len();
             let named = targets.batches[at];
             match (named, allocation.batches[at]) {
                 (Named::One(target), Some(carried)) => {
@@ -60,7 +60,7 @@ impl Applier<'_> {
             if together && matches!(targets.details[at], Subject::Nothing) {
                 continue;
             }
-            let before = self.breaks.len();
+            let before = self.effects.breaks.len();
             self.detail(piece, at, targets.details[at], allocation.details[at], debited, facts).await?;
             let (given, text) = (&piece.details[at].given, &piece.details[at].text);
             self.explain_breaks(before, piece, (given, text));
@@ -77,8 +77,8 @@ impl Applier<'_> {
         let many = of_strangers().count();
         let sum: i128 = of_strangers().flatten().map(|c| i128::from(c.get())).sum();
         let Some(sum) = i64::try_from(sum).ok().filter(|_| many > STRANGERS_MAX) else { return false };
-        let before = self.breaks.len();
-        self.counts.entries += 1;
+        let before = self.effects.breaks.len();
+        self.effects.counts.entries += 1;
         let cash = Cash { amount: Centimes::new(sum.abs()), credit: sum > 0 };
         let detail = format!("{many} of the entry's transactions name no order of ours");
         let money = piece.posts.then_some(cash);
@@ -119,8 +119,8 @@ impl Applier<'_> {
             // What could not be read is told of with what is left over.
             (Subject::Faulty, _) => {}
             (Subject::Nothing | Subject::Case(_) | Subject::File(_), None) => {
-                self.counts.entries += 1;
-                self.counts.noted += 1;
+                self.effects.counts.entries += 1;
+                self.effects.counts.noted += 1;
             }
         }
         Ok(())
@@ -135,7 +135,7 @@ impl Applier<'_> {
         debited: Option<FilePlace>,
         facts: &mut Facts,
     ) {
-        self.counts.entries += 1;
+        self.effects.counts.entries += 1;
         let detail = &mut piece.details[at];
         let mut line = std::mem::take(&mut detail.line);
         let side = carried.filter(|c| !c.is_zero()).map_or(Side::of(piece.credit), Signed::side);
@@ -161,16 +161,16 @@ impl Applier<'_> {
     /// unpaid and the entry may mean that it is paid, a person decides before its claim is paid again.
     fn share_unknown(&mut self, entry: u64, meaning: Meaning, facts: &OrderFacts, file: Option<FilePlace>) {
         let run = facts.order.run();
-        let batch = file.and_then(|(run, at)| self.runs.get(&run)?.batches.get(at));
+        let batch = file.and_then(|(run, at)| self.met.runs.get(&run)?.batches.get(at));
         match batch.map(|batch| current(batch, facts)) {
             Some(state) if share_in_question(meaning, state) => {
-                self.contradicted.extend(facts.reissued_as);
+                self.effects.to_hold.extend(facts.reissued_as);
                 let detail =
                     format!("named by a debit of which its share cannot be told; the order is {state}");
                 let about = Some((run, Some(facts.order)));
                 self.open_break(BreakKind::StatusConflict, entry, about, None, detail);
             }
-            _ => self.counts.noted += 1,
+            _ => self.effects.counts.noted += 1,
         }
     }
 
@@ -182,20 +182,20 @@ impl Applier<'_> {
         carried: Signed,
     ) -> Result<bool, StoreError> {
         if !piece.posts {
-            self.counts.entries += 1;
-            self.counts.noted += 1;
+            self.effects.counts.entries += 1;
+            self.effects.counts.noted += 1;
             return Ok(false);
         }
         match target {
             FileTarget::Batch(place) => Ok(self.file_booking(piece, place, carried)),
             FileTarget::Settlement(at) => {
-                let name = self.file_names.settlements[at].0.clone();
+                let name = self.met.file_names.settlements[at].0.clone();
                 if carried.side() == Side::Debit && !piece.reversal {
-                    self.counts.entries += 1;
+                    self.effects.counts.entries += 1;
                     if self.settlement_debit(piece.number, &name, cash_of(carried)).await? {
                         return Ok(true);
                     }
-                    self.counts.entries -= 1;
+                    self.effects.counts.entries -= 1;
                 }
                 self.unknown_part(
                     piece,
@@ -208,18 +208,18 @@ impl Applier<'_> {
     }
 
     fn file_booking(&mut self, piece: &EntryPiece, (run, at): FilePlace, carried: Signed) -> bool {
-        let batch = &mut self.runs.get_mut(&run).expect("known by its name").batches[at];
+        let batch = &mut self.met.runs.get_mut(&run).expect("known by its name").batches[at];
         let (id, provider, state) = (batch.id, batch.provider_id, batch.state);
         let cash = cash_of(carried);
         let shares = file_bookings(batch).take(cash.amount, carried.side(), piece.reversal);
         batch.figures.debited_amount += shares.debited.get();
         if !shares.debited.is_zero() {
-            self.moves.cash(Some(run), provider, Cash { amount: shares.debited, credit: false });
-            self.counts.entries += 1;
-            self.counts.applied += 1;
+            self.effects.moves.cash(Some(run), provider, Cash { amount: shares.debited, credit: false });
+            self.effects.counts.entries += 1;
+            self.effects.counts.applied += 1;
         } else if cash.amount.is_zero() {
-            self.counts.entries += 1;
-            self.counts.noted += 1;
+            self.effects.counts.entries += 1;
+            self.effects.counts.noted += 1;
         }
         let taken_back = if cash.credit { "a debit of it is taken back" } else { "a credit is taken back" };
         let conflict = match (piece.reversal, cash.credit) {
@@ -234,10 +234,10 @@ impl Applier<'_> {
         ];
         for (amount, kind, detail) in left_over {
             if !amount.is_zero() {
-                self.counts.entries += 1;
+                self.effects.counts.entries += 1;
                 let part = Some(Cash { amount, credit: cash.credit });
                 self.suspend(part, kind, piece.number, Some((run, None)), Some(amount), detail);
-                if let Some(opened) = self.breaks.last_mut() {
+                if let Some(opened) = self.effects.breaks.last_mut() {
                     opened.batch = Some(id);
                 }
             }
@@ -246,7 +246,7 @@ impl Applier<'_> {
     }
 
     fn unknown_part(&mut self, piece: &EntryPiece, carried: Signed, detail: &str) {
-        self.counts.entries += 1;
+        self.effects.counts.entries += 1;
         let cash = piece.posts.then(|| cash_of(carried));
         let amount = Some(carried.amount()).filter(|amount| !amount.is_zero());
         self.suspend(cash, BreakKind::UnknownReference, piece.number, None, amount, detail.to_owned());
@@ -263,7 +263,7 @@ impl Applier<'_> {
         if rest.is_zero() {
             return self.unread(piece, targets);
         }
-        let before = self.breaks.len();
+        let before = self.effects.breaks.len();
         let carried: i128 = allocation
             .batches
             .iter()
@@ -284,7 +284,7 @@ impl Applier<'_> {
                 format!("the entry's transactions come to {} less or more than the entry", rest.amount());
             (BreakKind::TotalsDiffer, detail)
         };
-        self.counts.entries += 1;
+        self.effects.counts.entries += 1;
         let amount = Some(rest.amount());
         self.suspend(Some(cash_of(rest)), kind, piece.number, None, amount, detail);
         self.explain_breaks(before, piece, (&all_given(piece), ""));
@@ -295,8 +295,8 @@ impl Applier<'_> {
         if !targets.details.iter().any(|t| matches!(t, Subject::Faulty)) {
             return;
         }
-        let before = self.breaks.len();
-        self.counts.entries += 1;
+        let before = self.effects.breaks.len();
+        self.effects.counts.entries += 1;
         self.open_break(BreakKind::FaultyEntry, piece.number, None, None, faults(piece));
         self.explain_breaks(before, piece, (&all_given(piece), ""));
     }
@@ -321,8 +321,8 @@ impl Applier<'_> {
 
     /// Completes the breaks that an entry opened.
     pub(super) fn explain_breaks(&mut self, from: usize, piece: &EntryPiece, given: (&str, &str)) {
-        for at in from..self.breaks.len() {
-            self.breaks[at].source = Some(Box::new(self.source(piece, given)));
+        for at in from..self.effects.breaks.len() {
+            self.effects.breaks[at].source = Some(Box::new(self.source(piece, given)));
         }
     }
 }

@@ -54,7 +54,7 @@ impl Applier<'_> {
                 if self.order_named(names, facts) != Named::Nothing {
                     continue;
                 }
-                let file = match self.file_names.file(names) {
+                let file = match self.met.file_names.file(names) {
                     Named::One(file) => Some(file),
                     _ => of_entry,
                 };
@@ -82,7 +82,7 @@ impl Applier<'_> {
 
     /// The one file of ours that an entry's batches name.
     pub(super) fn file_of_batches(&self, batches: &[BatchPart]) -> Option<FilePlace> {
-        let named = |batch: &BatchPart| match self.file_names.file(&batch.names) {
+        let named = |batch: &BatchPart| match self.met.file_names.file(&batch.names) {
             Named::One(place) => Some(place),
             _ => None,
         };
@@ -93,7 +93,7 @@ impl Applier<'_> {
     }
 
     pub(super) fn targets(&self, piece: &EntryPiece, facts: &Facts) -> Subjects {
-        let batches = piece.batches.iter().map(|batch| self.file_names.named(&batch.names)).collect();
+        let batches = piece.batches.iter().map(|batch| self.met.file_names.named(&batch.names)).collect();
         let one = piece.details.len() == 1;
         let details = piece.details.iter().map(|d| self.target(piece, d, one, facts)).collect();
         Subjects { batches, details }
@@ -104,7 +104,7 @@ impl Applier<'_> {
             return Subject::Faulty;
         }
         let names = &detail.line.names;
-        let file = self.file_names.named(names);
+        let file = self.met.file_names.named(names);
         match (self.order_named(names, facts), file) {
             (Named::Disagree, _) | (_, Named::Disagree) => return Subject::Disagree,
             (Named::One(place), Named::One(FileTarget::Batch(file))) => {
@@ -133,9 +133,9 @@ impl Applier<'_> {
     fn due_for(&self, target: FileTarget) -> Option<Centimes> {
         match target {
             FileTarget::Batch((run, at)) => {
-                Some(file_bookings(&self.runs[&run].batches[at]).left()).filter(|left| !left.is_zero())
+                Some(file_bookings(&self.met.runs[&run].batches[at]).left()).filter(|left| !left.is_zero())
             }
-            FileTarget::Settlement(at) => self.file_names.settlements[at].1,
+            FileTarget::Settlement(at) => self.met.file_names.settlements[at].1,
         }
     }
 

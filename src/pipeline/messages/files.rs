@@ -4,10 +4,12 @@
 //! being a second delivery. A message is read to its end before that is decided, so the order of what it says is no
 //! matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::apply::Applier;
-use super::book::Flow;
+use super::effects::Flow;
+use super::lines::Reported;
+use super::matching::FilePlace;
 use super::parse::{FileStatus, event_of};
 use crate::domain::batch::BatchState;
 use crate::domain::ids::RunId;
@@ -17,6 +19,18 @@ use crate::domain::stated::{FileVerdict, FileWords, Why};
 use crate::domain::step::Step;
 use crate::store::StoreError;
 use crate::store::messages::feedback;
+
+/// What a status report or payment return has said so far.
+#[derive(Debug, Default)]
+pub(super) struct FileReport {
+    /// The file of ours that what follows speaks of.
+    pub file: Option<FilePlace>,
+    /// What it says of each order, and the orders of which it says two things.
+    pub orders: Reported,
+    pub at_odds: HashSet<i64>,
+    /// What it says of whole files: decided at its end, when all that it says of their orders is known.
+    pub files: FileVerdicts,
+}
 
 /// What a message says of each file that it speaks of, by run and place among the run's batches.
 #[derive(Debug, Default)]
@@ -41,20 +55,20 @@ impl Applier<'_> {
     pub(super) async fn file_status(&mut self, said: FileStatus) -> Result<(), StoreError> {
         // What follows speaks of this file's provider, or, where the file is not ours, of whoever each order is with.
         self.provider = None;
-        self.file = None;
+        self.report.file = None;
         let Some((run, at)) = self.batch_of(&said.original).await? else {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = format!("the file reported on is not one of ours{}", said.why.suffix());
             self.open_break(BreakKind::UnknownReference, 0, None, said.sum, detail);
             return Ok(());
         };
-        let batch = self.runs[&run].batches[at].clone();
+        let batch = self.met.runs[&run].batches[at].clone();
         self.provider = Some(batch.provider_id);
-        self.file = Some((run, at));
+        self.report.file = Some((run, at));
         let differs = said.orders.is_some_and(|n| n as i64 != batch.orders)
             || said.sum.is_some_and(|s| s != batch.amount);
         if differs {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = "orders or control sum of the original are not what was sent".to_owned();
             self.open_break(BreakKind::TotalsDiffer, 0, Some((run, None)), said.sum, detail);
         }
@@ -69,9 +83,9 @@ impl Applier<'_> {
             _ => None,
         };
         let (code, why) = (status.as_str(), &said.why);
-        feedback::insert_batch_event_in_tx(&mut self.tx, batch.id, step, self.message, code, why).await?;
+        feedback::insert_batch_event_in_tx(&mut self.tx, batch.id, step, self.message.id, code, why).await?;
         let decided_at_end = step.is_some();
-        self.counts.entries += u64::from(!decided_at_end);
+        self.effects.counts.entries += u64::from(!decided_at_end);
         if let Some(unknown) = &said.unknown {
             let suffix = said.why.suffix();
             let detail = format!("the file is said to be `{unknown}`, a status that is not known{suffix}");
@@ -83,9 +97,9 @@ impl Applier<'_> {
             self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), Some(batch.amount), detail)
                 .batch = Some(batch.id);
         } else if !decided_at_end {
-            self.counts.noted += 1;
+            self.effects.counts.noted += 1;
         } else {
-            let file = self.files.0.entry((run, at)).or_default();
+            let file = self.report.files.0.entry((run, at)).or_default();
             file.words.add(said.narrow, step == Some(Step::Rejected));
             if step == Some(Step::Rejected) {
                 file.why = said.why;
@@ -96,15 +110,15 @@ impl Applier<'_> {
 
     /// Decides what is said of whole files, at the end of a message.
     pub(super) fn decide_files(&mut self) {
-        for ((run, at), said) in std::mem::take(&mut self.files).0 {
+        for ((run, at), said) in std::mem::take(&mut self.report.files).0 {
             let verdict = said.words.verdict();
-            self.counts.entries += u64::from(verdict != FileVerdict::Nothing);
+            self.effects.counts.entries += u64::from(verdict != FileVerdict::Nothing);
             match verdict {
                 FileVerdict::Nothing => {}
                 FileVerdict::Accepted => self.accept_batch(run, at),
                 FileVerdict::Rejected => self.reject_batch(run, at, &said.why),
                 FileVerdict::Contradicted => {
-                    let batch = self.runs.get(&run).map(|known| &known.batches[at]);
+                    let batch = self.met.runs.get(&run).map(|known| &known.batches[at]);
                     let (amount, id) = (batch.map(|b| b.amount), batch.map(|b| b.id));
                     let suffix = said.why.suffix();
                     let detail = format!(
@@ -118,7 +132,7 @@ impl Applier<'_> {
     }
 
     fn accept_batch(&mut self, run: RunId, at: usize) {
-        let Some(known) = self.runs.get_mut(&run) else { return };
+        let Some(known) = self.met.runs.get_mut(&run) else { return };
         let batch = &mut known.batches[at];
         match batch.state {
             BatchState::Sent => {
@@ -130,14 +144,14 @@ impl Applier<'_> {
                     to: OrderState::Accepted,
                 };
                 let figures = batch.figures;
-                self.moves.add(
+                self.effects.moves.add(
                     flow,
                     batch.orders - figures.outcomes,
                     batch.amount.get() - figures.outcomes_amount,
                 );
-                self.counts.applied += 1;
+                self.effects.counts.applied += 1;
             }
-            BatchState::Accepted | BatchState::Settled => self.counts.already += 1,
+            BatchState::Accepted | BatchState::Settled => self.effects.counts.already += 1,
             _ => {
                 let (detail, id) = ("accepted, after the whole file was rejected".to_owned(), batch.id);
                 self.open_break(BreakKind::StatusConflict, 0, Some((run, None)), None, detail).batch =
@@ -147,13 +161,13 @@ impl Applier<'_> {
     }
 
     fn reject_batch(&mut self, run: RunId, at: usize, why: &Why) {
-        let Some(known) = self.runs.get_mut(&run) else { return };
+        let Some(known) = self.met.runs.get_mut(&run) else { return };
         let batch = &mut known.batches[at];
         let figures = batch.figures;
         let moved_on =
             figures.outcomes - figures.accepted - figures.rejected > 0 || figures.debited_amount > 0;
         if batch.state == BatchState::Rejected {
-            self.counts.already += 1;
+            self.effects.counts.already += 1;
         } else if moved_on || !matches!(batch.state, BatchState::Sent | BatchState::Accepted) {
             let detail = format!("the whole file rejected, after some of it was paid{}", why.suffix());
             let id = batch.id;
@@ -164,12 +178,12 @@ impl Applier<'_> {
             let (silent, silent_amount) =
                 (batch.orders - figures.outcomes, batch.amount.get() - figures.outcomes_amount);
             let flow = |from| Flow { run, provider: batch.provider_id, from, to: OrderState::Rejected };
-            self.moves.add(flow(from), silent, silent_amount);
-            self.moves.add(flow(OrderState::Accepted), figures.accepted, figures.accepted_amount);
+            self.effects.moves.add(flow(from), silent, silent_amount);
+            self.effects.moves.add(flow(OrderState::Accepted), figures.accepted, figures.accepted_amount);
             batch.figures.rejected += silent + figures.accepted;
             batch.figures.rejected_amount += silent_amount + figures.accepted_amount;
             batch.state = BatchState::Rejected;
-            self.counts.applied += 1;
+            self.effects.counts.applied += 1;
         }
     }
 }

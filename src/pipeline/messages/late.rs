@@ -27,11 +27,11 @@ impl Applier<'_> {
     /// Notes an order that moved, where it came back to a closed run.
     pub(super) fn note_late_return(&mut self, facts: &OrderFacts, to: OrderState) {
         let run = facts.order.run();
-        let closed = self.runs.get(&run).is_some_and(|known| known.run.state == RunState::Closed);
+        let closed = self.met.runs.get(&run).is_some_and(|known| known.run.state == RunState::Closed);
         if to != OrderState::Returned || !closed {
             return;
         }
-        let late = self.late.0.entry((run, facts.provider)).or_insert(LateReturn {
+        let late = self.effects.late.0.entry((run, facts.provider)).or_insert(LateReturn {
             first: facts.order,
             orders: 0,
             amount: Centimes::ZERO,
@@ -42,17 +42,17 @@ impl Applier<'_> {
 
     /// Opens the breaks, at the end of the message.
     pub(super) fn open_late_returns(&mut self) {
-        for ((run, provider), late) in std::mem::take(&mut self.late).0 {
-            self.counts.entries += 1;
-            self.counts.breaks += 1;
-            self.breaks.push(NewBreak {
+        for ((run, provider), late) in std::mem::take(&mut self.effects.late).0 {
+            self.effects.counts.entries += 1;
+            self.effects.counts.breaks += 1;
+            self.effects.breaks.push(NewBreak {
                 kind: BreakKind::LateReturn,
-                key: format!("message {} late returns of run {run} at provider {provider}", self.message),
+                key: format!("message {} late returns of run {run} at provider {provider}", self.message.id),
                 run: Some(run),
                 provider: Some(provider),
                 batch: None,
                 order: (late.orders == 1).then_some(late.first),
-                message: Some(self.message),
+                message: Some(self.message.id),
                 entry: None,
                 amount: Some(late.amount),
                 suspense: Centimes::ZERO,

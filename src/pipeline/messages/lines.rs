@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::apply::Applier;
-use super::book::Flow;
+use super::effects::Flow;
 use super::figures::{enter, explain_rejection, known_batch};
 use super::matching::{Facts, FilePlace, Place};
 use super::parse::Line;
@@ -20,7 +20,7 @@ use crate::store::messages::feedback::{self, OrderFacts};
 
 impl Applier<'_> {
     pub(super) async fn lines(&mut self, mut lines: Vec<Line>) -> Result<(), StoreError> {
-        self.counts.entries += lines.len() as u64;
+        self.effects.counts.entries += lines.len() as u64;
         let mut facts = self.facts_of(lines.iter().map(|line| &line.names)).await?;
         let mut named: Vec<Named<Place>> =
             lines.iter().map(|line| self.order_named(&line.names, &facts)).collect();
@@ -42,7 +42,7 @@ impl Applier<'_> {
         lines: &mut [Line],
         named: &[Named<Place>],
     ) -> Result<bool, StoreError> {
-        let Some(file) = self.file else { return Ok(false) };
+        let Some(file) = self.report.file else { return Ok(false) };
         let mut found = false;
         for (line, _) in lines.iter_mut().zip(named).filter(|(_, named)| **named == Named::Nothing) {
             let Some(uetr) = line.names.uetr() else { continue };
@@ -56,7 +56,7 @@ impl Applier<'_> {
 
     /// The order that a line names; none where the message is about a file that the order was not in.
     fn named_in_file(&self, named: Named<Place>, facts: &Facts) -> Named<Place> {
-        let (Named::One((run, at)), Some(file)) = (named, self.file) else { return named };
+        let (Named::One((run, at)), Some(file)) = (named, self.report.file) else { return named };
         let left_in = self.batch_at(&facts[&run][at]);
         if left_in.is_some_and(|left_in| left_in != file) { Named::Disagree } else { named }
     }
@@ -64,9 +64,9 @@ impl Applier<'_> {
     /// Writes the steps noted so far, and holds orders that may be paid a second time.
     pub(super) async fn send_outcomes(&mut self) -> Result<(), StoreError> {
         let run_target = format!("outcome ({})", feedback::OUTCOME_COLUMNS);
-        self.outcomes.send_in_tx(&mut self.tx, &run_target, "").await?;
-        for order in std::mem::take(&mut self.contradicted) {
-            reissue::keep_back_in_tx(&mut self.tx, order, self.now).await?;
+        self.effects.outcomes.send_in_tx(&mut self.tx, &run_target, "").await?;
+        for order in std::mem::take(&mut self.effects.to_hold) {
+            reissue::keep_back_in_tx(&mut self.tx, order, self.message.at).await?;
         }
         Ok(())
     }
@@ -78,14 +78,14 @@ impl Applier<'_> {
             // Of what is no order of ours nothing is kept: its number could be any.
             let (Named::One((run, at)), Some(event)) = (named, line.event) else { continue };
             let order = facts[run][*at].order;
-            if self.reported.add(order, event == OrderEvent::Reject) {
-                self.at_odds.insert(order.get());
+            if self.report.orders.add(order, event == OrderEvent::Reject) {
+                self.report.at_odds.insert(order.get());
             }
         }
     }
 
     pub(super) async fn facts(&mut self, run: RunId, ids: &[i64]) -> Result<Vec<OrderFacts>, StoreError> {
-        let known = &self.runs[&run];
+        let known = &self.met.runs[&run];
         let (first, last) = (ids.first().copied().unwrap_or(0), ids.last().copied().unwrap_or(0));
         let concerned = |b: &&Batch| {
             self.provider.is_none_or(|p| p == b.provider_id) && b.first.get() <= last && first <= b.last.get()
@@ -93,9 +93,9 @@ impl Applier<'_> {
         let spoken_of = |b: &Batch| known.before[&b.id.get()].1.outcomes > 0;
         let earlier = known.batches.iter().filter(concerned).any(spoken_of);
         // This message itself may have spoken of them, if it does not go through its orders upwards.
-        let again = self.spoken_to.get(&run).is_some_and(|top| first <= *top);
+        let again = self.met.highest_seen.get(&run).is_some_and(|top| first <= *top);
         let facts = feedback::facts_in_tx(&mut self.tx, run, ids, self.provider, earlier || again).await?;
-        let top = self.spoken_to.entry(run).or_default();
+        let top = self.met.highest_seen.entry(run).or_default();
         *top = last.max(*top);
         Ok(facts)
     }
@@ -118,18 +118,18 @@ impl Applier<'_> {
             (None, Named::Disagree) => Named::Disagree,
             (None, _) => Named::Nothing,
         };
-        let batch = at.map(|(run, at)| known_batch(&self.runs[&run].batches[at]));
-        let at_odds = facts.as_ref().is_some_and(|facts| self.at_odds.contains(&facts.order.get()));
+        let batch = at.map(|(run, at)| known_batch(&self.met.runs[&run].batches[at]));
+        let at_odds = facts.as_ref().is_some_and(|facts| self.report.at_odds.contains(&facts.order.get()));
         let verdict = judge(&report(line, at_odds), order, batch, &self.context.config.reasons);
         if verdict.order_lives
             && let Some((run, at)) = at
         {
-            self.files.order_lives(run, at);
+            self.report.files.order_lives(run, at);
         }
-        self.contradicted.extend(verdict.hold);
+        self.effects.to_hold.extend(verdict.hold);
         match (verdict.outcome, facts, at) {
-            (Outcome::Noted, ..) => self.counts.noted += 1,
-            (Outcome::Already, ..) => self.counts.already += 1,
+            (Outcome::Noted, ..) => self.effects.counts.noted += 1,
+            (Outcome::Already, ..) => self.effects.counts.already += 1,
             (Outcome::Break(conflict), facts, _) => self.open_conflict(line, facts.as_deref(), conflict),
             (Outcome::Takes(taken), Some(facts), Some(at)) => self.take_step(line, facts, at, taken),
             (Outcome::Takes(_), ..) => unreachable!("only an order that left takes a step"),
@@ -152,7 +152,7 @@ impl Applier<'_> {
 
     /// Takes an order of a batch one step on.
     fn take_step(&mut self, line: &Line, facts: &mut OrderFacts, (run, at): FilePlace, taken: Taken) {
-        let batch = &mut self.runs.get_mut(&run).expect("its batch was found").batches[at];
+        let batch = &mut self.met.runs.get_mut(&run).expect("its batch was found").batches[at];
         let steps = facts.steps;
         facts.steps = steps.with(taken.step);
         if taken.explains_rejection {
@@ -164,22 +164,28 @@ impl Applier<'_> {
             let figures = &mut batch.figures;
             let figure = if cash.credit { &mut figures.credited_amount } else { &mut figures.debited_amount };
             *figure += cash.amount.get();
-            self.moves.cash(Some(run), facts.provider, cash);
+            self.effects.moves.cash(Some(run), facts.provider, cash);
         }
         if taken.settles {
-            let share = self.shares.entry((run, batch.id)).or_default();
+            let share = self.effects.shares.entry((run, batch.id)).or_default();
             share.0 += 1;
             share.1 += facts.amount.get();
         }
         if let Some((from, to)) = taken.moved {
             if batch.lane == Lane::Stream {
-                self.moved.push((facts.order, facts.provider, to));
+                self.effects.moved.push((facts.order, facts.provider, to));
             }
             let flow = Flow { run, provider: facts.provider, from, to };
-            self.moves.add(flow, 1, facts.amount.get());
+            self.effects.moves.add(flow, 1, facts.amount.get());
         }
-        feedback::push_outcome(&mut self.outcomes, facts.order, taken.step, self.message, &line.why);
-        self.counts.applied += 1;
+        feedback::push_outcome(
+            &mut self.effects.outcomes,
+            facts.order,
+            taken.step,
+            self.message.id,
+            &line.why,
+        );
+        self.effects.counts.applied += 1;
         if let Some(state) = taken.doubt {
             self.open_doubt(facts, state, line);
         }
@@ -192,7 +198,7 @@ impl Applier<'_> {
     /// The place of the batch that an order left in.
     pub(super) fn batch_at(&self, facts: &OrderFacts) -> Option<FilePlace> {
         let run = facts.order.run();
-        let at = self.runs.get(&run)?.batches.iter().position(|batch| has_left_in(batch, facts))?;
+        let at = self.met.runs.get(&run)?.batches.iter().position(|batch| has_left_in(batch, facts))?;
         Some((run, at))
     }
 }

@@ -6,15 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::apply::Applier;
-use crate::domain::ids::RunId;
+use crate::domain::batch::BatchState;
+use crate::domain::ids::{BatchId, Code, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
 use crate::domain::references::{Named, Names, Uetr};
+use crate::store::StoreError;
 use crate::store::batches::batch_orders;
-use crate::store::batches::{self, Batch};
+use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::messages::feedback::OrderFacts;
 use crate::store::messages::{feedback, settlements};
-use crate::store::{StoreError, runs};
+use crate::store::runs::{self, Run};
 
 /// Orders of a file that are looked at together.
 const ORDERS_AT_ONCE: i64 = 20_000;
@@ -80,6 +82,33 @@ impl FileNames {
     }
 }
 
+/// A run as this message has met it.
+pub(super) struct KnownRun {
+    pub run: Run,
+    pub programme: Code,
+    pub batches: Vec<Batch>,
+    /// Figures as they were when read, to tell what changed.
+    pub before: HashMap<i64, (BatchState, BatchFigures)>,
+}
+
+/// What this message has met and looked up so far.
+#[derive(Default)]
+pub(super) struct Met {
+    /// Providers for which this message alone speaks now.
+    pub locked: BTreeSet<i16>,
+    pub runs: BTreeMap<RunId, KnownRun>,
+    /// The highest order of each run that this message has spoken of.
+    pub highest_seen: HashMap<RunId, i64>,
+    pub purposes: HashMap<i16, Code>,
+    pub provider_codes: HashMap<String, i16>,
+    /// Files and settlements by their names.
+    pub file_names: FileNames,
+    /// References of the orders of files by UETR, where one was asked for.
+    pub uetrs: HashMap<BatchId, HashMap<Uetr, EndToEndRef>>,
+    /// Numbers of all runs, where many were asked for.
+    pub run_ids: Option<HashSet<RunId>>,
+}
+
 impl Applier<'_> {
     /// Facts of all orders that names may name.
     pub(super) async fn facts_of<'n>(
@@ -96,7 +125,7 @@ impl Applier<'_> {
         for (run, mut ids) in ids {
             if (many && !self.is_run(run).await?)
                 || !self.know_run(run).await?
-                || self.runs[&run].batches.is_empty()
+                || self.met.runs[&run].batches.is_empty()
             {
                 continue;
             }
@@ -104,7 +133,7 @@ impl Applier<'_> {
             ids.dedup();
             let mut found = self.facts(run, &ids).await?;
             let strangers: BTreeSet<i16> =
-                found.iter().map(|f| f.provider).filter(|p| !self.locked.contains(p)).collect();
+                found.iter().map(|f| f.provider).filter(|p| !self.met.locked.contains(p)).collect();
             if self.provider.is_none() && !strangers.is_empty() {
                 for provider in strangers {
                     self.lock(provider).await?;
@@ -117,10 +146,10 @@ impl Applier<'_> {
     }
 
     async fn is_run(&mut self, run: RunId) -> Result<bool, StoreError> {
-        if self.run_ids.is_none() {
-            self.run_ids = Some(runs::ids_in_tx(&mut self.tx).await?);
+        if self.met.run_ids.is_none() {
+            self.met.run_ids = Some(runs::ids_in_tx(&mut self.tx).await?);
         }
-        Ok(self.run_ids.as_ref().is_some_and(|ids| ids.contains(&run)))
+        Ok(self.met.run_ids.as_ref().is_some_and(|ids| ids.contains(&run)))
     }
 
     /// The order that names name, at the provider that is spoken of. One whose number is there and whose check characters
@@ -150,7 +179,7 @@ impl Applier<'_> {
         &mut self,
         names: impl Iterator<Item = &'n Names> + Send,
     ) -> Result<(), StoreError> {
-        let known = &self.file_names.by_name;
+        let known = &self.met.file_names.by_name;
         let new: HashSet<Box<str>> =
             names.flat_map(Names::files).filter(|name| !known.contains_key(*name)).map(Into::into).collect();
         let (Some(provider), false) = (self.provider, new.is_empty()) else { return Ok(()) };
@@ -164,18 +193,18 @@ impl Applier<'_> {
             let target = match found.get(&*name) {
                 Some((run, id)) => {
                     self.know_run(*run).await?;
-                    let at = self.runs.get(run).and_then(|k| k.batches.iter().position(|b| b.id == *id));
+                    let at = self.met.runs.get(run).and_then(|k| k.batches.iter().position(|b| b.id == *id));
                     at.map(|at| FileTarget::Batch((*run, at)))
                 }
                 None => {
                     let sum = sums.get(&*name).copied();
                     (sum.is_some() || streams).then(|| {
-                        self.file_names.settlements.push((name.clone(), sum));
-                        FileTarget::Settlement(self.file_names.settlements.len() - 1)
+                        self.met.file_names.settlements.push((name.clone(), sum));
+                        FileTarget::Settlement(self.met.file_names.settlements.len() - 1)
                     })
                 }
             };
-            self.file_names.by_name.insert(name, target);
+            self.met.file_names.by_name.insert(name, target);
         }
         Ok(())
     }
@@ -186,12 +215,12 @@ impl Applier<'_> {
         (run, at): FilePlace,
         uetr: Uetr,
     ) -> Result<Option<EndToEndRef>, StoreError> {
-        let batch = self.runs[&run].batches[at].clone();
-        if !self.uetrs.contains_key(&batch.id) {
+        let batch = self.met.runs[&run].batches[at].clone();
+        if !self.met.uetrs.contains_key(&batch.id) {
             let known = self.uetrs_of(&batch).await?;
-            self.uetrs.insert(batch.id, known);
+            self.met.uetrs.insert(batch.id, known);
         }
-        Ok(self.uetrs[&batch.id].get(&uetr).copied())
+        Ok(self.met.uetrs[&batch.id].get(&uetr).copied())
     }
 
     /// References of orders at the provider that is spoken of by their UETRs, among those of the amounts given: in the newest

@@ -18,6 +18,7 @@ pub mod answers;
 mod apply;
 mod book;
 mod doubts;
+mod effects;
 mod entries;
 mod entry;
 mod entry_parts;

@@ -11,7 +11,7 @@ use crate::store::messages::recalls::{self, Recall};
 impl Applier<'_> {
     /// Takes one answer.
     pub(super) async fn recall_answer(&mut self, answer: &RecallAnswer) -> Result<(), StoreError> {
-        self.counts.entries += 1;
+        self.effects.counts.entries += 1;
         self.provider = None;
         let Some(recall) = self.recall_of(answer).await? else {
             let detail = "the answer names no recall of ours".to_owned();
@@ -21,7 +21,7 @@ impl Applier<'_> {
         self.provider = Some(recall.provider_id);
         let Some(event) = answer.event else {
             let Some(unknown) = &answer.unknown else {
-                self.counts.noted += 1;
+                self.effects.counts.noted += 1;
                 return Ok(());
             };
             let what =
@@ -36,12 +36,12 @@ impl Applier<'_> {
             return Ok(());
         };
         match recall.state.after(event) {
-            RecallEffect::Already => self.counts.already += 1,
+            RecallEffect::Already => self.effects.counts.already += 1,
             RecallEffect::Moves(to) => {
                 let reason = answer.why.told.as_deref();
-                let message = Some(self.message);
-                recalls::answer_in_tx(&mut self.tx, recall.id, to, reason, message, self.now).await?;
-                self.counts.applied += 1;
+                let message = Some(self.message.id);
+                recalls::answer_in_tx(&mut self.tx, recall.id, to, reason, message, self.message.at).await?;
+                self.effects.counts.applied += 1;
             }
             RecallEffect::Conflict => {
                 let suffix = answer.why.suffix();

@@ -30,20 +30,20 @@ impl Applier<'_> {
     /// Notes a receipt: its money stands in suspense, and is posted on at the end of the message.
     pub(super) fn repayment(&mut self, found: Repayment) {
         let Repayment { entry, case, cash, source } = found;
-        self.counts.entries += 1;
+        self.effects.counts.entries += 1;
         let (Some(cash), Some(provider)) = (cash.filter(|c| !c.amount.is_zero()), self.provider) else {
-            self.counts.noted += 1;
+            self.effects.counts.noted += 1;
             return;
         };
-        self.moves.cash(None, provider, cash);
-        let (message, entry) = (Some(self.message), Some(entry));
-        self.receipts.push((Receipt { case, amount: cash.amount, provider, message, entry }, source));
+        self.effects.moves.cash(None, provider, cash);
+        let (message, entry) = (Some(self.message.id), Some(entry));
+        self.effects.receipts.push((Receipt { case, amount: cash.amount, provider, message, entry }, source));
     }
 
     /// Posts receipts to their cases, once all that the message says of orders is booked.
     pub(super) async fn repay(&mut self) -> Result<(), StoreError> {
-        for (receipt, source) in std::mem::take(&mut self.receipts) {
-            let taken = repaid::take_in_tx(&mut self.tx, receipt, self.now).await?;
+        for (receipt, source) in std::mem::take(&mut self.effects.receipts) {
+            let taken = repaid::take_in_tx(&mut self.tx, receipt, self.message.at).await?;
             let case = receipt.case;
             let (owed, kind, detail) = match taken {
                 Taken::NoCase => {
@@ -60,17 +60,17 @@ impl Applier<'_> {
             };
             let rest = receipt.amount - owed;
             if rest.is_zero() {
-                self.counts.applied += 1;
+                self.effects.counts.applied += 1;
                 continue;
             }
             if !owed.is_zero() {
-                self.counts.applied += 1;
-                self.counts.entries += 1;
+                self.effects.counts.applied += 1;
+                self.effects.counts.entries += 1;
             }
-            self.counts.breaks += 1;
-            let mut left = over(receipt, self.message, kind, rest, detail);
+            self.effects.counts.breaks += 1;
+            let mut left = over(receipt, self.message.id, kind, rest, detail);
             left.source = Some(source);
-            self.breaks.push(left);
+            self.effects.breaks.push(left);
         }
         Ok(())
     }

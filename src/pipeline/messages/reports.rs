@@ -5,7 +5,7 @@ use time::Duration;
 
 use super::answers::Judged;
 use super::apply::Applier;
-use super::book::Flow;
+use super::effects::Flow;
 use super::figures::enter;
 use super::lines::current;
 use super::parse::Line;
@@ -96,7 +96,7 @@ pub(crate) async fn lose(
     let configured = configured(context, provider)?;
     let mut applier = begin(context, configured, "stream.lost").await?;
     applier.step_all(ids, OrderEvent::Lose, Step::Unknown).await?;
-    applier.header = why.to_owned();
+    applier.message.header = why.to_owned();
     applier.keep_enquiries(configured).await?;
     applier.finish("stream.lost").await?;
     Ok(())
@@ -119,7 +119,7 @@ async fn begin<'a>(
     let message = feedback::insert_report_in_tx(&mut tx, kind, id, now).await?;
     feedback::prefer_indexes_in_tx(&mut tx).await?;
     let mut applier = Applier::new(context, tx, message, now);
-    applier.audited = false;
+    applier.message.audited = false;
     applier.provider = Some(id);
     applier.lock(id).await?;
     Ok(applier)
@@ -129,7 +129,7 @@ impl Applier<'_> {
     /// Opens a break for each key of which one answer said two things: neither is taken.
     async fn contradictions(&mut self, keys: &[String]) -> Result<(), StoreError> {
         for key in keys {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let reference = EndToEndRef::parse(key);
             let mut about = None;
             if let Some(reference) = reference
@@ -153,15 +153,16 @@ impl Applier<'_> {
     /// A first answer that could not be taken (it says two things, another amount, a second delivery) leaves its order where
     /// it was: handed over, with nothing known. Such orders are unknown, and asked about.
     async fn ask_about_open(&mut self) -> Result<(), StoreError> {
-        let mut ids: Vec<i64> = self.breaks.iter().filter_map(|b| b.order).map(OrderId::get).collect();
+        let mut ids: Vec<i64> =
+            self.effects.breaks.iter().filter_map(|b| b.order).map(OrderId::get).collect();
         ids.sort_unstable();
         ids.dedup();
         if ids.is_empty() {
             return Ok(());
         }
-        let counts = self.counts;
+        let counts = self.effects.counts;
         self.step_all(&ids, OrderEvent::Lose, Step::Unknown).await?;
-        self.counts = counts;
+        self.effects.counts = counts;
         Ok(())
     }
 
@@ -178,33 +179,40 @@ impl Applier<'_> {
             }
             ids.sort_unstable();
             ids.dedup();
-            self.counts.entries += ids.len() as u64;
+            self.effects.counts.entries += ids.len() as u64;
             for mut facts in self.facts(run, &ids).await? {
                 let Some((_, at)) = self.batch_at(&facts) else {
-                    self.counts.noted += 1;
+                    self.effects.counts.noted += 1;
                     continue;
                 };
-                let batch = &mut self.runs.get_mut(&run).expect("just made known").batches[at];
+                let batch = &mut self.met.runs.get_mut(&run).expect("just made known").batches[at];
                 let state = current(batch, &facts);
                 let Effect::Moves(to) = state.after(event) else {
-                    self.counts.already += 1;
+                    self.effects.counts.already += 1;
                     continue;
                 };
                 let before = facts.steps.state();
                 facts.steps = facts.steps.with(step);
                 enter(&mut batch.figures, before, &facts);
                 let flow = Flow { run, provider: facts.provider, from: state, to };
-                self.moves.add(flow, 1, facts.amount.get());
-                self.moved.push((facts.order, facts.provider, to));
-                feedback::push_outcome(&mut self.outcomes, facts.order, step, self.message, &Why::default());
-                self.counts.applied += 1;
+                self.effects.moves.add(flow, 1, facts.amount.get());
+                self.effects.moved.push((facts.order, facts.provider, to));
+                feedback::push_outcome(
+                    &mut self.effects.outcomes,
+                    facts.order,
+                    step,
+                    self.message.id,
+                    &Why::default(),
+                );
+                self.effects.counts.applied += 1;
                 moved.push(facts.order.get());
                 self.tell(&facts, to, None);
             }
         }
-        self.counts.entries = self.counts.applied + self.counts.already + self.counts.noted;
+        self.effects.counts.entries =
+            self.effects.counts.applied + self.effects.counts.already + self.effects.counts.noted;
         let target = format!("outcome ({})", feedback::OUTCOME_COLUMNS);
-        self.outcomes.send_in_tx(&mut self.tx, &target, "").await?;
+        self.effects.outcomes.send_in_tx(&mut self.tx, &target, "").await?;
         Ok(moved)
     }
 
@@ -212,10 +220,10 @@ impl Applier<'_> {
     /// enquiries, and takes what moved on off it.
     pub(super) async fn keep_enquiries(&mut self, provider: &Provider) -> Result<(), StoreError> {
         let Some(terms) = &provider.stream else { return Ok(()) };
-        let next_at = self.now + Duration::seconds(i64::from(terms.enquire_after_s));
+        let next_at = self.message.at + Duration::seconds(i64::from(terms.enquire_after_s));
         let silent = terms.api == StreamApi::Wallet;
         let (mut unknown, mut pending, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        for (order, _, to) in &self.moved {
+        for (order, _, to) in &self.effects.moved {
             match to {
                 OrderState::Unknown => unknown.push(order.get()),
                 OrderState::Accepted if silent => pending.push(order.get()),
@@ -224,8 +232,8 @@ impl Applier<'_> {
             }
         }
         let id = self.provider.expect("set when the message was begun");
-        enquiries::put_in_tx(&mut self.tx, id, &unknown, true, self.now, next_at).await?;
-        enquiries::put_in_tx(&mut self.tx, id, &pending, false, self.now, next_at).await?;
+        enquiries::put_in_tx(&mut self.tx, id, &unknown, true, self.message.at, next_at).await?;
+        enquiries::put_in_tx(&mut self.tx, id, &pending, false, self.message.at, next_at).await?;
         if !gone.is_empty() {
             enquiries::remove_in_tx(&mut self.tx, &gone).await?;
         }

@@ -33,16 +33,16 @@ impl Applier<'_> {
     /// Begins a payment return. Between banks the original is a message of theirs: then each order names itself.
     pub(super) async fn begin_returns(&mut self, file: ReturnedFile) -> Result<(), StoreError> {
         self.provider = None;
-        self.file = self.batch_of(&file.original).await?;
-        if let Some((run, at)) = self.file {
-            self.provider = Some(self.runs[&run].batches[at].provider_id);
+        self.report.file = self.batch_of(&file.original).await?;
+        if let Some((run, at)) = self.report.file {
+            self.provider = Some(self.met.runs[&run].batches[at].provider_id);
         }
         match &file.listed {
             Listed::Transactions => Ok(()),
             Listed::Whole => self.return_whole(&file).await,
             Listed::Nothing(stated) => {
                 // Nothing can be said to have come back.
-                self.counts.entries += 1;
+                self.effects.counts.entries += 1;
                 let detail = format!("{stated}{}", file.why.suffix());
                 self.open_break(BreakKind::FaultyEntry, 0, None, file.total, detail);
                 Ok(())
@@ -52,15 +52,15 @@ impl Applier<'_> {
 
     /// All orders of a file come back, but for those that were rejected.
     async fn return_whole(&mut self, file: &ReturnedFile) -> Result<(), StoreError> {
-        let Some((run, at)) = self.file else {
-            self.counts.entries += 1;
+        let Some((run, at)) = self.report.file else {
+            self.effects.counts.entries += 1;
             let detail = "a whole file is returned that is not one of ours".to_owned();
             self.open_break(BreakKind::UnknownReference, 0, None, file.total, detail);
             return Ok(());
         };
-        let batch = self.runs[&run].batches[at].clone();
+        let batch = self.met.runs[&run].batches[at].clone();
         if let Some((kind, detail)) = fault_of(&batch, file) {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             self.open_break(kind, 0, Some((run, None)), file.total, detail);
             return Ok(());
         }
@@ -86,8 +86,8 @@ impl Applier<'_> {
 
     /// The names of an order of a run that this message has met.
     pub(super) fn names(&self, facts: &OrderFacts) -> Option<OrderNames> {
-        let known = self.runs.get(&facts.order.run())?;
-        let purpose = self.purposes.get(&facts.purpose)?;
+        let known = self.met.runs.get(&facts.order.run())?;
+        let purpose = self.met.purposes.get(&facts.purpose)?;
         Some(OrderNames::of(&OrderKey {
             programme: &known.programme,
             period: facts.period,

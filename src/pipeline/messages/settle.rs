@@ -10,6 +10,14 @@ use crate::store::messages::breaks;
 use crate::store::messages::settlements::{self, NewSettlement, Share};
 use crate::store::registry::reference;
 
+/// The settlement file under way.
+#[derive(Default)]
+pub(super) struct SettlementFile {
+    pub head: Option<Head>,
+    /// It was read before under this reference.
+    pub passing_over: bool,
+}
+
 /// What is one fact: a debit whose settlement file has not come.
 fn waiting_key(provider: i16, reference: &str) -> String {
     format!("provider {provider} settlement {reference}")
@@ -22,10 +30,10 @@ impl Applier<'_> {
         let ids = reference::provider_ids_in_tx(&mut self.tx, std::slice::from_ref(&code)).await?;
         let provider = *ids.get(&code).ok_or(StoreError::Corrupt("provider"))?;
         self.provider = Some(provider);
-        self.header.clone_from(&head.reference);
+        self.message.header.clone_from(&head.reference);
         self.lock(provider).await?;
         if let Some(before) = settlements::known_in_tx(&mut self.tx, provider, &head.reference).await? {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let (message, file) = before;
             let detail = format!(
                 "a settlement of this reference was read before, in message {message} (`{file}`); its lines are passed over"
@@ -44,7 +52,7 @@ impl Applier<'_> {
         differs: bool,
     ) -> Result<(), StoreError> {
         let Some(provider) = self.provider else { return Ok(()) };
-        let shares: Vec<Share> = std::mem::take(&mut self.shares)
+        let shares: Vec<Share> = std::mem::take(&mut self.effects.shares)
             .into_iter()
             .map(|((run, batch), (orders, amount))| Share {
                 run,
@@ -54,18 +62,20 @@ impl Applier<'_> {
             })
             .collect();
         if differs {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = "count, sum or fees of the last line are not those of the lines".to_owned();
             self.open_break(BreakKind::TotalsDiffer, 0, None, Some(trailer.amount), detail);
         }
-        if self.counts.applied + self.counts.already == 0 && self.breaks.iter().all(|b| b.order.is_none()) {
+        if self.effects.counts.applied + self.effects.counts.already == 0
+            && self.effects.breaks.iter().all(|b| b.order.is_none())
+        {
             // None of its lines could be taken: its correction is read under the same reference.
             return Ok(());
         }
         let key = waiting_key(provider, &head.reference);
-        let waiting = settlements::take_waiting_debit_in_tx(&mut self.tx, &key, self.now).await?;
+        let waiting = settlements::take_waiting_debit_in_tx(&mut self.tx, &key, self.message.at).await?;
         let new = NewSettlement {
-            message: self.message,
+            message: self.message.id,
             provider,
             reference: &head.reference,
             date: head.date,
@@ -79,7 +89,7 @@ impl Applier<'_> {
             let mut left = debit;
             for share in &shares {
                 self.debit_share(share).await?;
-                self.moves.explain(share.run, provider, share.amount);
+                self.effects.moves.explain(share.run, provider, share.amount);
                 left = left - share.amount;
             }
             self.tell_rest(&head.reference, left);
@@ -99,13 +109,17 @@ impl Applier<'_> {
             let mut left = cash.amount;
             for share in &shares {
                 self.debit_share(share).await?;
-                self.moves.cash(Some(share.run), provider, Cash { amount: share.amount, credit: false });
+                self.effects.moves.cash(
+                    Some(share.run),
+                    provider,
+                    Cash { amount: share.amount, credit: false },
+                );
                 left = left - share.amount;
             }
             // What no order explains, either way, stands in suspense.
             let rest = Cash { amount: Centimes::new(left.get().abs()), credit: left.get() < 0 };
-            self.moves.cash(None, provider, rest);
-            self.counts.applied += 1;
+            self.effects.moves.cash(None, provider, rest);
+            self.effects.counts.applied += 1;
             self.tell_rest(reference, left);
             return Ok(true);
         }
@@ -114,8 +128,8 @@ impl Applier<'_> {
             return Ok(false);
         }
         let key = waiting_key(provider, reference);
-        let waits =
-            self.breaks.iter().any(|b| b.key == key) || breaks::is_known_in_tx(&mut self.tx, &key).await?;
+        let waits = self.effects.breaks.iter().any(|b| b.key == key)
+            || breaks::is_known_in_tx(&mut self.tx, &key).await?;
         let amount = Some(cash.amount);
         if known || waits {
             let detail = format!("settlement `{reference}` was debited before");
@@ -124,7 +138,7 @@ impl Applier<'_> {
         }
         let detail = format!("debited for `{reference}`, whose settlement file has not come");
         self.suspend(Some(cash), BreakKind::SettlementMissing, entry, None, amount, detail);
-        if let Some(opened) = self.breaks.last_mut() {
+        if let Some(opened) = self.effects.breaks.last_mut() {
             opened.key = key;
         }
         Ok(true)
@@ -132,7 +146,7 @@ impl Applier<'_> {
 
     async fn debit_share(&mut self, share: &Share) -> Result<(), StoreError> {
         self.know_run(share.run).await?;
-        let known = self.runs.get_mut(&share.run).ok_or(StoreError::Corrupt("run of a settlement"))?;
+        let known = self.met.runs.get_mut(&share.run).ok_or(StoreError::Corrupt("run of a settlement"))?;
         if let Some(batch) = known.batches.iter_mut().find(|b| b.id == share.batch) {
             batch.figures.debited_amount += share.amount.get();
         }
@@ -141,7 +155,7 @@ impl Applier<'_> {
 
     fn tell_rest(&mut self, reference: &str, left: Centimes) {
         if !left.is_zero() {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = format!("the debit of `{reference}` is not what its orders come to");
             // The money stands in suspense already: as part of the debit that waited, or booked there with it.
             self.open_break(BreakKind::AmountDiffers, 0, None, Some(left), detail).suspense = left;

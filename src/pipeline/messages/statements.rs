@@ -5,6 +5,7 @@
 //! one.
 
 use super::apply::Applier;
+use super::entries::OpenEntry;
 use super::matching::FileNames;
 use crate::domain::breaks::BreakSource;
 use crate::domain::ids::MessageId;
@@ -14,6 +15,17 @@ use crate::domain::rib::Rib;
 use crate::domain::statement::{StatementName, StatementSpan};
 use crate::store::StoreError;
 use crate::store::messages::statements::{self, KnownStatement, NewStatement};
+
+/// The statements of a message.
+#[derive(Default)]
+pub(super) struct Statements {
+    /// The one under way.
+    pub open: Option<OpenStatement>,
+    /// How many were begun.
+    pub number: i32,
+    /// The entry of which more is to come.
+    pub entry: Option<OpenEntry>,
+}
 
 /// The statement under way.
 pub(super) struct OpenStatement {
@@ -48,16 +60,16 @@ impl Applier<'_> {
         sequence: Option<u64>,
         booked: bool,
     ) -> Result<(), StoreError> {
-        self.statements += 1;
+        self.statements.number += 1;
         self.know_providers().await?;
         let ours = Rib::parse(account).ok().and_then(|rib| {
             let mut providers = self.context.config.router.providers().iter();
             let found = providers.find(|p| p.debtor_account == rib)?;
-            self.provider_codes.get(found.code.as_str()).copied()
+            self.met.provider_codes.get(found.code.as_str()).copied()
         });
         // What follows is this account's, whoever's the one before was.
         self.provider = ours;
-        self.file_names = FileNames::default();
+        self.met.file_names = FileNames::default();
         let mut open = OpenStatement {
             account: account.to_owned(),
             name,
@@ -71,7 +83,7 @@ impl Applier<'_> {
             self.lock(provider).await?;
             open.skipped = booked && self.is_repeated(provider, &mut open).await?;
         } else {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = match open.account.as_str() {
                 "" => "the statement names no account; its entries are passed over".to_owned(),
                 account => format!("account `{account}` is not one of ours; its entries are passed over"),
@@ -84,7 +96,7 @@ impl Applier<'_> {
             self.open_break(BreakKind::UnknownReference, 0, None, None, detail).source =
                 Some(Box::new(source));
         }
-        self.statement = Some(open);
+        self.statements.open = Some(open);
         Ok(())
     }
 
@@ -92,7 +104,7 @@ impl Applier<'_> {
     async fn is_repeated(&mut self, provider: i16, open: &mut OpenStatement) -> Result<bool, StoreError> {
         let reference = &open.name.reference;
         if reference.is_empty() {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = "the statement has no id of its own (Stmt/Id): whether its entries came before cannot be \
                           told by name; each is judged by itself";
             self.open_break(BreakKind::FaultyEntry, 0, None, None, detail.into());
@@ -101,7 +113,7 @@ impl Applier<'_> {
         let known = statements::statements_of_reference_in_tx(&mut self.tx, provider, reference).await?;
         let same = |k: &&KnownStatement| k.name.is(&open.name);
         if let Some(before) = known.iter().filter(same).find(|k| k.taken) {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = format!(
                 "a statement of this reference, page and period was read before, in message {} (`{}`); its entries are passed over",
                 before.message, before.file_name
@@ -115,21 +127,22 @@ impl Applier<'_> {
 
     /// Ends a statement: it is kept with what it covers, and whether anything of it was taken.
     pub(super) async fn end_statement(&mut self, sums: StatementSums) -> Result<(), StoreError> {
-        let (Some(open), Some(provider)) = (self.statement.take(), self.provider) else { return Ok(()) };
+        let (Some(open), Some(provider)) = (self.statements.open.take(), self.provider) else {
+            return Ok(());
+        };
         let StatementSums { opening, closing, credits, debits, entries } = sums;
-        self.entries_of_statements += entries;
         if !open.booked {
             return Ok(());
         }
         if let Some((message, number)) = open.replaces {
-            statements::replace_statement_in_tx(&mut self.tx, message, number, self.message).await?;
+            statements::replace_statement_in_tx(&mut self.tx, message, number, self.message.id).await?;
         }
         let sequence = open.sequence.and_then(|s| i64::try_from(s).ok());
         let span = StatementSpan { sequence, from: open.name.from, to: open.name.to, opening, closing };
         self.look_for_overlap(provider, &open.name, &span).await?;
         let statement = NewStatement {
-            message: self.message,
-            number: self.statements,
+            message: self.message.id,
+            number: self.statements.number,
             provider,
             name: &open.name,
             span,
@@ -143,7 +156,7 @@ impl Applier<'_> {
 
     /// What was taken of the message so far: whatever it said of orders and files, and money that it booked.
     fn taken(&self) -> u64 {
-        self.counts.applied + self.counts.already + self.moves.cash_moves()
+        self.effects.counts.applied + self.effects.counts.already + self.effects.moves.cash_moves()
     }
 
     /// Opens a break where the statement covers what another covers; its entries are taken nevertheless, each judged
@@ -159,7 +172,7 @@ impl Applier<'_> {
             other.name.reference == name.reference && other.name.page.unwrap_or(1) != name.page.unwrap_or(1)
         };
         if let Some(other) = known.iter().find(|other| other.span.overlaps(span) && !page_of_it(other)) {
-            self.counts.entries += 1;
+            self.effects.counts.entries += 1;
             let detail = format!(
                 "covers what the statement of message {} (`{}`) covers",
                 other.message, other.file_name
