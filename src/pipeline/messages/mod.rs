@@ -51,6 +51,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::domain::ids::{Code, MessageId};
 use crate::iso20022::values::MessageKind;
@@ -272,18 +273,32 @@ async fn import_one(
         });
     };
     feedback::prefer_indexes_in_tx(&mut tx).await?;
-    let (sender, mut receiver) = mpsc::channel(3);
-    let source = path.to_owned();
-    let config = Arc::clone(&context.config);
-    let reader = tokio::task::spawn_blocking(move || match kind {
-        Kind::Xml(kind) => parse::parse(&source, kind, limits, &config.reasons, &sender),
-        Kind::Settlement => {
-            let file = crate::files::open(&source).map_err(ParseError::Read)?;
-            let find = |code: &Code| config.router.by_code(code.as_str()).map(|(_, p)| p.clone());
-            Ok(settlement::parse(BufReader::new(file), find, &sender)?)
-        }
-    });
     let mut applier = Applier::new(context, tx, message, now);
+    apply_all(&mut applier, read(context, path, kind, limits), stage).await?;
+    let imported = applier.finish(name).await?;
+    let counts = imported.counts;
+    let message = message.get();
+    stage.span().in_scope(|| {
+        tracing::info!(
+            message,
+            kind = name,
+            counts.entries,
+            counts.applied,
+            counts.breaks,
+            "message imported"
+        );
+    });
+    count(context, name, counts);
+    context.telemetry.metrics.add_file(crate::telemetry::metrics::Direction::In, name, "", bytes);
+    Ok(imported)
+}
+
+/// Applies a message as it is read. What is wrong with the message goes before what goes wrong here.
+async fn apply_all(
+    applier: &mut Applier<'_>,
+    (reader, mut receiver): Reading,
+    stage: &crate::telemetry::StageGuard,
+) -> Result<(), FeedbackError> {
     let mut fault = None;
     while let Some(parsed) = receiver.recv().await {
         let lines = match &parsed {
@@ -303,31 +318,36 @@ async fn import_one(
         Err(ParseError::Xml(error)) => return Err(FeedbackError::Xml(error)),
         Err(ParseError::Settlement(error)) => return Err(FeedbackError::Settlement(error)),
     }
-    if let Some(error) = fault {
-        return Err(error.into());
-    }
-    let imported = applier.finish(name).await?;
-    let metrics = &context.telemetry.metrics;
-    let counts = imported.counts;
-    let message = message.get();
-    stage.span().in_scope(|| {
-        tracing::info!(
-            message,
-            kind = name,
-            counts.entries,
-            counts.applied,
-            counts.breaks,
-            "message imported"
-        );
+    fault.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// A message that is being read: the thread, and what comes from it.
+type Reading = (JoinHandle<Result<(), ParseError>>, mpsc::Receiver<parse::Parsed>);
+
+/// Reads a message on a thread of its own.
+fn read(context: &Context, path: &Path, kind: Kind, limits: Limits) -> Reading {
+    let (sender, receiver) = mpsc::channel(3);
+    let source = path.to_owned();
+    let config = Arc::clone(&context.config);
+    let reader = tokio::task::spawn_blocking(move || match kind {
+        Kind::Xml(kind) => parse::parse(&source, kind, limits, &config.reasons, &sender),
+        Kind::Settlement => {
+            let file = crate::files::open(&source).map_err(ParseError::Read)?;
+            let find = |code: &Code| config.router.by_code(code.as_str()).map(|(_, p)| p.clone());
+            Ok(settlement::parse(BufReader::new(file), find, &sender)?)
+        }
     });
+    (reader, receiver)
+}
+
+/// Counts a message's entries by what became of them.
+fn count(context: &Context, kind: &'static str, counts: MessageCounts) {
     for (result, n) in [
         ("applied", counts.applied),
         ("already", counts.already),
         ("noted", counts.noted),
         ("break", counts.breaks),
     ] {
-        metrics.add_feedback(name, result, n);
+        context.telemetry.metrics.add_feedback(kind, result, n);
     }
-    metrics.add_file(crate::telemetry::metrics::Direction::In, name, "", bytes);
-    Ok(imported)
 }

@@ -53,14 +53,6 @@ pub async fn record_judged(
         return Ok(MessageCounts::default());
     }
     let counts = reports::record(context, provider, source, reports).await?;
-    let metrics = &context.telemetry.metrics;
-    for (result, n) in [
-        ("applied", counts.applied),
-        ("already", counts.already),
-        ("noted", counts.noted),
-        ("break", counts.breaks),
-    ] {
-        metrics.add_feedback(source.as_str(), result, n);
-    }
+    super::count(context, source.as_str(), counts);
     Ok(counts)
 }
