@@ -14,8 +14,8 @@ use crate::architecture::{is_name, sources};
 pub(crate) const POSTED: &str = "select distinct concat_ws('|', t.why, d.kind, c.kind)
   from ledger_transfer t join ledger_account d on d.id = t.debit_account join ledger_account c on c.id = t.credit_account";
 
-/// Files of `store/books` that the postings stand on.
-const NO_POSTINGS: &[&str] = &["mod", "moves", "transfer"];
+/// Files of `store/books` that the postings stand on, and the one that reads balances.
+const NO_POSTINGS: &[&str] = &["ledger", "mod", "moves", "transfer"];
 
 /// Posts rows that were collected before.
 const COLLECTED: &str = "statement::post_in_tx";
