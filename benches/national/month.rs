@@ -15,12 +15,10 @@ use sarf::pipeline::runs::{fund, reconcile};
 use sarf::pipeline::{Context, intake, messages};
 use sarf::store::runs;
 
-use crate::back;
 use crate::engine::{self, ACCOUNTANT, PREPARER};
 use crate::floor::Floor;
-use crate::machine;
 use crate::psql::Psql;
-use crate::table;
+use crate::{back, machine, table};
 
 /// Which stages are compared when households double, by place in [`Month::stages`].
 pub const COMPARED: [usize; 4] = [0, 1, 2, 5];

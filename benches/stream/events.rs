@@ -10,8 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use sarf::domain::ids::Code;
 use sarf::domain::money::Centimes;
 use sarf::pipeline::access::tokens::{self, Scope, Wish};
-use sarf::pipeline::runs::standing_approvals;
-use sarf::pipeline::runs::standing_approvals::Proposal;
+use sarf::pipeline::runs::standing_approvals::{self, Proposal};
 
 use crate::bed::{ACCOUNTANT, APPROVER, Bed, PREPARER};
 use crate::stages::{FAST, free_port, line, rate};

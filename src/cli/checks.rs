@@ -5,9 +5,8 @@ use super::ui::{Align, Exit, format};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
 use crate::pipeline::runs::approve;
-use crate::store::runs;
-use crate::store::runs::checks as run_checks;
 use crate::store::runs::checks::{Check, ComparisonLine};
+use crate::store::runs::{self, checks as run_checks};
 
 /// So many breaches are shown where a run is shown; `run check` has all.
 const UNUSUAL_SHOWN: usize = 5;

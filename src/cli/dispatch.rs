@@ -11,8 +11,7 @@ use crate::domain::order::OrderState;
 use crate::engine::worker::{self, LeftAlone, WorkerOptions};
 use crate::pipeline::dispatch::files as dispatch;
 use crate::pipeline::dispatch::files::{Again, Dispatched};
-use crate::store::batches::shards;
-use crate::store::batches::shards::Left;
+use crate::store::batches::shards::{self, Left};
 use crate::store::runs;
 
 /// Write and deliver what is released: bank files, and orders over HTTP.

@@ -9,8 +9,7 @@ use super::app::App;
 use super::hints;
 use super::ui::{Align, Exit, format};
 use crate::iso20022::values::MessageKind;
-use crate::pipeline::messages;
-use crate::pipeline::messages::{FeedbackError, Imported};
+use crate::pipeline::messages::{self, FeedbackError, Imported};
 
 /// Feedback.
 #[derive(Subcommand)]

@@ -14,8 +14,7 @@ use crate::domain::recovery::reference::CaseReference;
 use crate::pipeline::orders::{holds as hold, reissue};
 use crate::pipeline::reports::unpaid::{self, Unpaid};
 use crate::store::messages::feedback::history;
-use crate::store::orders::OrderDetail;
-use crate::store::orders::{self, hold_releases, holds};
+use crate::store::orders::{self, OrderDetail, hold_releases, holds};
 use crate::store::recovery::instalments;
 
 /// Orders.

@@ -3,10 +3,9 @@
 use clap::{Args, Subcommand};
 
 use super::app::App;
-use super::checks;
-use super::corrections;
 use super::decision::{self, Decided};
 use super::ui::{Align, Exit, format};
+use super::{checks, corrections};
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;

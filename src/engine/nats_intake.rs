@@ -26,8 +26,8 @@ use super::nats::{self, NatsError};
 use super::stop::Stop;
 use super::{chain, dead_letter};
 use crate::config::Nats;
-use crate::pipeline::events::{LineOutcome, Outcome};
-use crate::pipeline::{Context, events};
+use crate::pipeline::Context;
+use crate::pipeline::events::{self, LineOutcome, Outcome};
 use crate::store::StoreError;
 
 /// Decides events: one outcome for each, after the commit.

@@ -21,8 +21,7 @@ use super::door::Door;
 use super::problem::{Problem, json_response};
 use super::range::{self, Asked};
 use crate::pipeline::access::tokens::Scope;
-use crate::pipeline::dispatch::worklists;
-use crate::pipeline::dispatch::worklists::{Wanted, WorklistError};
+use crate::pipeline::dispatch::worklists::{self, Wanted, WorklistError};
 use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
 use crate::store::messages::worklists::Worklist;
 

@@ -36,6 +36,25 @@ pub enum MessageKind {
     Unknown,
 }
 
+impl MessageKind {
+    /// The message as the standard writes it, without version.
+    pub const fn family(self) -> &'static str {
+        match self {
+            Self::Pain001 => "pain.001",
+            Self::Pain002 => "pain.002",
+            Self::Camt052 => "camt.052",
+            Self::Camt053 => "camt.053",
+            Self::Camt054 => "camt.054",
+            Self::Camt029 => "camt.029",
+            Self::Camt055 => "camt.055",
+            Self::Camt056 => "camt.056",
+            Self::Pacs002 => "pacs.002",
+            Self::Pacs004 => "pacs.004",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A group's or transaction's status (external code sets `ExternalPayment…Status1Code`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StatusCode {

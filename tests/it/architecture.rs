@@ -418,6 +418,23 @@ fn no_file_is_too_long_to_read() {
 }
 
 #[test]
+fn statements_stand_in_the_store() {
+    // The year's own questions are no part of the engine.
+    let own = Path::new("sandbox/year/queries.rs");
+    let (mut inside, mut outside) = (0, Vec::new());
+    for source in sources().iter().filter(|s| s.path != own) {
+        let found = source.code.matches("sqlx::query").count();
+        match source.module == "store" {
+            true => inside += found,
+            false if found > 0 => outside.push(source.path.display().to_string()),
+            false => {}
+        }
+    }
+    assert_eq!(outside, Vec::<String>::new());
+    assert!(inside > 200, "only {inside} statements were seen");
+}
+
+#[test]
 fn only_the_books_write_totals_and_transfers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let writes = ["insert into", "update", "delete from"];

@@ -4,12 +4,10 @@ use sarf::domain::ids::{Code, Idcs, RunId, SnapshotId};
 use sarf::domain::money::Centimes;
 use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::Applied;
-use sarf::pipeline::orders::OrderError;
 use sarf::pipeline::orders::correction::{self, Found};
-use sarf::pipeline::orders::{children, reissue};
+use sarf::pipeline::orders::{OrderError, children, reissue};
 use sarf::pipeline::runs::fund;
-use sarf::pipeline::runs::standing_approvals;
-use sarf::pipeline::runs::standing_approvals::{Proposal, StandingError};
+use sarf::pipeline::runs::standing_approvals::{self, Proposal, StandingError};
 use sarf::sandbox::banks::{Faults, StatusStyle};
 use time::macros::date;
 

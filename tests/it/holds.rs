@@ -4,8 +4,7 @@ use sarf::domain::ids::{OrderId, RunId};
 use sarf::domain::run::RunState;
 use sarf::pipeline::Applied;
 use sarf::pipeline::dispatch::files;
-use sarf::pipeline::orders::holds;
-use sarf::pipeline::orders::holds::{Changed, HoldError};
+use sarf::pipeline::orders::holds::{self, Changed, HoldError};
 use sarf::pipeline::runs::{approve, fund};
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Registry, rib, sent_files};

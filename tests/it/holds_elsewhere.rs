@@ -8,8 +8,7 @@ use sarf::domain::money::Centimes;
 use sarf::domain::run::RunState;
 use sarf::pipeline::orders::correction::{self, Found};
 use sarf::pipeline::orders::reissue;
-use sarf::pipeline::runs::standing_approvals;
-use sarf::pipeline::runs::standing_approvals::Proposal;
+use sarf::pipeline::runs::standing_approvals::{self, Proposal};
 use sarf::pipeline::{Applied, events};
 use time::macros::date;
 

@@ -2,8 +2,7 @@
 
 use sarf::domain::run::RunState;
 use sarf::pipeline::Refusal;
-use sarf::pipeline::access::people;
-use sarf::pipeline::access::people::{Added, PeopleError};
+use sarf::pipeline::access::people::{self, Added, PeopleError};
 use sarf::pipeline::access::tokens::{self, Scope, TokenError, Wish};
 use sarf::pipeline::runs::{approve, fund};
 use sarf::store::access::operators::Role;

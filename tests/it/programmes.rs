@@ -8,8 +8,7 @@ use sarf::domain::ids::{OrderId, RunId};
 use sarf::domain::run::RunState;
 use sarf::pipeline::Applied;
 use sarf::pipeline::orders::correction::{self, Found};
-use sarf::pipeline::orders::holds;
-use sarf::pipeline::orders::holds::HoldError;
+use sarf::pipeline::orders::holds::{self, HoldError};
 use sarf::pipeline::runs::fund;
 
 use crate::harness::{

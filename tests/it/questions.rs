@@ -10,11 +10,9 @@ use sarf::domain::order::{OrderKey, OrderNames};
 use sarf::domain::run::RunState;
 use sarf::pipeline::exceptions::breaks;
 use sarf::pipeline::orders::correction::{self, Found};
-use sarf::pipeline::orders::holds;
-use sarf::pipeline::orders::holds::{Changed, HoldError};
+use sarf::pipeline::orders::holds::{self, Changed, HoldError};
 use sarf::pipeline::runs::fund;
-use sarf::pipeline::runs::standing_approvals;
-use sarf::pipeline::runs::standing_approvals::Proposal;
+use sarf::pipeline::runs::standing_approvals::{self, Proposal};
 use sarf::pipeline::{Applied, events};
 use time::macros::date;
 

@@ -14,8 +14,8 @@ use sarf::domain::run::RunState;
 use sarf::pipeline::Applied;
 use sarf::pipeline::dispatch::recall;
 use sarf::pipeline::exceptions::breaks;
-use sarf::pipeline::orders::reissue::{ForwardError, Made, ReissueError, put_forward};
-use sarf::pipeline::orders::{holds, reissue};
+use sarf::pipeline::orders::holds;
+use sarf::pipeline::orders::reissue::{self, ForwardError, Made, ReissueError, put_forward};
 use sarf::pipeline::runs::{approve, fund, reconcile};
 
 use sarf::store;

@@ -10,9 +10,8 @@ use sarf::engine::stop::Stop;
 use sarf::engine::worker::{self, WorkerOptions};
 use sarf::pipeline::dispatch::files as dispatch;
 use sarf::pipeline::messages::record::{Source, record};
-use sarf::rails::stream::Answer;
-use sarf::rails::stream::secrets;
 use sarf::rails::stream::wire::Status;
+use sarf::rails::stream::{Answer, secrets};
 use sarf::sandbox::Share;
 use sarf::sandbox::points::{PointFaults, PointProvider, PointRates, Points, PointsOptions};
 

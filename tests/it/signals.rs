@@ -15,6 +15,24 @@ fn terminate(child: &Child) {
     assert!(sent.success());
 }
 
+/// Waits until a process listens for SIGTERM, or has ended: while it is still being loaded a signal ends it, and it says nothing.
+fn listens(child: &Child) {
+    const TERMINATE: u64 = 1 << 14;
+    let catches = |status: String| {
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim().to_owned();
+        Some(u64::from_str_radix(&caught, 16).expect("a mask of signals") & TERMINATE != 0)
+    };
+    let begun = Instant::now();
+    while let Ok(status) = fs::read_to_string(format!("/proc/{}/status", child.id())) {
+        // A process that has ended and is not yet waited for catches nothing either.
+        if status.contains("State:\tZ") || catches(status).unwrap_or(true) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not listen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn ended(child: Child, within: Duration) -> Output {
     let (began, mut child) = (Instant::now(), child);
     while child.try_wait().expect("a child of ours").is_none() {
@@ -89,6 +107,7 @@ async fn what_was_committed_is_not_called_interrupted() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
+        listens(&child);
         std::thread::sleep(whole.mul_f64((random.next_u64() % 1_000) as f64 / 700.0));
         if Path::new("/proc").join(child.id().to_string()).exists() {
             terminate(&child);

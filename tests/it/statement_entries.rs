@@ -11,8 +11,7 @@ use sarf::domain::money::Centimes;
 use sarf::domain::order::EndToEndRef;
 use sarf::domain::run::RunState;
 use sarf::pipeline::exceptions::breaks;
-use sarf::pipeline::runs::reconcile;
-use sarf::pipeline::runs::reconcile::CloseError;
+use sarf::pipeline::runs::reconcile::{self, CloseError};
 use sarf::store::orders;
 
 use crate::harness::{ACCOUNTANT, APPROVER, Bed, Sent, sent_files};

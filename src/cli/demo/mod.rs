@@ -24,14 +24,13 @@ use crate::pipeline::dispatch::files as dispatch;
 use crate::pipeline::orders::regular;
 use crate::pipeline::reports::{run_report, verify as proofs};
 use crate::pipeline::runs::{approve, fund, reconcile};
-use crate::pipeline::{intake, messages as feedback};
+use crate::pipeline::{intake, messages};
 use crate::sandbox::banks::{Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
 use crate::sandbox::points::PointFaults;
 use crate::sandbox::registry::{GenerateOptions, generate_with_progress};
 use crate::sandbox::year::{self, ACCOUNTANT, APPROVER, Closing, Lanes, PREPARER, Simulation};
 use crate::store::access::operators::{self, Role};
-use crate::store::cluster;
-use crate::store::runs;
+use crate::store::{cluster, runs};
 
 /// The whole month.
 #[derive(Args)]
@@ -253,7 +252,7 @@ impl Demo {
                 format::count(answers.returned)
             ),
         );
-        let results = feedback::import(context, answers.files).await?;
+        let results = messages::import(context, answers.files).await?;
         let mut entries = 0;
         for (path, result) in results {
             entries += result.with_context(|| path.display().to_string())?.counts.entries;
@@ -306,7 +305,7 @@ impl Demo {
         );
         let files = lanes.end_day()?;
         let count = files.len();
-        for (path, result) in feedback::import(context, files).await? {
+        for (path, result) in messages::import(context, files).await? {
             result.with_context(|| path.display().to_string())?;
         }
         steps.done("settlement files and statements", &format!("{count} files"));

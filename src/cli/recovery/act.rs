@@ -9,7 +9,7 @@ use crate::domain::ids::{BreakId, CaseId};
 use crate::domain::money::Centimes;
 use crate::domain::recovery::reference::CaseReference;
 use crate::pipeline::Applied;
-use crate::pipeline::dispatch::recall::undue as asks;
+use crate::pipeline::dispatch::recall::undue;
 use crate::pipeline::exceptions::recovery::appeals::{self, Ruling};
 use crate::pipeline::exceptions::recovery::cases::{self, Payment};
 use crate::pipeline::exceptions::recovery::{repaid, write_off};
@@ -49,7 +49,7 @@ pub async fn open(app: &App, open: Open) -> anyhow::Result<Exit> {
 }
 
 pub async fn recall(app: &App, r: Reasoned) -> anyhow::Result<Exit> {
-    let asked = asks::ask(&app.context, r.case, &r.why, &r.actor.name).await?;
+    let asked = undue::ask(&app.context, r.case, &r.why, &r.actor.name).await?;
     let now = asked.is_now();
     let (case, recall) = asked.into_inner();
     let recall = leave(app, recall).await?;

@@ -7,8 +7,7 @@
 use crate::pipeline::{Applied, Context, Refusal};
 use crate::store::StoreError;
 use crate::store::access::operators::{self, Operator, Role};
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 
 /// Why a person is neither added nor removed.
 #[derive(Debug, thiserror::Error)]

@@ -13,11 +13,9 @@ use super::people;
 use crate::domain::listed::listed;
 use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::StoreError;
-use crate::store::access::operators;
-use crate::store::access::operators::Role;
+use crate::store::access::operators::{self, Role};
 use crate::store::access::tokens::{self, NewToken};
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 
 /// What every token begins with, so that scanners for leaked secrets know one.
 const PREFIX: &str = "sarf_";

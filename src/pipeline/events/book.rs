@@ -22,11 +22,9 @@ use crate::store::books::funding::Reservation;
 use crate::store::books::orders::NewOrders;
 use crate::store::books::{self, OrderSum, RunAt};
 use crate::store::copy::CopyBuffer;
-use crate::store::orders::NewOrder;
-use crate::store::orders::{self, holds};
+use crate::store::orders::{self, NewOrder, holds};
 use crate::store::registry::{changes, reference};
-use crate::store::runs::day_runs;
-use crate::store::runs::day_runs::{Added, DayRun, NewDayRun};
+use crate::store::runs::day_runs::{self, Added, DayRun, NewDayRun};
 use crate::store::{StoreError, Tx};
 
 /// Who places holds on orders that come as events.

@@ -22,17 +22,14 @@ use crate::pipeline::Context;
 use crate::pipeline::orders::barring;
 use crate::pipeline::orders::changed::{Flagged, flagged_of_in_tx};
 use crate::store::StoreError;
-use crate::store::books::ledger;
-use crate::store::books::ledger::AccountKey;
+use crate::store::books::ledger::{self, AccountKey};
 use crate::store::locks::{self, Lock};
 use crate::store::messages::breaks;
-use crate::store::orders::questions;
-use crate::store::orders::questions::Questions;
+use crate::store::orders::questions::{self, Questions};
 use crate::store::registry::change_sharing::{self, Held};
 use crate::store::registry::{changes, reference};
-use crate::store::runs::day_runs::DayRun;
-use crate::store::runs::standing_approvals::StandingApproval;
-use crate::store::runs::{day_runs, standing_approvals};
+use crate::store::runs::day_runs::{self, DayRun};
+use crate::store::runs::standing_approvals::{self, StandingApproval};
 
 /// What is known of one programme.
 pub(super) struct Known<'a> {

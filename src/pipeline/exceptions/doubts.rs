@@ -15,11 +15,9 @@ use crate::domain::reason::{BreakKind, HoldReason};
 use crate::domain::run::RunKind;
 use crate::store::StoreError;
 use crate::store::books::{self, OrderSum};
-use crate::store::messages::breaks;
-use crate::store::messages::breaks::NewBreak;
+use crate::store::messages::breaks::{self, NewBreak};
 use crate::store::orders::{holds, questions};
-use crate::store::registry::changes;
-use crate::store::registry::changes::{NewHold, Reach};
+use crate::store::registry::changes::{self, NewHold, Reach};
 use crate::store::runs::Run;
 
 /// The break over the payee of an order.

@@ -30,8 +30,7 @@ use crate::snapshot::{
     read_children,
 };
 use crate::store::StoreError;
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 use crate::store::copy::CopyBuffer;
 use crate::store::registry::children;
 use crate::store::registry::households::{self, Scratch};

@@ -16,14 +16,12 @@ use crate::domain::order::{OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::references::{Named, Names};
 use crate::pipeline::Context;
-use crate::store::batches;
 use crate::store::batches::outbox::NewOutbox;
 use crate::store::locks::{self, Lock};
 use crate::store::messages::breaks::NewBreak;
 use crate::store::messages::feedback::{self, OrderFacts};
 use crate::store::registry::reference;
-use crate::store::runs;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, batches, runs};
 
 /// Applies one message within one transaction.
 pub(super) struct Applier<'a> {

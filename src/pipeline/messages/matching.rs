@@ -12,10 +12,9 @@ use crate::domain::money::Centimes;
 use crate::domain::order::EndToEndRef;
 use crate::domain::references::{Named, Names, Uetr};
 use crate::store::StoreError;
-use crate::store::batches::batch_orders;
-use crate::store::batches::{self, Batch, BatchFigures};
-use crate::store::messages::feedback::OrderFacts;
-use crate::store::messages::{feedback, settlements};
+use crate::store::batches::{self, Batch, BatchFigures, batch_orders};
+use crate::store::messages::feedback::{self, OrderFacts};
+use crate::store::messages::settlements;
 use crate::store::runs::{self, Run};
 
 /// Orders of a file that are looked at together.

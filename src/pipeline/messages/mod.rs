@@ -100,7 +100,7 @@ pub enum FeedbackError {
 fn kind_text(kind: MessageKind) -> String {
     match kind {
         MessageKind::Unknown => "is neither a message that is known here nor a settlement file".to_owned(),
-        other => format!("is a {other:?} message, which is not read here"),
+        other => format!("is a {} message, which is not read here", other.family()),
     }
 }
 

@@ -9,8 +9,7 @@ use crate::domain::order::{OrderEvent, OrderKey, OrderNames, OrderState};
 use crate::domain::reason::BreakKind;
 use crate::domain::references::Names;
 use crate::store::StoreError;
-use crate::store::batches::Batch;
-use crate::store::batches::batch_orders;
+use crate::store::batches::{Batch, batch_orders};
 use crate::store::messages::feedback::OrderFacts;
 
 /// Orders of a file that are looked at together.

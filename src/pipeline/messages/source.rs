@@ -22,13 +22,11 @@ pub(super) enum Kind {
 impl Kind {
     /// Its name, where it is read.
     pub(super) fn name(self) -> Result<&'static str, FeedbackError> {
+        use MessageKind::{Camt029, Camt052, Camt053, Camt054, Pacs004, Pain002};
         match self {
-            Self::Xml(MessageKind::Pain002) => Ok("pain.002"),
-            Self::Xml(MessageKind::Camt052) => Ok("camt.052"),
-            Self::Xml(MessageKind::Camt053) => Ok("camt.053"),
-            Self::Xml(MessageKind::Camt054) => Ok("camt.054"),
-            Self::Xml(MessageKind::Pacs004) => Ok("pacs.004"),
-            Self::Xml(MessageKind::Camt029) => Ok("camt.029"),
+            Self::Xml(kind @ (Pain002 | Camt052 | Camt053 | Camt054 | Pacs004 | Camt029)) => {
+                Ok(kind.family())
+            }
             Self::Xml(other) => Err(FeedbackError::Kind(other)),
             Self::Settlement => Ok("settlement"),
         }

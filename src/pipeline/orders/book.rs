@@ -8,14 +8,12 @@ use super::checks;
 use super::maker::{Computed, Inputs};
 use crate::domain::hex;
 use crate::domain::money::Centimes;
-use crate::domain::run::RunState;
 use crate::pipeline::Context;
 use crate::pipeline::exceptions::recovery;
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 use crate::store::books::orders::NewOrders;
 use crate::store::books::{self, OrderSum, RunAt};
-use crate::store::runs::checks as run_checks;
+use crate::store::runs::{checks as run_checks, decisions};
 use crate::store::{StoreError, batches};
 
 /// Writes what follows from the orders: planned batches, kept totals, postings, comparison, checks, audit.
@@ -45,21 +43,16 @@ pub(in crate::pipeline) async fn book(
     if computed.offset > Centimes::ZERO {
         recovery::book_in_tx(tx, programme_id, run, inputs.now).await?;
     }
-    sqlx::query(
-        "update run set state = $2, orders_sha256 = $3, households = $4, orders = $5, exclusions = $6, entitled = $7,
-                ordered = $8, compared_with = $9 where id = $1",
-    )
-    .bind(run.get())
-    .bind(RunState::Computed.as_str())
-    .bind(computed.orders_sha256.as_slice())
-    .bind(computed.households as i64)
-    .bind(computed.orders as i64)
-    .bind(computed.exclusions as i64)
-    .bind(computed.entitled.get())
-    .bind((computed.entitled - computed.offset).get())
-    .bind(inputs.previous.map(|r| r.id.get()))
-    .execute(&mut *tx)
-    .await?;
+    let made = decisions::Computed {
+        households: computed.households as i64,
+        orders: computed.orders.into(),
+        exclusions: computed.exclusions as i64,
+        entitled: computed.entitled,
+        ordered: computed.entitled - computed.offset,
+        orders_sha256: &computed.orders_sha256,
+        compared_with: inputs.previous.map(|r| r.id),
+    };
+    decisions::computed_in_tx(tx, run, made).await?;
     if inputs.previous.is_some() {
         run_checks::insert_comparison_in_tx(tx, run, &computed.comparison).await?;
     }

@@ -18,8 +18,7 @@ use crate::domain::reason::HoldReason;
 use crate::store::books::{self, OrderSum, RunAt, StateMove};
 use crate::store::locks::{self, Lock};
 use crate::store::orders::personal::{self, OrderPayee};
-use crate::store::registry::changes;
-use crate::store::registry::changes::{Concerned, NewHold, Reach};
+use crate::store::registry::changes::{self, Concerned, NewHold, Reach};
 use crate::store::{StoreError, runs};
 
 /// Who places and lifts holds that the registry asked for.

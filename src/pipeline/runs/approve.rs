@@ -15,13 +15,11 @@ use crate::domain::run::{RunEvent, RunState};
 use crate::pipeline::{Applied, Context, Refusal, locked_run, next_state, person};
 use crate::store::StoreError;
 use crate::store::access::operators::Role;
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 use crate::store::orders::holds;
 use crate::store::recovery::instalments;
 use crate::store::registry::{children, snapshots};
-use crate::store::runs::{self, Run};
-use crate::store::runs::{checks, corrections, reissues};
+use crate::store::runs::{self, Run, checks, corrections, decisions, reissues};
 
 /// Why a submission or an approval is refused.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +62,7 @@ pub async fn content_in_tx(
     let snapshot = snapshots::find(&context.store, run.snapshot)
         .await?
         .ok_or(StoreError::Corrupt("snapshot of a run"))?;
-    let orders: Option<Vec<u8>> = sqlx::query_scalar("select orders_sha256 from run where id = $1")
-        .bind(run.id.get())
-        .fetch_one(&mut *connection)
-        .await?;
+    let orders = decisions::orders_sha256_in_tx(connection, run.id).await?;
     let rules = context.config.programme(&run.programme).map_or_else(String::new, |p| hex(&p.sha256));
     let mut content = serde_json::Map::from_iter([
         ("snapshot".to_owned(), json!(snapshot.sha256)),
@@ -187,16 +182,7 @@ pub async fn submit(context: &Context, id: RunId, by: &str) -> Result<Applied<St
     as_written::require(context, &run, WithList::Yes).await?;
     let content = content_in_tx(context, &mut tx, &run).await?;
     let hash = content_hash(&content);
-    sqlx::query(
-        "update run set state = $2, submitted_by = $3, content = $4, content_sha256 = $5 where id = $1",
-    )
-    .bind(id.get())
-    .bind(state.as_str())
-    .bind(by)
-    .bind(content)
-    .bind(hash.as_slice())
-    .execute(&mut *tx)
-    .await?;
+    decisions::submitted_in_tx(&mut tx, id, state, by, (content, &hash)).await?;
     record(&mut tx, by, "run.submit", id, &hex(&hash), context.clock.now()).await?;
     tx.commit().await?;
     Ok(Applied::Now(hex(&hash)))
@@ -226,12 +212,7 @@ pub async fn approve(context: &Context, id: RunId, by: &str) -> Result<Applied<S
         }
         other => other?,
     };
-    sqlx::query("update run set state = $2, approved_by = $3 where id = $1")
-        .bind(id.get())
-        .bind(state.as_str())
-        .bind(by)
-        .execute(&mut *tx)
-        .await?;
+    decisions::approved_in_tx(&mut tx, id, state, by).await?;
     record(&mut tx, by, "run.approve", id, &hash, context.clock.now()).await?;
     tx.commit().await?;
     Ok(Applied::Now(hash))
@@ -245,10 +226,7 @@ pub(in crate::pipeline) async fn still_as_submitted(
     run: &Run,
     by: &str,
 ) -> Result<String, ApproveError> {
-    let submitted: Option<Value> = sqlx::query_scalar("select content from run where id = $1")
-        .bind(run.id.get())
-        .fetch_one(&mut *tx)
-        .await?;
+    let submitted = decisions::content_in_tx(tx, run.id).await?;
     let submitted = submitted.ok_or(StoreError::Corrupt("content of a submitted run"))?;
     let current = content_in_tx(context, tx, run).await?;
     if content_hash(&current) == content_hash(&submitted)
@@ -258,11 +236,7 @@ pub(in crate::pipeline) async fn still_as_submitted(
     }
     let changes = differences(&submitted, &current);
     let state = next_state(run, RunEvent::GoStale)?;
-    sqlx::query("update run set state = $2, submitted_by = null, approved_by = null, content = null, content_sha256 = null where id = $1")
-        .bind(run.id.get())
-        .bind(state.as_str())
-        .execute(&mut *tx)
-        .await?;
+    decisions::gone_stale_in_tx(tx, run.id, state).await?;
     record(tx, by, "run.stale", run.id, &changes.join("; "), context.clock.now()).await?;
     Err(ApproveError::Stale(changes))
 }

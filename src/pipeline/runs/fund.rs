@@ -21,7 +21,7 @@ use crate::store::books::ledger::{self, AccountKey};
 use crate::store::books::{self, OrderSum};
 use crate::store::locks::{self, Lock};
 use crate::store::registry::{children, reference};
-use crate::store::runs::{self, Run};
+use crate::store::runs::{self, Run, decisions};
 use crate::store::{StoreError, batches};
 
 /// Why funding is refused.
@@ -111,12 +111,7 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
         return Err(FundError::Exhausted { year, envelope, left, needed: run.ordered });
     }
     books::funding::run_funded_in_tx(&mut tx, &run, now).await?;
-    sqlx::query("update run set state = $2, funded_by = $3 where id = $1")
-        .bind(id.get())
-        .bind(state.as_str())
-        .bind(by)
-        .execute(&mut *tx)
-        .await?;
+    decisions::funded_in_tx(&mut tx, id, state, by).await?;
     record(&mut tx, by, "run.fund", id, &format!("{} MAD of {year}", run.ordered), now).await?;
     tx.commit().await?;
     Ok(Applied::Now(run.ordered))
@@ -208,11 +203,7 @@ pub async fn pause(context: &Context, id: RunId, paused: bool, by: &str) -> Resu
     if run.paused == paused {
         return Ok(Applied::Already(()));
     }
-    sqlx::query("update run set paused = $2 where id = $1")
-        .bind(id.get())
-        .bind(paused)
-        .execute(&mut *tx)
-        .await?;
+    decisions::set_paused_in_tx(&mut tx, id, paused).await?;
     let action = if paused { "run.pause" } else { "run.resume" };
     record(&mut tx, by, action, id, "", context.clock.now()).await?;
     tx.commit().await?;

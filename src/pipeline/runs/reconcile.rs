@@ -23,7 +23,8 @@ use crate::store::messages::breaks::{self, NewBreak};
 use crate::store::messages::statements::{self, KnownStatement};
 use crate::store::orders::holds;
 use crate::store::registry::reference;
-use crate::store::runs;
+use crate::store::runs::decisions::Left;
+use crate::store::runs::{self, decisions};
 
 /// One provider's side of a reconciliation, in orders and centimes.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -362,50 +363,32 @@ pub async fn close(
     let now = context.clock.now();
     let mut left = Vec::new();
     for (reason, orders, amount) in holds::by_reason_in_tx(&mut tx, id).await? {
-        left.push((format!("held: {reason}"), orders, amount, format!("held for {reason}; the claim stays")));
+        let subject = format!("held: {reason}");
+        left.push(Left { subject, orders, amount, reason: format!("held for {reason}; the claim stays") });
     }
     if let Some(why) = carry {
         for total in runs::totals_in_tx(&mut tx, id).await? {
             use OrderState::{Accepted, Available, Planned, Released, Sent, Unknown};
             if matches!(total.state, Planned | Released | Sent | Accepted | Available | Unknown) {
-                left.push((
-                    format!("{} at {}", total.state, total.provider),
-                    total.orders,
-                    total.amount,
-                    why.to_owned(),
-                ));
+                left.push(Left {
+                    subject: format!("{} at {}", total.state, total.provider),
+                    orders: total.orders,
+                    amount: total.amount,
+                    reason: why.to_owned(),
+                });
             }
         }
         for (provider, difference) in &found.unproven {
-            left.push((format!("paid out beyond settled at {provider}"), 0, *difference, why.to_owned()));
+            let subject = format!("paid out beyond settled at {provider}");
+            left.push(Left { subject, orders: 0, amount: *difference, reason: why.to_owned() });
         }
         if found.open_breaks > 0 {
-            let carried =
-                sqlx::query("update break set carried = true where run_id = $1 and resolved_at is null")
-                    .bind(id.get())
-                    .execute(&mut *tx)
-                    .await?;
-            left.push(("open breaks".into(), carried.rows_affected() as i64, Centimes::ZERO, why.to_owned()));
+            let orders = breaks::carry_open_in_tx(&mut tx, id).await?;
+            let (subject, reason) = ("open breaks".to_owned(), why.to_owned());
+            left.push(Left { subject, orders, amount: Centimes::ZERO, reason });
         }
     }
-    for (subject, orders, amount, reason) in &left {
-        sqlx::query("insert into carried_forward (run_id, subject, orders, amount, reason, carried_by, carried_at) values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing")
-            .bind(id.get())
-            .bind(subject)
-            .bind(orders)
-            .bind(amount.get())
-            .bind(reason)
-            .bind(by)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-    }
-    sqlx::query("update run set state = $2, closed_at = $3 where id = $1")
-        .bind(id.get())
-        .bind(state.as_str())
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
+    decisions::closed_in_tx(&mut tx, id, state, &left, (by, now)).await?;
     record(&mut tx, by, "run.close", id, &format!("{} items carried forward", left.len()), now).await?;
     tx.commit().await?;
     Ok(crate::pipeline::Applied::Now(()))

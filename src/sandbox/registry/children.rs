@@ -7,11 +7,10 @@ use std::fmt::Write as _;
 
 use time::{Date, Duration};
 
-use super::GenerateOptions;
-use super::HOUSEHOLDS_MAX;
 use super::draw::{Draw, mix};
 use super::person::{Dwelling, GENERATIONS, Person, idcs, latin, month_of, place};
 use super::sink::PartWriter;
+use super::{GenerateOptions, HOUSEHOLDS_MAX};
 use crate::domain::ids::Idcs;
 use crate::domain::period::Period;
 use crate::domain::rib::Rib;

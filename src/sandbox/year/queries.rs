@@ -9,8 +9,7 @@ use crate::domain::ids::{OrderId, RunId};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
 use crate::store::batches::membership;
-use crate::store::orders::leaf;
-use crate::store::orders::order_state;
+use crate::store::orders::{leaf, order_state};
 use crate::store::{Store, StoreError, runs};
 
 /// Balances of all accounts of a kind, added up; debits less credits.

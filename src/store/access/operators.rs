@@ -4,8 +4,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::domain::listed::listed;
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 use crate::store::{Store, StoreError};
 
 listed! {

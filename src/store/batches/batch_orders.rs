@@ -2,11 +2,9 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::Batch;
-use super::membership;
+use super::{Batch, membership};
 use crate::domain::ids::RunId;
-use crate::store::StoreError;
-use crate::store::orders;
+use crate::store::{StoreError, orders};
 
 /// Numbers of the orders that left in a batch, ascending, after `after`, at most `limit`.
 ///

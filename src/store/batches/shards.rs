@@ -10,8 +10,7 @@ use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::step::Step;
 use crate::store::copy::CopyAhead;
-use crate::store::orders;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, orders};
 
 /// A shard that this worker holds.
 #[derive(Clone, Debug)]

@@ -389,6 +389,16 @@ pub async fn concerned_runs_in_tx(
     Ok(ids.into_iter().map(RunId::new).collect())
 }
 
+/// Marks the open breaks of a run that is closed as carried forward: how many.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn carry_open_in_tx(connection: &mut PgConnection, run: RunId) -> Result<i64, StoreError> {
+    let sql = "update break set carried = true where run_id = $1 and resolved_at is null";
+    let carried = sqlx::query(sql).bind(run.get()).execute(connection).await?;
+    Ok(carried.rows_affected() as i64)
+}
+
 /// Resolves the breaks of a kind in a run whose fact no longer holds; a proposal for them falls away.
 ///
 /// # Errors

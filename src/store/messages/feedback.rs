@@ -9,11 +9,9 @@ use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::stated::Why;
 use crate::domain::step::{Step, Steps};
-use crate::store::batches::membership;
-use crate::store::batches::membership::Membership;
+use crate::store::batches::membership::{self, Membership};
 use crate::store::copy::{CopyBuffer, CopyOut, CopyRow};
-use crate::store::orders;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, orders};
 
 /// What is known of a message before it is read.
 #[derive(Clone, Copy, Debug)]

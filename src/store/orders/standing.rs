@@ -8,8 +8,7 @@ use crate::domain::ids::{BatchId, OrderId, RunId};
 use crate::domain::order::OrderState;
 use crate::domain::run::RunState;
 use crate::domain::step::{Steps, stands};
-use crate::store::batches::membership;
-use crate::store::batches::{self, Batch};
+use crate::store::batches::{self, Batch, membership};
 use crate::store::copy::CopyAhead;
 use crate::store::{Store, StoreError};
 

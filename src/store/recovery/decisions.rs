@@ -5,8 +5,7 @@
 use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
-use super::cases as recoveries;
-use super::cases::Case;
+use super::cases::{self, Case};
 use crate::domain::ids::{BreakId, CaseId, HouseholdId, OrderId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
@@ -42,7 +41,7 @@ pub async fn list(store: &Store, wanted: Wanted<'_>, limit: i64) -> Result<Vec<C
     .fetch_all(store.pool())
     .await?;
     let mut tx = store.begin().await?;
-    let found = recoveries::find_many_in_tx(&mut tx, &ids).await?;
+    let found = cases::find_many_in_tx(&mut tx, &ids).await?;
     tx.rollback().await?;
     Ok(found)
 }

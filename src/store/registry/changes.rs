@@ -13,12 +13,11 @@ use crate::domain::order::OrderState;
 use crate::domain::reason::HoldReason;
 use crate::domain::rib::Rib;
 use crate::domain::step::Step;
-use crate::store::StoreError;
 use crate::store::batches::membership;
 use crate::store::copy::{CopyBuffer, CopyOut, CopyRow};
-use crate::store::orders;
 use crate::store::orders::personal::{self, OrderPayee};
 use crate::store::runs::day_runs::array_of;
+use crate::store::{StoreError, orders};
 
 /// Columns in the order that [`push`] writes them.
 pub const COLUMNS: &str = "household_id, programme_id, kind, payload, event_id, at, thing, commune";

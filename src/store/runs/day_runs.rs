@@ -15,11 +15,10 @@ use crate::domain::ids::{BatchId, HouseholdId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
-use crate::store::StoreError;
 use crate::store::batches::Batch;
 use crate::store::copy::CopyOut;
-use crate::store::orders;
 use crate::store::registry::households;
+use crate::store::{StoreError, orders};
 
 /// A run of a day's events.
 #[derive(Clone, Copy, Debug)]

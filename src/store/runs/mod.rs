@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod corrections;
 pub mod day_runs;
+pub mod decisions;
 pub mod reissues;
 pub mod restated;
 pub mod rule_sets;

@@ -15,12 +15,10 @@ use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::pipeline::Context;
 use crate::rails::bank_file::{BankFile, WrittenFile};
-use crate::store::StoreError;
-use crate::store::batches::Batch;
-use crate::store::batches::membership;
+use crate::store::batches::{Batch, membership};
 use crate::store::copy::{CopyAhead, CopyRow};
-use crate::store::orders;
 use crate::store::runs::Run;
+use crate::store::{StoreError, orders};
 use crate::telemetry::StageGuard;
 
 const ROWS_AT_ONCE: usize = 2_000;

@@ -18,8 +18,7 @@ use crate::domain::run::RunState;
 use crate::pipeline::Context;
 use crate::store::messages::feedback;
 use crate::store::orders::{self, OrderDetail};
-use crate::store::recovery::decisions;
-use crate::store::recovery::decisions::PutRight;
+use crate::store::recovery::decisions::{self, PutRight};
 use crate::store::{StoreError, runs};
 
 /// One payment, or what is undue of a payment that was made elsewhere.

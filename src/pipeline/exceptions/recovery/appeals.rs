@@ -25,8 +25,7 @@ use crate::domain::recovery::reference::CaseReference;
 use crate::domain::recovery::{AppealStage, CaseState};
 use crate::pipeline::{Applied, Context, person};
 use crate::store::access::operators::Role;
-use crate::store::recovery::cases;
-use crate::store::recovery::cases::{Case, Field};
+use crate::store::recovery::cases::{self, Case, Field};
 use crate::store::recovery::{decisions, refunds};
 use crate::store::{StoreError, Tx, books};
 

@@ -19,14 +19,11 @@ use crate::domain::recovery::reference::CaseReference;
 use crate::domain::recovery::{CaseCause, CaseState};
 use crate::pipeline::{Applied, Context, person};
 use crate::store::access::operators::Role;
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 use crate::store::locks::{self, Lock};
 use crate::store::orders::{self, OrderDetail};
-use crate::store::recovery::cases;
-use crate::store::recovery::cases::Case;
-use crate::store::recovery::decisions;
-use crate::store::recovery::decisions::{Instalment, StepTaken, Wanted};
+use crate::store::recovery::cases::{self, Case};
+use crate::store::recovery::decisions::{self, Instalment, StepTaken, Wanted};
 use crate::store::{StoreError, Tx};
 
 /// Most cases in a list.

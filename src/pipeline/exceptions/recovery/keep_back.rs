@@ -15,7 +15,7 @@ use crate::pipeline::Context;
 use crate::store::books::recovery::Instalments;
 use crate::store::copy::CopyAhead;
 use crate::store::locks::{self, Lock};
-use crate::store::recovery::{instalments as recovery_money, refunds, reversals};
+use crate::store::recovery::{instalments, refunds, reversals};
 use crate::store::{StoreError, books};
 
 /// What kind of order something is kept back from.
@@ -68,7 +68,7 @@ impl KeptBack {
     ) -> Result<Self, StoreError> {
         let mut kept = Self::new(context, from);
         if !kept.terms.share.is_zero() {
-            let source = recovery_money::owed_source(programme, period, today(context), by_month(context));
+            let source = instalments::owed_source(programme, period, today(context), by_month(context));
             kept.rows = Cases::Ahead(CopyAhead::open(context.store.pool(), source));
             kept.ahead = kept.read().await?;
         }
@@ -86,7 +86,7 @@ impl KeptBack {
         let mut kept = Self::new(context, from);
         if !kept.terms.share.is_zero() {
             let cases =
-                recovery_money::owed_in_tx(tx, programme, period, today(context), by_month(context)).await?;
+                instalments::owed_in_tx(tx, programme, period, today(context), by_month(context)).await?;
             kept.rows = Cases::Read(cases.into_iter());
             kept.ahead = kept.read().await?;
         }
@@ -149,7 +149,7 @@ impl KeptBack {
             Cases::None => Ok(None),
             Cases::Read(cases) => Ok(cases.next()),
             Cases::Ahead(rows) => match rows.next().await? {
-                Some(mut row) => recovery_money::read_owed(&mut row).map(Some),
+                Some(mut row) => instalments::read_owed(&mut row).map(Some),
                 None => Ok(None),
             },
         }
@@ -172,7 +172,7 @@ pub(in crate::pipeline) async fn book_in_tx(
     run: RunId,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let (owed, unpaid) = recovery_money::take_instalments_in_tx(tx, run, at).await?;
+    let (owed, unpaid) = instalments::take_instalments_in_tx(tx, run, at).await?;
     books::recovery::kept_back_in_tx(tx, Instalments { programme, run, owed, unpaid }, at).await
 }
 
@@ -198,6 +198,6 @@ pub(in crate::pipeline) async fn give_back_in_tx(
     refunds::undo_in_tx(tx, run, at).await?;
     let again = reversals::undo_in_tx(tx, run, at).await?;
     books::recovery::taken_back_undone_in_tx(tx, programme, again, at).await?;
-    let (owed, unpaid) = recovery_money::give_back_instalments_in_tx(tx, run, at).await?;
+    let (owed, unpaid) = instalments::give_back_instalments_in_tx(tx, run, at).await?;
     books::recovery::kept_back_undone_in_tx(tx, Instalments { programme, run, owed, unpaid }, at).await
 }

@@ -9,9 +9,8 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::CaseError;
 use super::cases::{Act, locked, record, wrong_state};
-use super::follow_in_tx;
+use super::{CaseError, follow_in_tx};
 use crate::domain::breaks::BreakState;
 use crate::domain::ids::{BreakId, CaseId, MessageId};
 use crate::domain::money::Centimes;
@@ -23,8 +22,7 @@ use crate::store::access::operators::Role;
 use crate::store::books::recovery::Repayment;
 use crate::store::locks::{self, Lock};
 use crate::store::messages::breaks;
-use crate::store::recovery::cases;
-use crate::store::recovery::cases::{Case, Field};
+use crate::store::recovery::cases::{self, Case, Field};
 use crate::store::recovery::decisions;
 use crate::store::{StoreError, books};
 

@@ -11,8 +11,7 @@ use crate::domain::recovery::reference::CaseReference;
 use crate::pipeline::{Applied, Context, person};
 use crate::store::access::operators::Role;
 use crate::store::books;
-use crate::store::recovery::cases;
-use crate::store::recovery::cases::{Case, Field};
+use crate::store::recovery::cases::{self, Case, Field};
 use crate::store::recovery::decisions;
 
 /// Puts the write-off of a case forward.

@@ -34,8 +34,7 @@ use crate::store::messages::breaks;
 use crate::store::orders::{self, questions};
 use crate::store::registry::snapshots::{self, Snapshot};
 use crate::store::registry::{children, reference};
-use crate::store::runs::rule_sets;
-use crate::store::runs::{self, NewRun};
+use crate::store::runs::{self, NewRun, rule_sets};
 
 /// The purpose of orders that pay birth grants.
 pub const BIRTH_GRANT: &str = "birth_grant";

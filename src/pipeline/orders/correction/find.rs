@@ -16,8 +16,7 @@ use crate::pipeline::orders::maker::Inputs;
 use crate::store::StoreError;
 use crate::store::copy::CopyBuffer;
 use crate::store::recovery::refunds::Refund;
-use crate::store::recovery::reversals as recovery_reversals;
-use crate::store::recovery::reversals::{OfMonth as OpenOfMonth, OpenCases};
+use crate::store::recovery::reversals::{self, OfMonth as OpenOfMonth, OpenCases};
 use crate::store::runs::corrections::{self, Candidate, NewCorrection};
 use crate::store::runs::restated;
 
@@ -181,7 +180,7 @@ impl<'a> Finder<'a> {
         };
         corrections::push(&mut rows.corrections, &row);
         for reversal in &reversals {
-            recovery_reversals::push(&mut rows.reversals, self.inputs.run, reversal);
+            reversals::push(&mut rows.reversals, self.inputs.run, reversal);
         }
         found.reversals.extend(reversals);
         if arrears > Centimes::ZERO {

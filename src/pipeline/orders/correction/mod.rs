@@ -30,12 +30,11 @@ use sqlx::PgConnection;
 pub(in crate::pipeline) use arrears::Arrears;
 pub(in crate::pipeline) use find::Differences;
 
-use super::OrderError;
 use super::book::book;
 use super::changed::{self, hold_changed, last_change};
-use super::checks;
 use super::compare::Comparison;
 use super::maker::{Computed, Inputs, Maker, Parcel};
+use super::{OrderError, checks};
 use crate::config::ConfiguredProgramme;
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
@@ -43,18 +42,16 @@ use crate::domain::run::RunKind;
 use crate::pipeline::exceptions::recovery;
 use crate::pipeline::{Applied, Context, person};
 use crate::store::access::operators::Role;
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 use crate::store::copy::CopyBuffer;
 use crate::store::locks::{self, Lock};
 use crate::store::messages::breaks;
 use crate::store::orders::{self, questions};
-use crate::store::recovery::{refunds as recovery_refunds, reversals as recovery_reversals};
+use crate::store::recovery::{refunds, reversals};
 use crate::store::registry::reference;
 use crate::store::registry::snapshots::{self, Snapshot};
 use crate::store::runs::restated::{self, Heard, NewReview};
-use crate::store::runs::{self, NewRun};
-use crate::store::runs::{checks as run_checks, corrections};
+use crate::store::runs::{self, NewRun, checks as run_checks, corrections};
 use crate::store::{StoreError, Tx};
 use find::{Finder, Rows};
 use persons::Elsewhere;
@@ -144,7 +141,7 @@ pub async fn create(
     }
     orders::attach_leaves_in_tx(&mut tx, run).await?;
     corrections::follow_reissues_in_tx(&mut tx, run).await?;
-    recovery_refunds::take_in_tx(&mut tx, run, inputs.now).await?;
+    refunds::take_in_tx(&mut tx, run, inputs.now).await?;
     recovery::reverse_in_tx(&mut tx, programme_id, run, inputs.now).await?;
     book(context, &mut tx, &inputs, programme_id, pass.computed).await?;
     let limit = context.config.settings.checks.corrected_share_max;
@@ -268,7 +265,7 @@ async fn pass(
             && !lines.is_empty()
         {
             let order = arrears.order(&mut maker, household, now, &lines, &found).await?;
-            refunds.iter().for_each(|refund| recovery_refunds::push(&mut out.refunds, order, refund));
+            refunds.iter().for_each(|refund| refunds::push(&mut out.refunds, order, refund));
         }
         if out.is_full() || maker.is_full() {
             out.send_in_tx(tx, inputs.run, maker.seal()).await?;
@@ -308,9 +305,9 @@ impl Writing {
         corrected.send_in_tx(tx, &format!("correction ({})", corrections::COLUMNS), "").await?;
         self.restated +=
             months.send_in_tx(tx, &format!("restated_month ({})", restated::COLUMNS), "").await?;
-        let target = format!("recovery_reversal ({})", recovery_reversals::COLUMNS);
+        let target = format!("recovery_reversal ({})", reversals::COLUMNS);
         reversals.send_in_tx(tx, &target, "").await?;
-        let refunds = format!("recovery_refund ({})", recovery_refunds::COLUMNS);
+        let refunds = format!("recovery_refund ({})", refunds::COLUMNS);
         self.refunds.send_in_tx(tx, &refunds, "").await?;
         parcel.send_in_tx(tx, run).await
     }

@@ -23,19 +23,16 @@ use crate::pipeline::orders::children::{DEPOSIT, account_holder};
 use crate::pipeline::orders::judge::shared_reason;
 use crate::pipeline::orders::merge::ChangesSince;
 use crate::pipeline::orders::slices::Slicer;
-use crate::store::StoreError;
 use crate::store::copy::CopyBuffer;
 use crate::store::messages::breaks;
-use crate::store::orders::NewOrder;
 use crate::store::orders::personal::{self, OrderPayee};
-use crate::store::orders::questions::Questions;
+use crate::store::orders::questions::{self, Questions};
 use crate::store::orders::unpaid::Unpaid;
-use crate::store::orders::{self, holds, questions};
-use crate::store::recovery::instalments as recovery_money;
-use crate::store::recovery::instalments::Undue;
+use crate::store::orders::{self, NewOrder, holds};
+use crate::store::recovery::instalments::{self, Undue};
 use crate::store::registry::{children, reference, snapshots};
-use crate::store::runs::reissues::NewLink;
-use crate::store::runs::{self, reissues};
+use crate::store::runs::reissues::{self, NewLink};
+use crate::store::{StoreError, runs};
 
 const COPY_BYTES: usize = 1 << 20;
 
@@ -113,7 +110,7 @@ impl<'a> Gatherer<'a> {
             changes: ChangesSince::open(&context.store, head.programme_id, snapshot).await?,
             changed: (None, None),
             rows: Default::default(),
-            undue: recovery_money::undue_unpaid_in_tx(tx, Some(head.programme_id)).await?,
+            undue: instalments::undue_unpaid_in_tx(tx, Some(head.programme_id)).await?,
             owed: KeptBack::read_in_tx(tx, context, head.programme_id, head.period, KeptFrom::Reissue)
                 .await?,
             list: snapshot,
@@ -193,11 +190,11 @@ impl<'a> Gatherer<'a> {
     fn keep_back(&mut self, before: &Unpaid, id: OrderId) -> Centimes {
         let mut kept = Centimes::ZERO;
         for owed in self.undue.get(&before.order).map_or(&[][..], |undue| &undue.cases) {
-            recovery_money::push_instalment(&mut self.rows[3], id, owed.case, owed.outstanding);
+            instalments::push_instalment(&mut self.rows[3], id, owed.case, owed.outstanding);
             kept += owed.outstanding;
         }
         for instalment in self.owed.take(before.amount - kept) {
-            recovery_money::push_instalment(&mut self.rows[3], id, instalment.case, instalment.amount);
+            instalments::push_instalment(&mut self.rows[3], id, instalment.case, instalment.amount);
             kept += instalment.amount;
         }
         kept
@@ -324,7 +321,7 @@ impl<'a> Gatherer<'a> {
             .await?;
         hold_rows.send_in_tx(tx, &format!("order_hold ({})", holds::COLUMNS), "").await?;
         link_rows.send_in_tx(tx, &format!("order_reissue ({})", reissues::COLUMNS), "").await?;
-        let instalments = format!("recovery_instalment ({})", recovery_money::INSTALMENT_COLUMNS);
+        let instalments = format!("recovery_instalment ({})", instalments::INSTALMENT_COLUMNS);
         instalment_rows.send_in_tx(tx, &instalments, "").await?;
         Ok(())
     }

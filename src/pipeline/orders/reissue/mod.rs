@@ -33,22 +33,19 @@ use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
 use crate::domain::policy::{Decision, Waits};
-use crate::domain::run::{RunKind, RunState};
+use crate::domain::run::RunKind;
 use crate::pipeline::exceptions::recovery;
 use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::access::operators::Role;
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision as Record;
+use crate::store::audit::chain::{self, Decision as Record};
 use crate::store::books::orders::NewOrders;
 use crate::store::books::{self, OrderSum, RunAt};
 use crate::store::locks::{self, Lock};
-use crate::store::orders::unpaid::UnpaidOrders;
-use crate::store::orders::{self, unpaid};
+use crate::store::orders::unpaid::{self, UnpaidOrders};
 use crate::store::registry::reference;
-use crate::store::runs::NewRun;
-use crate::store::runs::reissues::Earlier;
-use crate::store::runs::{self, checks as run_checks, reissues};
-use crate::store::{StoreError, Tx, batches};
+use crate::store::runs::reissues::{self, Earlier};
+use crate::store::runs::{self, NewRun, checks as run_checks, decisions};
+use crate::store::{StoreError, Tx, batches, orders};
 
 /// Why a reissue run was not made.
 #[derive(Debug, thiserror::Error)]
@@ -239,18 +236,16 @@ async fn book(tx: &mut PgConnection, head: &Head<'_>, gathered: Gathered) -> Res
     if gathered.offset > Centimes::ZERO {
         recovery::book_in_tx(tx, head.programme_id, run, now).await?;
     }
-    sqlx::query(
-        "update run set state = $2, orders_sha256 = $3, households = $4, orders = $5, entitled = $6, ordered = $7 where id = $1",
-    )
-    .bind(run.get())
-    .bind(RunState::Computed.as_str())
-    .bind(gathered.orders_sha256.as_slice())
-    .bind(gathered.households)
-    .bind(i64::from(gathered.orders))
-    .bind((gathered.amount + gathered.offset).get())
-    .bind(gathered.amount.get())
-    .execute(&mut *tx)
-    .await?;
+    let made = decisions::Computed {
+        households: gathered.households,
+        orders: gathered.orders.into(),
+        exclusions: 0,
+        entitled: gathered.amount + gathered.offset,
+        ordered: gathered.amount,
+        orders_sha256: &gathered.orders_sha256,
+        compared_with: None,
+    };
+    decisions::computed_in_tx(tx, run, made).await?;
     let held: i64 = gathered.totals.iter().filter(|((_, held), _)| *held).map(|(_, (count, _))| count).sum();
     let limit = head.context.config.settings.checks.held_share_max;
     let checks = [checks::share("held", "all", held, gathered.orders.into(), limit)];

@@ -12,12 +12,10 @@ use crate::domain::reason::HoldReason;
 use crate::domain::run::RunState;
 use crate::pipeline::exceptions::recovery;
 use crate::pipeline::orders::holds::{Placed, move_one, placed_in_tx};
-use crate::store::audit::chain;
-use crate::store::audit::chain::Decision;
+use crate::store::audit::chain::{self, Decision};
 use crate::store::locks::{self, Lock};
 use crate::store::orders::holds;
-use crate::store::runs::reissues;
-use crate::store::runs::{self, Run};
+use crate::store::runs::{self, Run, reissues};
 use crate::store::{StoreError, books};
 
 /// Gives what the earlier runs reserved for the claims of a reissue run back to their envelopes: the run that is funded

@@ -15,9 +15,8 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 
-use super::ReportError;
-use super::files;
 use super::pass::Codes;
+use super::{ReportError, files};
 use crate::domain::order::OrderState;
 use crate::store::orders::extracts::ExtractedOrder;
 

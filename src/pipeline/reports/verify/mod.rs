@@ -25,8 +25,7 @@ use crate::domain::run::RunState;
 use crate::pipeline::Context;
 use crate::pipeline::runs::as_written::named;
 use crate::store::audit::proofs;
-use crate::store::runs::Run;
-use crate::store::runs::rule_sets;
+use crate::store::runs::{Run, rule_sets};
 use crate::store::{Store, StoreError};
 use crate::telemetry::StageGuard;
 

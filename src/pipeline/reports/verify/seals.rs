@@ -6,7 +6,7 @@ use crate::domain::hex;
 use crate::pipeline::Context;
 use crate::store::audit::anchor::Anchored;
 use crate::store::audit::journal::{self, Found};
-use crate::store::audit::{chain as audit, row_sums};
+use crate::store::audit::{chain, row_sums};
 use crate::store::{Store, StoreError};
 
 /// The proofs over all records and rows.
@@ -54,7 +54,7 @@ pub(super) async fn of_all(
 }
 
 async fn chain(store: &Store, asked: Option<[u8; 32]>, found: &mut Vec<Proof>) -> Result<(), StoreError> {
-    let first = audit::first(store).await?;
+    let first = chain::first(store).await?;
     let read = store.anchor().map(|anchor| (anchor.read(first.as_deref()), anchor.folder()));
     let (anchored, unread) = match read {
         None => (Anchored::default(), None),
@@ -63,7 +63,7 @@ async fn chain(store: &Store, asked: Option<[u8; 32]>, found: &mut Vec<Proof>) -
             (Anchored::default(), Some(format!("`{}` cannot be read: {error}", folder.display())))
         }
     };
-    let chain = audit::verify(store, &anchored, asked).await?;
+    let chain = chain::verify(store, &anchored, asked).await?;
     let mut figures = format!("{} records", chain.records);
     if let Some((number, hash)) = chain.head {
         figures.push_str(&format!(", head {number} {}", hex(&hash)));
