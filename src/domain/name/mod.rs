@@ -86,6 +86,10 @@ const TATWEEL: char = '\u{0640}';
 
 fn kind(c: char) -> Kind {
     match c {
+        // Most of what is read, and known without the tables of Unicode.
+        'A'..='Z' | 'a'..='z' | '0'..='9' => return Kind::Sign,
+        '-' => return Kind::Joint('-'),
+        '\0'..='\x7F' => return Kind::Gap,
         TATWEEL => return Kind::Nothing,
         '\u{2018}' | '\u{2019}' | '\u{02BC}' | '\u{00B4}' | '\u{02BF}' | '\u{02BE}' => {
             return Kind::Joint('\'');

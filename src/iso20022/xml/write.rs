@@ -80,12 +80,19 @@ pub(crate) fn check_text(field: &'static str, value: &str, max: usize) -> Result
         TextProblem::Empty
     } else if value.len() > max && value.chars().count() > max {
         TextProblem::TooLong { max }
-    } else if value.bytes().any(|b| b < 0x20 || b == 0x7F) || value.contains(['\u{FFFE}', '\u{FFFF}']) {
+    } else if any(value, |b| b < 0x20 || b == 0x7F)
+        || (!value.is_ascii() && value.contains(['\u{FFFE}', '\u{FFFF}']))
+    {
         TextProblem::ForbiddenCharacter
     } else {
         return Ok(());
     };
     Err(WriteError::Field { field, problem })
+}
+
+/// Whether any byte is of a kind: all are looked at, without a branch, as texts that are in order are the rule.
+fn any(text: &str, kind: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(false, |any, byte| any | kind(byte))
 }
 
 /// Checks an optional text: as [`check_text`] where it is not empty.
@@ -282,6 +289,9 @@ impl<W: Write> XmlOut<W> {
 /// Appends a text with `& < >` replaced by their entities.
 fn escape(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
+    if !any(text, |b| matches!(b, b'&' | b'<' | b'>')) {
+        return out.extend_from_slice(bytes);
+    }
     let mut from = 0;
     for (at, byte) in bytes.iter().enumerate() {
         let entity: &[u8] = match byte {

@@ -1,7 +1,7 @@
 //! A bank file written again, beside what lies in the outbox: hashed and compared, and left as it is.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read as _, Write};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::path::Path;
 
 use super::DeliveryError;
@@ -69,7 +69,6 @@ impl AgainFile {
 struct Beside {
     file: Option<BufReader<File>>,
     differs: bool,
-    buffer: Vec<u8>,
 }
 
 impl Beside {
@@ -78,7 +77,7 @@ impl Beside {
         let plain = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
         let file = if plain { File::open(path).ok() } else { None };
         let differs = !plain && fs::symlink_metadata(path).is_ok();
-        Self { file: file.map(|file| BufReader::with_capacity(1 << 18, file)), differs, buffer: Vec::new() }
+        Self { file: file.map(|file| BufReader::with_capacity(1 << 18, file)), differs }
     }
 
     fn ended(mut self) -> bool {
@@ -87,11 +86,25 @@ impl Beside {
     }
 }
 
+/// Whether what is read next is `bytes`, compared where it was read into.
+fn begins_with(file: &mut BufReader<File>, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        let Ok(read) = file.fill_buf() else { return false };
+        let length = read.len().min(bytes.len());
+        let (now, after) = bytes.split_at(length);
+        if length == 0 || read[..length] != *now {
+            return false;
+        }
+        file.consume(length);
+        bytes = after;
+    }
+    true
+}
+
 impl Write for Beside {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(file) = self.file.as_mut().filter(|_| !self.differs) {
-            self.buffer.resize(bytes.len(), 0);
-            self.differs = file.read_exact(&mut self.buffer).is_err() || self.buffer != bytes;
+            self.differs = !begins_with(file, bytes);
         }
         Ok(bytes.len())
     }

@@ -7,6 +7,7 @@ use sqlx::AssertSqlSafe;
 use crate::domain::ids::{BatchId, Code, RunId};
 use crate::domain::order::OrderState;
 use crate::domain::step::Step;
+use crate::store::batches::membership;
 use crate::store::orders::{self, order_state};
 use crate::store::runs::{self, Run};
 use crate::store::{Store, StoreError};
@@ -110,32 +111,54 @@ pub async fn number(store: &Store, sql: String) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(sql)).fetch_one(store.pool()).await?.unwrap_or(0))
 }
 
-/// By how much what the banks paid out of a closed run may differ from what settled.
+/// By how much what one provider paid out of a closed run may differ from what settled there.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct PaidBeyond {
+    /// Provider.
+    pub provider: i16,
     /// Carried forward at the close.
     pub carried: i64,
-    /// Came back since, by advice, and is on no statement yet.
+    /// Came back, by advice, since the close or out of a file that was not on a statement by then, and is on none yet.
     pub came_back: i64,
+    /// Came back onto the account since the close, out of files that are on no statement yet.
+    pub back_first: i64,
 }
 
-/// Counts what a run's close left open between its banks and its orders, and what came back since.
+/// Counts what a run's close left open between each bank and its orders, and what came back since.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn paid_beyond(store: &Store, run: RunId) -> Result<PaidBeyond, StoreError> {
+pub async fn paid_beyond(store: &Store, run: RunId) -> Result<Vec<PaidBeyond>, StoreError> {
     let sql = format!(
-        "select (select coalesce(sum(amount), 0)::bigint from carried_forward
-                  where run_id = {run} and subject like 'paid out beyond settled at %') as carried,
-                (select coalesce(sum(o.amount), 0)::bigint from outcome_{run} x join {leaf} o using (order_id)
-                   join message m on m.id = x.message_id join run r on r.id = {run}
-                  where x.step = {returned} and m.received_at >= r.closed_at
-                    and not exists (select from outcome_{run} y where y.order_id = x.order_id and y.step = {booked})) as came_back",
+        "with carried as materialized (
+            select p.id as provider_id,
+                   coalesce(sum(c.amount) filter (where c.subject = 'paid out beyond settled at ' || p.code), 0)::bigint as amount,
+                   bool_or(c.subject in ('sent at ' || p.code, 'accepted at ' || p.code)) as unpaid
+              from carried_forward c join provider p on c.subject like '% at ' || p.code where c.run_id = {run} group by p.id),
+         back as materialized (
+            select o.provider_id, o.amount, x.step, g.received_at >= r.closed_at as since, coalesce(c.unpaid, false) as unpaid,
+                   exists (select from outcome_{run} y where y.order_id = x.order_id and y.step = {booked}) as booked,
+                   coalesce(b.debited_amount, 0) > 0
+                     or exists (select from outcome_{run} y where y.order_id = x.order_id and y.step in ({paid}, {collected})) as paid
+              from outcome_{run} x join {leaf} o using (order_id) join message g on g.id = x.message_id join run r on r.id = {run}
+              {batch} left join carried c on c.provider_id = o.provider_id
+             where x.step in ({returned}, {booked}))
+         select provider_id as provider, coalesce(sum(carried), 0)::bigint as carried,
+                coalesce(sum(came_back), 0)::bigint as came_back, coalesce(sum(back_first), 0)::bigint as back_first
+           from (select provider_id, amount as carried, 0 as came_back, 0 as back_first from carried
+                 union all
+                 select provider_id, 0, case when step = {returned} and not booked and (since or unpaid) then amount else 0 end,
+                        case when step = {booked} and since and not paid then amount else 0 end
+                   from back) of_all
+          group by 1",
         leaf = orders::leaf(run),
+        batch = membership::join_each(&run.to_string()),
         returned = Step::Returned.number(),
         booked = Step::ReturnedBooked.number(),
+        paid = Step::SettledBooked.number(),
+        collected = Step::CollectedBooked.number(),
     );
-    Ok(sqlx::query_as(AssertSqlSafe(sql)).fetch_one(store.pool()).await?)
+    Ok(sqlx::query_as(AssertSqlSafe(sql)).fetch_all(store.pool()).await?)
 }
 
 /// What is reserved for a run, and what should be.

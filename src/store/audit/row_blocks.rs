@@ -46,7 +46,8 @@ pub struct BlockCheck {
     blocks: std::vec::IntoIter<Block>,
     open: Option<(Block, Sha256, i64)>,
     before: Option<i64>,
-    whole: Sha256,
+    /// Over all rows: of orders, whose hash is approved.
+    whole: Option<Sha256>,
     checked: Checked,
     sealed: bool,
     /// First and last key of the blocks.
@@ -62,10 +63,17 @@ pub struct Checked {
     pub wrong: i64,
     /// The first of those, in words.
     pub named: Vec<String>,
-    /// SHA-256 over all rows.
-    pub sha256: [u8; 32],
+    /// SHA-256 over all rows; of orders.
+    pub sha256: Option<[u8; 32]>,
     /// Whether the leaf has blocks at all: those from before they were kept have none.
     pub sealed: bool,
+}
+
+impl Checked {
+    /// Whether the hash over all rows is the one that was kept.
+    pub fn hashes_to(&self, kept: &[u8]) -> bool {
+        self.sha256.is_some_and(|found| found == kept)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -108,7 +116,7 @@ impl BlockCheck {
             blocks: blocks.into_iter(),
             open: None,
             before: None,
-            whole: Sha256::new(),
+            whole: matches!(leaf, Leaf::Orders(_)).then(Sha256::new),
             checked: Checked::default(),
         })
     }
@@ -116,7 +124,9 @@ impl BlockCheck {
     /// The next row, as it came. `false` where it does not lie in its place.
     pub fn row(&mut self, row: &[u8]) -> bool {
         self.checked.rows += 1;
-        self.whole.update(row);
+        if let Some(whole) = &mut self.whole {
+            whole.update(row);
+        }
         let Some(key) = self.leaf.key(row) else {
             self.fault("a row without its number".into());
             return false;
@@ -170,7 +180,7 @@ impl BlockCheck {
             self.open = Some((block, Sha256::new(), 0));
             self.close();
         }
-        self.checked.sha256 = self.whole.finalize().into();
+        self.checked.sha256 = self.whole.take().map(|whole| whole.finalize().into());
         self.checked.sealed = self.sealed;
         self.checked
     }
@@ -259,7 +269,7 @@ mod tests {
             blocks: blocks.into_iter(),
             open: None,
             before: None,
-            whole: Sha256::new(),
+            whole: None,
             checked: Checked::default(),
             bounds: None,
         };

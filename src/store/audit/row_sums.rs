@@ -3,9 +3,11 @@
 //! Guarantee: whatever is sent by COPY is summed in the same transaction; what a statement changes is summed by trigger.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use sqlx::PgConnection;
 
+use crate::domain::ids::{OrderId, RunId};
 use crate::domain::step::Step;
 use crate::store::copy::CopyAhead;
 use crate::store::copy::fields::{big, field};
@@ -31,17 +33,51 @@ pub async fn sums(store: &Store, relation: &str) -> Result<HashMap<String, Sum>,
         .collect())
 }
 
-/// The groups of a table as they are, read in whatever order the rows lie.
+/// What a pass over runs found of their steps, so that these are not read twice.
+#[derive(Clone, Debug, Default)]
+pub struct StepsFound(HashMap<RunId, HashMap<i64, Sum>>);
+
+impl StepsFound {
+    /// All steps of a run were read: their sums by message.
+    pub fn of_run(&mut self, run: RunId, sums: HashMap<i64, Sum>) {
+        self.0.insert(run, sums);
+    }
+
+    /// What is left to read.
+    fn others(&self) -> String {
+        let mut others = String::from("true");
+        for run in self.0.keys() {
+            let (low, high) = OrderId::bounds(*run);
+            let _ = write!(others, " and (order_id < {low} or order_id >= {high})");
+        }
+        others
+    }
+}
+
+/// The groups of a table as they are, read in whatever order the rows lie, but for steps that were `read` before.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn sums_found(store: &Store, relation: &str) -> Result<HashMap<String, Sum>, StoreError> {
+pub async fn sums_found(
+    store: &Store,
+    relation: &str,
+    read: &StepsFound,
+) -> Result<HashMap<String, Sum>, StoreError> {
     let source = match relation {
-        "outcome" => format!("(select {} from outcome)", feedback::OUTCOME_COLUMNS),
+        "outcome" => {
+            format!("(select {} from outcome where {})", feedback::OUTCOME_COLUMNS, read.others())
+        }
         _ => "(select household_key, kind, households from snapshot_share)".to_owned(),
     };
     let mut rows = CopyAhead::open(store.pool(), source);
     let mut found: HashMap<(i64, i64), Sum> = HashMap::new();
+    if relation == "outcome" {
+        let of_run = |(run, sums): (&RunId, &HashMap<i64, Sum>)| {
+            let run = run.get();
+            sums.iter().map(move |(message, sum)| ((run, *message), *sum)).collect::<Vec<_>>()
+        };
+        found.extend(read.0.iter().flat_map(of_run));
+    }
     while let Some(row) = rows.next().await? {
         let row = row.whole();
         let first = field(row, 0).and_then(big).unwrap_or(i64::MIN);

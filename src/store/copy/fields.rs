@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When it is null.
     pub fn raw(&self, number: usize) -> Result<&'a [u8], StoreError> {
-        self.get(number).ok_or(StoreError::Corrupt("column of a row"))
+        self.get(number).ok_or_else(|| StoreError::Corrupt("column of a row"))
     }
 
     fn fixed<const N: usize>(&self, number: usize) -> Result<[u8; N], StoreError> {

@@ -248,7 +248,7 @@ impl CopyAhead {
                 return Ok(None);
             }
             // A reader that went away without its last chunk must never pass for the end of the rows.
-            let chunk = self.receiver.recv().await.ok_or(StoreError::Corrupt("stream of rows"))??;
+            let chunk = self.receiver.recv().await.ok_or_else(|| StoreError::Corrupt("stream of rows"))??;
             self.ended = chunk.len() < AHEAD_ROWS;
             self.chunk = chunk.into_iter();
         }
@@ -306,7 +306,7 @@ impl CopyRow {
     }
 
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
-        self.value()?.and_then(|v| v.try_into().ok()).ok_or(StoreError::Corrupt("COPY column"))
+        self.value()?.and_then(|v| v.try_into().ok()).ok_or_else(|| StoreError::Corrupt("COPY column"))
     }
 
     /// A `bigint`.
@@ -338,7 +338,7 @@ impl CopyRow {
     /// # Errors
     /// When the column is null or another type.
     pub fn date(&mut self) -> Result<time::Date, StoreError> {
-        self.date_or_null()?.ok_or(StoreError::Corrupt("COPY column"))
+        self.date_or_null()?.ok_or_else(|| StoreError::Corrupt("COPY column"))
     }
 
     /// A `date` or null.
@@ -349,7 +349,7 @@ impl CopyRow {
         let Some(bytes) = self.value()? else { return Ok(None) };
         let days = i32::from_be_bytes(bytes.try_into().map_err(|_| StoreError::Corrupt("COPY column"))?);
         let day = days.checked_add(EPOCH_JULIAN_DAY).and_then(|day| time::Date::from_julian_day(day).ok());
-        day.map(Some).ok_or(StoreError::Corrupt("COPY date"))
+        day.map(Some).ok_or_else(|| StoreError::Corrupt("COPY date"))
     }
 
     /// A `text` or `bytea`.
@@ -357,7 +357,7 @@ impl CopyRow {
     /// # Errors
     /// When the column is null.
     pub fn raw(&mut self) -> Result<&[u8], StoreError> {
-        self.value()?.ok_or(StoreError::Corrupt("COPY column"))
+        self.value()?.ok_or_else(|| StoreError::Corrupt("COPY column"))
     }
 
     /// A `text` or `bytea`, or null.

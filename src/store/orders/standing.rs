@@ -10,6 +10,9 @@ use crate::domain::run::RunState;
 use crate::domain::step::{Steps, stands};
 use crate::store::batches::{self, Batch, membership};
 use crate::store::copy::CopyAhead;
+use crate::store::copy::fields::{big, field};
+use crate::store::copy::hashes::Sum;
+use crate::store::messages::feedback;
 use crate::store::{Store, StoreError};
 
 /// Numbers by order, ascending, one ahead.
@@ -42,12 +45,51 @@ impl ByOrder {
     }
 }
 
+/// Steps of orders, ascending, one ahead; summed by message where that is asked.
+struct StepsByOrder {
+    rows: CopyAhead,
+    ahead: Option<(i64, i64)>,
+    sums: Option<HashMap<i64, Sum>>,
+}
+
+impl StepsByOrder {
+    async fn open(store: &Store, run: RunId, summed: bool) -> Result<Self, StoreError> {
+        let columns = if summed { feedback::OUTCOME_COLUMNS } else { "order_id, step" };
+        let query = format!("(select {columns} from outcome_{run} order by order_id)");
+        let sums = summed.then(HashMap::new);
+        let mut cursor = Self { rows: CopyAhead::open(store.pool(), query), ahead: None, sums };
+        cursor.ahead = cursor.read().await?;
+        Ok(cursor)
+    }
+
+    /// The steps of `order`, passing over those of orders before it.
+    async fn take(&mut self, order: i64) -> Result<Steps, StoreError> {
+        let mut steps = Steps::default();
+        while let Some((at, step)) = self.ahead.filter(|(at, _)| *at <= order) {
+            if at == order {
+                steps = steps.with_number(step);
+            }
+            self.ahead = self.read().await?;
+        }
+        Ok(steps)
+    }
+
+    async fn read(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
+        let Some(mut row) = self.rows.next().await? else { return Ok(None) };
+        if let Some(sums) = &mut self.sums {
+            let message = field(row.whole(), 2).and_then(big).unwrap_or(i64::MIN);
+            sums.entry(message).or_default().add(row.whole());
+        }
+        Ok(Some((row.i64()?, i64::from(row.i16()?))))
+    }
+}
+
 /// The pass over one run.
 pub struct Standing {
     run: RunState,
     holds: ByOrder,
     missed: ByOrder,
-    outcomes: ByOrder,
+    steps: StepsByOrder,
     members: ByOrder,
     /// Range batches by provider, the next one last.
     ranges: HashMap<i16, Vec<Batch>>,
@@ -73,6 +115,18 @@ impl Standing {
     /// # Errors
     /// When the database is gone.
     pub async fn open(store: &Store, run: RunId, state: RunState) -> Result<Self, StoreError> {
+        Self::begin(store, run, state, false).await
+    }
+
+    /// Opens the pass, and sums the rows of steps that it reads: see [`Standing::finish`].
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn open_summing(store: &Store, run: RunId, state: RunState) -> Result<Self, StoreError> {
+        Self::begin(store, run, state, true).await
+    }
+
+    async fn begin(store: &Store, run: RunId, state: RunState, summed: bool) -> Result<Self, StoreError> {
         let (low, high) = OrderId::bounds(run);
         let within = format!("order_id >= {low} and order_id < {high}");
         let mut tx = store.begin().await?;
@@ -95,7 +149,7 @@ impl Standing {
             run: state,
             holds: open(format!("select order_id, 0::bigint from order_hold where released_at is null and {within} order by order_id")).await?,
             missed: open(format!("{} order by order_id", membership::missed_orders(&within))).await?,
-            outcomes: open(format!("select order_id, step::bigint from outcome_{run} order by order_id")).await?,
+            steps: StepsByOrder::open(store, run, summed).await?,
             members: open(format!("{} order by order_id", membership::listed_orders(&within))).await?,
             ranges,
             listed,
@@ -107,10 +161,10 @@ impl Standing {
     /// # Errors
     /// When the database is gone.
     pub async fn next(&mut self, order: OrderId, provider: i16) -> Result<Stands, StoreError> {
-        let (mut held, mut missed, mut steps, mut member) = (false, false, Steps::default(), None);
+        let (mut held, mut missed, mut member) = (false, false, None);
         self.holds.take(order.get(), |_| held = true).await?;
         self.missed.take(order.get(), |_| missed = true).await?;
-        self.outcomes.take(order.get(), |step| steps = steps.with_number(step)).await?;
+        let steps = self.steps.take(order.get()).await?;
         self.members.take(order.get(), |batch| member = Some(BatchId::new(batch))).await?;
         let batch = if missed {
             member.and_then(|id| self.listed.get(&id).map(|stands| (id, *stands)))
@@ -123,6 +177,17 @@ impl Standing {
             stepped: !steps.is_empty(),
             said: steps.said().state(),
         })
+    }
+
+    /// All orders were told: the sums of the steps' rows by message, those of orders that were not told among them.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn finish(mut self) -> Result<HashMap<i64, Sum>, StoreError> {
+        while self.steps.ahead.is_some() {
+            self.steps.ahead = self.steps.read().await?;
+        }
+        Ok(self.steps.sums.unwrap_or_default())
     }
 
     fn range(&mut self, order: OrderId, provider: i16) -> Option<(BatchId, (Lane, BatchState))> {

@@ -25,6 +25,7 @@ use crate::domain::run::RunState;
 use crate::pipeline::Context;
 use crate::pipeline::runs::as_written::named;
 use crate::store::audit::proofs;
+use crate::store::audit::row_sums::StepsFound;
 use crate::store::runs::{Run, rule_sets};
 use crate::store::{Store, StoreError};
 use crate::telemetry::StageGuard;
@@ -73,8 +74,9 @@ pub async fn verify_with_head(
         figures.push_str(&format!(": {}", named(names.len() as i64, &names)));
     }
     let mut found = vec![proof(6, "all", "every run can be read", figures, names.is_empty())];
+    let mut steps = StepsFound::default();
     for part in chosen.into_iter().map(Part::Run).chain(ACROSS_RUNS) {
-        found.extend(part.prove(context, only, asked, &stage).await?);
+        found.extend(part.prove(context, only, asked, &mut steps, &stage).await?);
     }
     Ok(found)
 }
@@ -137,11 +139,12 @@ impl Part<'_> {
         context: &Context,
         only: Option<RunId>,
         asked: Option<[u8; 32]>,
+        steps: &mut StepsFound,
         stage: &StageGuard,
     ) -> Result<Vec<Proof>, StoreError> {
         let (store, mut proofs) = (&context.store, Vec::new());
         attempt(store, &mut proofs, self.name(), async |found| match self {
-            Self::Run(run) => run::verify(context, run, stage, found).await,
+            Self::Run(run) => run::verify(context, run, steps, stage, found).await,
             Self::Rivals => books::rivals(context, only, found).await,
             Self::Ledger => books::ledger(context, found).await,
             Self::Envelopes => books::envelopes(context, found).await,
@@ -153,7 +156,7 @@ impl Part<'_> {
             Self::Corrections => correction::of_all(store, found).await,
             Self::Recovery => recovery::of_all(store, found).await,
             Self::Repayments => repaid::of_all(store, found).await,
-            Self::Records => seals::of_all(context, asked, found).await,
+            Self::Records => seals::of_all(context, asked, steps, found).await,
         })
         .await?;
         Ok(proofs)

@@ -17,8 +17,8 @@ use crate::store::StoreError;
 use crate::store::audit::proofs::{self, Counted};
 use crate::store::audit::row_blocks::{self, BlockCheck, Checked};
 use crate::store::batches::{Batch, BatchFigures};
-use crate::store::copy::fields::Fields;
-use crate::store::copy::hashes::Leaf;
+use crate::store::copy::fields::{Fields, field};
+use crate::store::copy::hashes::{Leaf, Sum};
 use crate::store::copy::{CopyAhead, CopyRow};
 use crate::store::orders::standing::Standing;
 use crate::store::registry::households;
@@ -35,6 +35,8 @@ pub(super) struct Passed {
     pub exclusions: Checked,
     /// Households beside theirs; of a regular run.
     pub households: Option<Checked>,
+    /// Sums of the rows of steps, by message.
+    pub steps: HashMap<i64, Sum>,
     /// Figures of batches, counted from the steps of their orders.
     pub figures: HashMap<BatchId, BatchFigures>,
     /// Amounts, reasons and payees derived again, or why they were not.
@@ -71,12 +73,22 @@ pub(super) async fn over(
         }
     };
     let figures = std::mem::take(&mut orders.figures);
-    let (counted, checked, files) = orders.finish();
+    let (counted, checked, files, steps) = orders.finish().await?;
     let kept = proofs::orders_sha256(store, run.id).await?;
     // That of a correction run is over its findings too.
     let hash_agrees =
-        grown || run.kind == RunKind::Correction || kept.is_none_or(|kept| kept == checked.sha256);
-    Ok(Passed { counted, orders: checked, exclusions, households, figures, derived, files, hash_agrees })
+        grown || run.kind == RunKind::Correction || kept.is_none_or(|kept| checked.hashes_to(&kept));
+    Ok(Passed {
+        counted,
+        orders: checked,
+        exclusions,
+        households,
+        steps,
+        figures,
+        derived,
+        files,
+        hash_agrees,
+    })
 }
 
 /// What derives the orders of a run; why nothing does where they are no month's own.
@@ -123,19 +135,19 @@ async fn beside_list(
         }
         let number = list.key(row.whole()).unwrap_or(0) & 0xFFFF_FFFF;
         let mut own = None;
-        while let Some(order) = ahead.take_if(|order| row_of(order) <= number) {
+        while let Some(order) = ahead.take_if(|order| order.household <= number) {
             ahead = orders.next().await?;
-            if row_of(&order) == number && own.is_none() {
+            if order.household == number && own.is_none() {
                 own = Some(order);
             } else {
-                deriver.stray(&Fields::of(order.whole()));
+                deriver.stray(&order.fields());
                 orders.pass(order).await?;
             }
         }
         let excluded = exclusions.take(number, &mut deriver).await?;
         match households::read(&mut row, std::mem::take(&mut members)) {
             Ok(household) => {
-                let order = own.as_ref().map(|order| Fields::of(order.whole()));
+                let order = own.as_ref().map(Placed::fields);
                 deriver.household(&household, order.as_ref(), excluded.as_deref());
                 members = household.members;
             }
@@ -146,7 +158,7 @@ async fn beside_list(
         }
     }
     while let Some(order) = ahead {
-        deriver.stray(&Fields::of(order.whole()));
+        deriver.stray(&order.fields());
         orders.pass(order).await?;
         ahead = orders.next().await?;
     }
@@ -170,9 +182,22 @@ fn count(figures: &mut BatchFigures, said: Option<OrderState>, amount: i64) {
     *sum += amount;
 }
 
-/// The row of an order's household in the list.
-fn row_of(order: &CopyRow) -> i64 {
-    Fields::of(order.whole()).i32(1).map_or(-1, |row| i64::from(row.cast_unsigned()))
+/// An order that lies in its place.
+struct Placed {
+    row: CopyRow,
+    /// The row of its household in the list; -1 where that cannot be read.
+    household: i64,
+}
+
+impl Placed {
+    fn of(row: CopyRow) -> Self {
+        let number = field(row.whole(), 1).and_then(|number| number.try_into().ok()).map(u32::from_be_bytes);
+        Self { household: number.map_or(-1, i64::from), row }
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        Fields::of(self.row.whole())
+    }
 }
 
 /// A run's exclusions, one ahead.
@@ -249,7 +274,7 @@ impl Orders {
         Ok(Self {
             rows: CopyAhead::open(store.pool(), source),
             blocks,
-            standing: Standing::open(store, run.id, run.state).await?,
+            standing: Standing::open_summing(store, run.id, run.state).await?,
             groups: HashMap::new(),
             figures: HashMap::new(),
             again: Again::begin(context, run, batches, purposes),
@@ -257,18 +282,18 @@ impl Orders {
     }
 
     /// The next row that lies in its place.
-    async fn next(&mut self) -> Result<Option<CopyRow>, StoreError> {
+    async fn next(&mut self) -> Result<Option<Placed>, StoreError> {
         while let Some(row) = self.rows.next().await? {
             if self.blocks.row(row.whole()) {
-                return Ok(Some(row));
+                return Ok(Some(Placed::of(row)));
             }
         }
         Ok(None)
     }
 
     /// Counts an order where it stands.
-    async fn pass(&mut self, row: CopyRow) -> Result<(), StoreError> {
-        let fields = Fields::of(row.whole());
+    async fn pass(&mut self, placed: Placed) -> Result<(), StoreError> {
+        let fields = placed.fields();
         let read = || -> Result<_, StoreError> {
             Ok((fields.i64(0)?, fields.i16(6)?, [1, fields.i64(10)?, fields.i64(8)?, fields.i64(9)?]))
         };
@@ -283,16 +308,18 @@ impl Orders {
             count(self.figures.entry(batch).or_default(), stands.said, values[1]);
         }
         if let Some(batch) = stands.batch.filter(|_| stands.state != OrderState::Held) {
-            self.again.order(batch, row);
+            self.again.order(batch, placed.row);
         }
         Ok(())
     }
 
-    fn finish(self) -> (Vec<Counted>, Checked, Files) {
+    async fn finish(self) -> Result<(Vec<Counted>, Checked, Files, HashMap<i64, Sum>), StoreError> {
+        let steps = self.standing.finish().await?;
         let counted = |((provider, batch, state), [orders, amount, entitled, offset]): (
             (i16, Option<BatchId>, OrderState),
             [i64; 4],
         )| Counted { provider, batch, state, orders, amount, entitled, offset };
-        (self.groups.into_iter().map(counted).collect(), self.blocks.finish(), self.again.finish())
+        let counted = self.groups.into_iter().map(counted).collect();
+        Ok((counted, self.blocks.finish(), self.again.finish(), steps))
     }
 }

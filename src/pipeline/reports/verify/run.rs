@@ -13,6 +13,7 @@ use crate::domain::run::{RunKind, RunState};
 use crate::pipeline::Context;
 use crate::store::audit::proofs::{self, Counted, PaidBeyond};
 use crate::store::audit::row_blocks::{self, Checked};
+use crate::store::audit::row_sums::StepsFound;
 use crate::store::batches::{self, Batch, BatchFigures};
 use crate::store::books::ledger;
 use crate::store::copy::hashes::Leaf;
@@ -25,13 +26,16 @@ use crate::telemetry::StageGuard;
 pub(super) async fn verify(
     context: &Context,
     run: &Run,
+    steps: &mut StepsFound,
     stage: &StageGuard,
     proofs: &mut Vec<Proof>,
 ) -> Result<(), StoreError> {
     let scope = format!("run {}", run.id);
     let before = proofs.len();
-    attempt(&context.store, proofs, &scope, async |found| whole(context, &scope, run, stage, found).await)
-        .await?;
+    attempt(&context.store, proofs, &scope, async |found| {
+        whole(context, &scope, run, steps, stage, found).await
+    })
+    .await?;
     // What the pass was to prove is proven by itself where it could not end.
     if proofs[before..].iter().all(|p| p.claim != ORDERS_CLAIM) {
         attempt(&context.store, proofs, &scope, async |found| hashes(context, &scope, run, found).await)
@@ -55,6 +59,7 @@ async fn whole(
     context: &Context,
     scope: &str,
     run: &Run,
+    steps: &mut StepsFound,
     stage: &StageGuard,
     proofs: &mut Vec<Proof>,
 ) -> Result<(), StoreError> {
@@ -65,10 +70,11 @@ async fn whole(
     let providers = reference::provider_ids_in_tx(&mut connection, &[]).await?;
     connection.rollback().await?;
     let beyond = proofs::paid_beyond(&context.store, run.id).await?;
-    let passed = pass::over(context, run, &batches, stage).await?;
+    let mut passed = pass::over(context, run, &batches, stage).await?;
+    steps.of_run(run.id, std::mem::take(&mut passed.steps));
     leaving(scope, run, &batches, &passed.counted, proofs);
     money(scope, run, &passed.counted, &totals, &balances, &providers, proofs);
-    paid_out(scope, run, &balances, beyond, proofs);
+    paid_out(scope, run, &balances, &beyond, proofs);
     rows(context, scope, run, &passed.counted, proofs).await?;
     written(scope, &passed, proofs);
     derived(scope, &passed, proofs);
@@ -306,30 +312,46 @@ fn paid_out(
     scope: &str,
     run: &Run,
     balances: &[(i16, AccountKind, Centimes)],
-    beyond: PaidBeyond,
+    beyond: &[PaidBeyond],
     proofs: &mut Vec<Proof>,
 ) {
     if !matches!(run.state, RunState::Reconciled | RunState::Closed) {
         return;
     }
-    let of = |wanted: AccountKind| {
-        balances.iter().filter(|(_, k, _)| *k == wanted).map(|(_, _, b)| b.get()).sum::<i64>()
+    let closed = run.state == RunState::Closed;
+    let mut providers: BTreeMap<i16, i64> = BTreeMap::new();
+    let (mut paid, mut settled) = (0, 0);
+    for (provider, kind, balance) in balances {
+        let (sum, sign) = match kind {
+            AccountKind::PaidOut => (&mut paid, 1),
+            AccountKind::Settled => (&mut settled, -1),
+            _ => continue,
+        };
+        *sum += balance.get();
+        *providers.entry(*provider).or_default() += sign * balance.get();
+    }
+    let allowed = |provider: i16| match beyond.iter().find(|b| b.provider == provider) {
+        Some(b) if closed => {
+            b.carried.min(0).saturating_sub(b.back_first)..=b.carried.max(0).saturating_add(b.came_back)
+        }
+        _ => 0..=0,
     };
-    let (paid, settled) = (of(AccountKind::PaidOut), of(AccountKind::Settled));
-    let PaidBeyond { carried, came_back } = beyond;
-    let allowed = if run.state == RunState::Closed {
-        carried.min(0)..=carried.max(0).saturating_add(came_back)
-    } else {
-        0..=0
-    };
+    let wrong = providers.iter().filter(|(provider, by)| !allowed(**provider).contains(by)).count();
     let mut figures = format!("{} = {}", Centimes::new(paid), Centimes::new(settled));
-    for (amount, what) in [(carried, "carried forward"), (came_back, "came back since the close")] {
-        if amount != 0 {
+    let sum = |pick: fn(&PaidBeyond) -> i64| beyond.iter().map(pick).sum::<i64>();
+    for (amount, what) in [
+        (sum(|b| b.carried), "carried forward"),
+        (sum(|b| b.came_back), "came back since the close"),
+        (sum(|b| b.back_first), "came back before their files were paid"),
+    ] {
+        if closed && amount != 0 {
             figures.push_str(&format!(", {} {what}", Centimes::new(amount)));
         }
     }
-    let holds = allowed.contains(&paid.saturating_sub(settled));
-    proofs.push(proof(2, scope, "paid out by the banks = settled orders", figures, holds));
+    if wrong > 0 {
+        figures.push_str(&format!(", {wrong} providers differ"));
+    }
+    proofs.push(proof(2, scope, "paid out by the banks = settled orders", figures, wrong == 0));
 }
 
 /// Guarantee 3: every household of the snapshot is an order, an exclusion or a rejection; every entry is accounted for.

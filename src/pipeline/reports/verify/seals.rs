@@ -6,6 +6,7 @@ use crate::domain::hex;
 use crate::pipeline::Context;
 use crate::store::audit::anchor::Anchored;
 use crate::store::audit::journal::{self, Found};
+use crate::store::audit::row_sums::StepsFound;
 use crate::store::audit::{chain, row_sums};
 use crate::store::{Store, StoreError};
 
@@ -13,6 +14,7 @@ use crate::store::{Store, StoreError};
 pub(super) async fn of_all(
     context: &Context,
     asked: Option<[u8; 32]>,
+    steps: &StepsFound,
     found: &mut Vec<Proof>,
 ) -> Result<(), StoreError> {
     let store = &context.store;
@@ -47,7 +49,7 @@ pub(super) async fn of_all(
         ("outcome", "steps", "the steps of orders are those that messages brought"),
         ("snapshot_share", "rows", "what households share is what was found at the import"),
     ] {
-        let sums = sums(store, table, what).await?;
+        let sums = sums(store, table, what, steps).await?;
         push(found, claim, what, sums);
     }
     Ok(())
@@ -92,8 +94,9 @@ fn push(found: &mut Vec<Proof>, claim: &str, what: &str, rows: Found) {
 }
 
 /// Groups of rows against what the journal says of them.
-async fn sums(store: &Store, table: &str, what: &str) -> Result<Found, StoreError> {
-    let (kept, there) = (row_sums::sums(store, table).await?, row_sums::sums_found(store, table).await?);
+async fn sums(store: &Store, table: &str, what: &str, steps: &StepsFound) -> Result<Found, StoreError> {
+    let kept = row_sums::sums(store, table).await?;
+    let there = row_sums::sums_found(store, table, steps).await?;
     let mut result = Found { looked_at: there.values().map(|sum| sum.rows).sum(), ..Found::default() };
     let mut keys: Vec<&String> = kept.keys().chain(there.keys()).collect();
     keys.sort();
