@@ -18,17 +18,17 @@ pub enum Clock {
     /// Always the same instant.
     Fixed(OffsetDateTime),
     /// Runs like the machine's from where somebody set it.
-    Set(Hands),
+    Set(ClockSetter),
 }
 
 /// The hands of a clock that can be set, for simulations of months. All its copies move together.
 #[derive(Clone, Copy, Debug)]
-pub struct Hands {
+pub struct ClockSetter {
     /// Seconds ahead of the machine's clock. Lives as long as the process: simulations are few.
     ahead_s: &'static AtomicI64,
 }
 
-impl Hands {
+impl ClockSetter {
     /// Sets the clock; it runs on from there.
     pub fn set(self, at: OffsetDateTime) {
         let ahead = at - Clock::System.now();
@@ -36,13 +36,13 @@ impl Hands {
     }
 }
 
-impl PartialEq for Hands {
+impl PartialEq for ClockSetter {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self.ahead_s, other.ahead_s)
     }
 }
 
-impl Eq for Hands {}
+impl Eq for ClockSetter {}
 
 impl Clock {
     /// The machine's clock.
@@ -56,8 +56,8 @@ impl Clock {
     }
 
     /// A clock that runs from `at` and can be set again by its hands.
-    pub fn settable(at: OffsetDateTime) -> (Self, Hands) {
-        let hands = Hands { ahead_s: Box::leak(Box::new(AtomicI64::new(0))) };
+    pub fn settable(at: OffsetDateTime) -> (Self, ClockSetter) {
+        let hands = ClockSetter { ahead_s: Box::leak(Box::new(AtomicI64::new(0))) };
         hands.set(at);
         (Self::Set(hands), hands)
     }

@@ -10,6 +10,7 @@ use super::ui::Output;
 use crate::cli::global::Global;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::CaseState;
@@ -115,6 +116,21 @@ pub struct HomeError {
     #[source]
     pub source: std::io::Error,
 }
+
+impl Hint for HomeError {
+    fn hint(&self) -> Option<NextStep> {
+        Some("name another folder with --home or SARF_HOME, or give this account the rights to it".into())
+    }
+
+    fn system_hint(&self) -> Option<NextStep> {
+        files::path_hint(&self.path, &self.source)
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(HomeError {
+    Self { .. } => Self { path: "home".into(), source: std::io::ErrorKind::PermissionDenied.into() },
+});
 
 /// Connects to the working database and brings its schema up to date where that is asked for, or it is our own.
 async fn connect(global: &Global, server: &Server, migrate: bool) -> anyhow::Result<Store> {

@@ -4,6 +4,7 @@ use super::app::App;
 use super::ui::{Align, Exit, format};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::pipeline::runs::approve;
 use crate::store::runs::checks::{Check, ComparisonLine};
 use crate::store::runs::{self, checks as run_checks};
@@ -19,7 +20,9 @@ pub async fn check(app: &App, id: RunId, acknowledge: Option<(String, String)>) 
     }
     let comparison = run_checks::comparison(&app.context.store, id).await?;
     let mut tx = app.context.store.begin().await?;
-    runs::find_in_tx(&mut tx, id, false).await?.ok_or(crate::pipeline::Refusal::NoRun(id))?;
+    runs::find_in_tx(&mut tx, id, false)
+        .await?
+        .ok_or_else(|| crate::pipeline::Refusal::not_found(Entity::Run, id))?;
     let checks = run_checks::checks_in_tx(&mut tx, id).await?;
     tx.rollback().await?;
     let open = checks.iter().any(|c| c.breached && c.acknowledged_by.is_none());

@@ -5,6 +5,7 @@ use super::app::App;
 use super::ui::{Exit, format};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::order::OrderState;
 use crate::domain::run::RunState;
 use crate::pipeline::Refusal;
@@ -46,7 +47,8 @@ struct Decision<'a> {
 /// When the run or the database is gone.
 pub async fn print(app: &App, id: RunId, decided: Decided) -> anyhow::Result<Exit> {
     let mut tx = app.context.store.begin().await?;
-    let run = runs::find_in_tx(&mut tx, id, false).await?.ok_or(Refusal::NoRun(id))?;
+    let run =
+        runs::find_in_tx(&mut tx, id, false).await?.ok_or_else(|| Refusal::not_found(Entity::Run, id))?;
     let totals = runs::totals_in_tx(&mut tx, id).await?;
     tx.rollback().await?;
     let (held, released) = (part(&totals, OrderState::Held), part(&totals, OrderState::Released));

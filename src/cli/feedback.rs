@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::app::App;
-use super::hints;
 use super::ui::{Align, Exit, format};
+use crate::domain::hint::Hint;
 use crate::iso20022::values::MessageKind;
 use crate::pipeline::messages::{self, FeedbackError, Imported};
 
@@ -204,7 +204,7 @@ fn print(
     });
     Ok(match (failed, broken) {
         (true, _) if of_store.is_some() => {
-            let hint = of_store.and_then(hints::of_store);
+            let hint = of_store.and_then(Hint::hint);
             app.output.error("the database failed: nothing of what is refused was applied", hint.as_deref());
             Exit::Refused
         }

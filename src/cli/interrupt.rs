@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use crate::cli::refused::CliError;
 use crate::engine::stop::Stop;
 use crate::store::commits::Commits;
 
@@ -42,7 +43,7 @@ pub async fn unless<T>(
             _ => PATIENCE,
         };
         if asked.elapsed() >= patience {
-            anyhow::bail!("interrupted; what was committed stays, and the command can be started again");
+            return Err(CliError::Interrupted.into());
         }
     }
 }

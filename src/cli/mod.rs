@@ -2,6 +2,7 @@
 //! through [`ui::Output`], what a machine reads is `--json`.
 
 mod app;
+mod approval;
 mod breaks;
 mod checks;
 mod config;
@@ -19,13 +20,13 @@ mod operator;
 mod order;
 mod recall;
 mod recovery;
+mod refused;
 mod report;
 mod run;
 mod sandbox;
 mod serve;
 mod simulate;
 mod snapshot;
-mod standing;
 pub mod ui;
 mod verify;
 mod worker;
@@ -101,7 +102,7 @@ enum Command {
     Worker(worker::Worker),
     /// Standing approvals: what may be ordered by events, and up to how much
     #[command(subcommand)]
-    Approval(standing::Approval),
+    Approval(approval::Approval),
     /// People, their roles, and API tokens
     #[command(subcommand)]
     Operator(operator::Operator),

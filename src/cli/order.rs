@@ -6,9 +6,11 @@ use super::app::App;
 use super::recall::{Recall, Recalls};
 use super::run::Actor;
 use super::ui::{Align, Exit, format};
+use crate::cli::refused::CliError;
 use crate::domain::entitlement::{decode_components, explain};
 use crate::domain::ids::{HouseholdId, OrderId};
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::order::EndToEndRef;
 use crate::domain::recovery::reference::CaseReference;
 use crate::pipeline::orders::{holds as hold, reissue};
@@ -137,7 +139,7 @@ async fn put_forward(app: &App, change: &Change) -> anyhow::Result<Exit> {
 }
 
 fn named(key: &str) -> anyhow::Result<OrderId> {
-    order_of(key).ok_or_else(|| anyhow::anyhow!("`{key}` is neither an order number nor an end-to-end id"))
+    order_of(key).ok_or_else(|| CliError::NotAnOrder(key.to_owned()).into())
 }
 
 /// Prints what the policy says of an order, and its links.
@@ -212,7 +214,7 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
         Err(_) => Vec::new(),
     };
     if found.is_empty() && unpaid.is_empty() {
-        anyhow::bail!("no order of `{key}`");
+        return Err(CliError::NoOrderOf(key.to_owned()).into());
     }
     print_unpaid(app, key, &unpaid, found.is_empty())?;
     for order in &found {
@@ -291,7 +293,7 @@ fn lines(app: &App, order: &OrderDetail) -> anyhow::Result<Vec<Line>> {
         .context
         .config
         .programme(&order.programme)
-        .ok_or_else(|| anyhow::anyhow!("programme `{}` is not configured", order.programme))?;
+        .ok_or_else(|| Entity::Programme.not_found(&order.programme))?;
     let components = decode_components(&order.components)?;
     let lines = explain(&programme.rules, order.period, &components)?;
     let child =

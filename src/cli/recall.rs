@@ -6,9 +6,10 @@ use super::app::App;
 use super::order::order_of;
 use super::run::Actor;
 use super::ui::{Align, Exit, format};
-use crate::domain::batch::Lane as OrderLane;
+use crate::cli::refused::CliError;
+use crate::domain::batch::Lane;
 use crate::domain::recall::{CancellationReason, RecallState};
-use crate::engine::lane::Lane;
+use crate::engine::provider_stream::ProviderStream;
 use crate::pipeline::dispatch::recall::{self, RecallError, Standing};
 use crate::store::messages::recalls::Recall as Asked;
 
@@ -45,9 +46,7 @@ fn reason(text: &str) -> Result<CancellationReason, String> {
 
 impl Recall {
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
-        let order = order_of(&self.key).ok_or_else(|| {
-            anyhow::anyhow!("`{}` is neither an order number nor an end-to-end id", self.key)
-        })?;
+        let order = order_of(&self.key).ok_or_else(|| CliError::NotAnOrder(self.key.clone()))?;
         let asked = recall::ask(&app.context, order, self.reason, &self.why, &self.actor.name).await?;
         let now = asked.is_now();
         let recall = leave(app, asked.into_inner()).await?;
@@ -74,10 +73,10 @@ impl Recall {
 
 /// Has a recall leave, by the way that its order left.
 pub(super) async fn leave(app: &App, asked: Asked) -> anyhow::Result<Asked> {
-    if asked.lane == OrderLane::File {
+    if asked.lane == Lane::File {
         return Ok(recall::deliver(&app.context, &asked).await?);
     }
-    let lanes = Lane::open_all(&app.context, std::slice::from_ref(&asked.provider)).await?;
+    let lanes = ProviderStream::open_all(&app.context, std::slice::from_ref(&asked.provider)).await?;
     let lane = lanes.first().ok_or_else(|| RecallError::NoConnection(asked.provider.clone()))?;
     Ok(recall::cancel(&app.context, &asked, lane.rail()).await?)
 }

@@ -7,6 +7,7 @@ use time::Date;
 
 use super::app::App;
 use super::ui::{Exit, format};
+use crate::cli::refused::CliError;
 use crate::domain::ids::RunId;
 use crate::pipeline::reports::run_report;
 
@@ -48,7 +49,7 @@ impl Report {
         match self {
             Self { list: Some(List::Unclaimed { out, as_of }), .. } => unclaimed(app, &out, as_of).await,
             Self { id: Some(id), out: Some(out), .. } => of_run(app, id, &out).await,
-            Self { .. } => anyhow::bail!("name a run and a folder, or a list"),
+            Self { .. } => Err(CliError::Report.into()),
         }
     }
 }

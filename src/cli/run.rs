@@ -6,7 +6,9 @@ use super::app::App;
 use super::decision::{self, Decided};
 use super::ui::{Align, Exit, format};
 use super::{checks, corrections};
+use crate::cli::refused::CliError;
 use crate::domain::ids::{RunId, SnapshotId};
+use crate::domain::not_found::Entity;
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
 use crate::pipeline::orders::{children, regular, reissue};
@@ -149,11 +151,7 @@ impl Run {
             {
                 create(app, snapshot, kind, &actor.name).await
             }
-            Self::Create { .. } => {
-                anyhow::bail!(
-                    "a reissue is made of a programme, any other run of a snapshot; only a correction looks back over months"
-                )
-            }
+            Self::Create { .. } => Err(CliError::Create.into()),
             Self::Corrections(corrections) => corrections.run(app).await,
             Self::List => list(app).await,
             Self::Show { id } => show(app, id).await,
@@ -298,7 +296,9 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
 /// Prints where a run stands.
 pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let mut tx = app.context.store.begin().await?;
-    let run = runs::find_in_tx(&mut tx, id, false).await?.ok_or(crate::pipeline::Refusal::NoRun(id))?;
+    let run = runs::find_in_tx(&mut tx, id, false)
+        .await?
+        .ok_or_else(|| crate::pipeline::Refusal::not_found(Entity::Run, id))?;
     let totals = runs::totals_in_tx(&mut tx, id).await?;
     let reasons = holds::by_reason_in_tx(&mut tx, id).await?;
     let batches = batches::of_run_in_tx(&mut tx, id).await?;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::app::{self, App};
 use super::ui::Exit;
-use crate::http::{self, Door, HttpError, SeatLimits, Tls};
+use crate::http::{self, ApiState, HttpError, SeatLimits, Tls};
 use crate::pipeline::dispatch::stream::recorder::Recorder;
 
 /// Where the pages of operations are, unless told otherwise.
@@ -32,16 +32,16 @@ impl Serve {
             .map_err(HttpError::from)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let recorder = Recorder::new(context);
-        let door = Door::new(context, recorder.clone());
+        let state = ApiState::new(context, recorder.clone());
         let pages = pages(self.pages, app).await?;
         let seats = SeatLimits { all: settings.connections_max, of_peer: settings.peer_connections_max };
-        // The door can be probed too, by whoever sends traffic to it; what it is like inside is told on the pages only.
-        let served = http::health_router(app::app_state(context)).merge(http::door(door.clone()));
-        let service = http::spawn_door(self.listen, served, seats, tls).await?;
+        // The API can be probed too, by whoever sends traffic to it; what it is like inside is told on the pages only.
+        let served = http::health_router(app::app_state(context)).merge(http::api(state.clone()));
+        let service = http::spawn_api(self.listen, served, seats, tls).await?;
         app.output.note(&format!("listening on {scheme}://{}", service.address()));
         app.output.note(&format!("health and metrics on http://{}", pages.address()));
         let gauges = tokio::spawn(app::keep_gauges(context.clone()));
-        let pruning = tokio::spawn(async move { door.keep_pruned().await });
+        let pruning = tokio::spawn(async move { state.keep_pruned().await });
         app.stop.requested().await;
         // First nobody comes in any more, then what came in is recorded.
         service.stop().await;

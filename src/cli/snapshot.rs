@@ -8,6 +8,7 @@ use clap::Subcommand;
 use super::app::App;
 use super::ui::{Align, Exit, format};
 use crate::domain::ids::SnapshotId;
+use crate::domain::not_found::Entity;
 use crate::files;
 use crate::files::csv::push_line;
 use crate::pipeline::intake::{self, Imported};
@@ -159,9 +160,8 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
 }
 
 async fn show(app: &App, id: SnapshotId) -> anyhow::Result<Exit> {
-    let snapshot = snapshots::find(&app.context.store, id)
-        .await?
-        .ok_or_else(|| anyhow::anyhow!("snapshot `{id}` is not known"))?;
+    let snapshot =
+        snapshots::find(&app.context.store, id).await?.ok_or_else(|| Entity::Snapshot.not_found(id))?;
     let counts = snapshots::rejection_counts(&app.context.store, id).await?;
     let codes = snapshots::codes(&app.context.store, id).await?;
     let programme = app.context.config.programme(&snapshot.programme);
@@ -244,7 +244,7 @@ async fn rejects(app: &App, id: SnapshotId, limit: i64, csv: Option<PathBuf>) ->
 async fn diff(app: &App, before: SnapshotId, after: SnapshotId) -> anyhow::Result<Exit> {
     for id in [before, after] {
         if snapshots::find(&app.context.store, id).await?.is_none() {
-            anyhow::bail!("snapshot `{id}` is not known");
+            return Err(Entity::Snapshot.not_found(id).into());
         }
     }
     let diff = crate::store::registry::households::diff(&app.context.store, before, after).await?;

@@ -11,7 +11,7 @@ use crate::domain::household::Means;
 use crate::domain::ids::Code;
 use crate::domain::policy::second_delivery_codes;
 use crate::domain::programme::Programme;
-use crate::domain::provider::{Provider, StreamApi, StreamTerms};
+use crate::domain::provider::{Provider, StreamTerms};
 
 /// Faults of `sarf.toml`.
 pub(super) fn settings(settings: &Settings, document: &Document<'_>) -> Vec<Fault> {
@@ -111,8 +111,8 @@ fn of_provider(provider: &Provider) -> Vec<Own> {
 
 fn of_terms(provider: &Provider, terms: &StreamTerms) -> Vec<Own> {
     let mut found: Vec<Own> = Vec::new();
-    if u64::from(terms.believe_absent_after_s) * 1_000 <= terms.timeout_ms && terms.api != StreamApi::Worklist
-    {
+    let api = terms.capabilities();
+    if u64::from(terms.believe_absent_after_s) * 1_000 <= terms.timeout_ms && api.is_called {
         let problem = format!(
             "{} s is no longer than a request may take ({} ms)",
             terms.believe_absent_after_s, terms.timeout_ms
@@ -120,9 +120,8 @@ fn of_terms(provider: &Provider, terms: &StreamTerms) -> Vec<Own> {
         let hint = "\"not known here\" must not be believed of a request that may be on its way: it would be paid twice";
         found.push(("provider.stream.believe_absent_after_s", problem, hint));
     }
-    if terms.api == StreamApi::Wallet && terms.orders_per_request != 1 {
-        let problem =
-            format!("a wallet switch takes single transfers, not {} at once", terms.orders_per_request);
+    if !api.takes_many && terms.orders_per_request != 1 {
+        let problem = format!("this API takes single transfers, not {} at once", terms.orders_per_request);
         found.push(("provider.stream.orders_per_request", problem, "set it to 1"));
     }
     if provider.means == [Means::BankAccount] {

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::batch::Lane;
 use crate::domain::calendar::{Calendar, CalendarError};
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::Code;
 use crate::domain::policy::Policy;
 use crate::domain::programme::{Programme, ProgrammeError};
@@ -74,7 +75,7 @@ pub enum ConfigError {
         source: Box<toml::de::Error>,
     },
     /// A programme's rules do not hold together.
-    #[error("programme in `{}`", path.display())]
+    #[error("the programme in `{}` cannot be used", path.display())]
     Programme {
         /// Which.
         path: PathBuf,
@@ -82,7 +83,7 @@ pub enum ConfigError {
         source: Box<ProgrammeError>,
     },
     /// The calendar does not hold together.
-    #[error("calendar in `{}`", path.display())]
+    #[error("the calendar in `{}` cannot be used", path.display())]
     Calendar {
         /// Which.
         path: PathBuf,
@@ -99,9 +100,52 @@ pub enum ConfigError {
     #[error("`{}` holds no .toml file", .0.display())]
     Nothing(PathBuf),
     /// The providers do not hold together.
-    #[error("providers")]
+    #[error("the providers cannot be used together")]
     Providers(#[from] RouteTableError),
 }
+
+impl Hint for ConfigError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Read { .. } | Self::Nothing(_) => "name the folder with --config DIR or SARF_CONFIG".into(),
+            Self::Faults(faults) => faults.hint().to_owned().into(),
+            Self::Parse { .. }
+            | Self::Programme { .. }
+            | Self::Calendar { .. }
+            | Self::ProgrammeTwice(_)
+            | Self::Providers(_) => "correct the file; `sarf config check` reads it all again".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(ConfigError {
+    Self::Read { .. } => Self::Read { path: "config".into(), source: std::io::ErrorKind::NotFound.into() },
+    Self::Parse { .. } => Self::Parse {
+        path: "sarf.toml".into(),
+        source: Box::new(toml::from_str::<toml::Table>("=").expect_err("no table")),
+    },
+    Self::Programme { .. } => Self::Programme {
+        path: "asd.toml".into(),
+        source: Box::new(ProgrammeError::Setting { key: "code", problem: "is missing" }),
+    },
+    Self::Calendar { .. } => Self::Calendar {
+        path: "calendar.toml".into(),
+        source: Box::new(CalendarError::YearNotCovered { year: 2031 }),
+    },
+    Self::ProgrammeTwice(_) => Self::ProgrammeTwice(Code::parse("asd").expect("a code")),
+    Self::Faults(_) => Self::Faults(Faults(vec![Fault {
+        path: "sarf.toml".into(),
+        line: None,
+        place: "events".into(),
+        problem: "is missing".into(),
+        hint: "seconds".into(),
+    }])),
+    Self::Nothing(_) => Self::Nothing("config".into()),
+    Self::Providers(_) => {
+        Self::Providers(RouteTableError::NoCapacity(Code::parse("m2t").expect("a code")))
+    },
+});
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]

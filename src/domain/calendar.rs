@@ -5,6 +5,7 @@
 //! - **Guarantee**: a year whose moving holidays are not listed is an error that names it, never a guess.
 //! - **Limit**: moving holidays marked `expected` are calculated; they may move by a day with the sighting of the moon.
 
+use crate::domain::hint::{Hint, NextStep};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::Error as _;
@@ -33,6 +34,24 @@ pub enum CalendarError {
         year: i32,
     },
 }
+
+impl Hint for CalendarError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Form(_) | Self::Setting { .. } => {
+                "correct the calendar file; `sarf config check` reads it all again".into()
+            }
+            Self::YearNotCovered { .. } => "add the year's holidays to the calendar file".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(CalendarError {
+    Self::Form(_) => Self::Form(Box::new(toml::from_str::<toml::Table>("=").expect_err("no table"))),
+    Self::Setting { .. } => Self::Setting { key: "zone", problem: "is missing" },
+    Self::YearNotCovered { .. } => Self::YearNotCovered { year: 2031 },
+});
 
 /// A holiday of the calendar.
 #[derive(Clone, Debug, PartialEq, Eq)]

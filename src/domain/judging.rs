@@ -322,7 +322,7 @@ const fn known_before(
 const fn overtaken(event: OrderEvent, state: OrderState) -> bool {
     match event {
         OrderEvent::Accept => state.is_final(),
-        OrderEvent::Offer => state.is_final() && !matches!(state, OrderState::Reissued),
+        OrderEvent::MadeAvailable => state.is_final() && !matches!(state, OrderState::Reissued),
         _ => false,
     }
 }
@@ -373,9 +373,9 @@ fn doubt(event: OrderEvent, why: &Why, policy: &Policy) -> Option<OrderState> {
 pub const fn step_of(event: OrderEvent, booked: bool) -> Step {
     match (event, booked) {
         (OrderEvent::Send, _) => Step::Sent,
-        (OrderEvent::Lose, _) => Step::Unknown,
+        (OrderEvent::OutcomeUnknown, _) => Step::Unknown,
         (OrderEvent::Accept, _) => Step::Accepted,
-        (OrderEvent::Offer, _) => Step::Available,
+        (OrderEvent::MadeAvailable, _) => Step::Available,
         (OrderEvent::Collect, false) => Step::Collected,
         (OrderEvent::Collect, true) => Step::CollectedBooked,
         (OrderEvent::Expire, _) => Step::Expired,

@@ -123,12 +123,12 @@ fn banks_messages_by_where_an_order_stands() {
 
 #[test]
 fn providers_answers_and_settlement_files_by_where_an_order_stands() {
-    use OrderEvent::{Accept, Collect, Expire, Offer, Reject, Return, Settle};
+    use OrderEvent::{Accept, Collect, Expire, MadeAvailable, Reject, Return, Settle};
     use Step::{Available, Collected, CollectedBooked, Expired, Reissued, Rejected, Sent, Unknown};
     // Answers and callbacks, then the lines of a settlement file.
     let columns = [
         (Accept, false, false),
-        (Offer, false, false),
+        (MadeAvailable, false, false),
         (Collect, false, false),
         (Settle, false, false),
         (Reject, false, false),

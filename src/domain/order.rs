@@ -51,9 +51,9 @@ pub enum OrderEvent {
     /// The intent to hand it over in the stream lane, before the request is made.
     Send,
     /// No readable answer came: whether it was taken is not known.
-    Lose,
+    OutcomeUnknown,
     /// At hand at a payment point.
-    Offer,
+    MadeAvailable,
     /// Drawn at a payment point.
     Collect,
     /// Lapsed, or cancelled before it was drawn.
@@ -73,8 +73,8 @@ impl OrderEvent {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Send => "sent",
-            Self::Lose => "unanswered",
-            Self::Offer => "available",
+            Self::OutcomeUnknown => "unanswered",
+            Self::MadeAvailable => "available",
             Self::Collect => "collected",
             Self::Expire => "expired",
             Self::Accept => "accepted",
@@ -124,10 +124,10 @@ impl OrderState {
             (Self::Released, E::Send) => Moves(Self::Sent),
             (Self::Released, _) => Conflict,
             (_, E::Send) => Already,
-            (Self::Sent, E::Lose) => Moves(Self::Unknown),
-            (_, E::Lose) => Already,
+            (Self::Sent, E::OutcomeUnknown) => Moves(Self::Unknown),
+            (_, E::OutcomeUnknown) => Already,
             (Self::Sent | Self::Unknown, E::Accept) => Moves(Self::Accepted),
-            (Self::Sent | Self::Unknown | Self::Accepted, E::Offer) => Moves(Self::Available),
+            (Self::Sent | Self::Unknown | Self::Accepted, E::MadeAvailable) => Moves(Self::Available),
             (Self::Sent | Self::Unknown | Self::Accepted | Self::Available, E::Settle) => {
                 Moves(Self::Settled)
             }
@@ -141,7 +141,7 @@ impl OrderState {
                 Moves(Self::Expired)
             }
             // The claim is ordered again: whatever may mean that this order is paid as well is a person's to look at.
-            (Self::Reissued, E::Accept | E::Offer | E::Settle | E::Collect) => Conflict,
+            (Self::Reissued, E::Accept | E::MadeAvailable | E::Settle | E::Collect) => Conflict,
             (Self::Reissued, E::Reject | E::Expire | E::Return) => Already,
             (Self::Expired, E::Return | E::Settle | E::Collect) => Conflict,
             (Self::Returned, _) | (Self::Expired, _) => Already,
@@ -151,7 +151,7 @@ impl OrderState {
             (Self::Rejected, _) => Conflict,
             (Self::Settled, E::Settle) | (Self::Collected, E::Collect) => Already,
             (Self::Settled | Self::Collected, E::Settle | E::Collect | E::Reject | E::Expire) => Conflict,
-            (_, E::Accept | E::Offer) => Already,
+            (_, E::Accept | E::MadeAvailable) => Already,
         }
     }
 }
@@ -291,9 +291,9 @@ mod tests {
 
     const EVENTS: [OrderEvent; 9] = [
         OrderEvent::Send,
-        OrderEvent::Lose,
+        OrderEvent::OutcomeUnknown,
         OrderEvent::Accept,
-        OrderEvent::Offer,
+        OrderEvent::MadeAvailable,
         OrderEvent::Settle,
         OrderEvent::Collect,
         OrderEvent::Reject,

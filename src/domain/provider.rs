@@ -125,6 +125,28 @@ pub enum StreamApi {
     Worklist,
 }
 
+/// What the engine asks of an API before it relies on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It is called; else the provider fetches its orders.
+    pub is_called: bool,
+    /// A request may hold many orders.
+    pub takes_many: bool,
+    /// The provider reports by itself what becomes of an order; else it is asked.
+    pub reports: bool,
+}
+
+impl StreamApi {
+    /// What this API can do: all that is known of it outside of its own folder in `rails/stream`.
+    pub const fn capabilities(self) -> Capabilities {
+        match self {
+            Self::Provider => Capabilities { is_called: true, takes_many: true, reports: true },
+            Self::Wallet => Capabilities { is_called: true, takes_many: false, reports: false },
+            Self::Worklist => Capabilities { is_called: false, takes_many: true, reports: true },
+        }
+    }
+}
+
 /// How a provider of the stream lane is spoken to, and how fast. A pace of 0 means none.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,6 +184,13 @@ pub struct StreamTerms {
     pub unknown_hours_max: u32,
     /// Days after which what was not collected is swept back.
     pub expiry_days: u16,
+}
+
+impl StreamTerms {
+    /// What its API can do.
+    pub const fn capabilities(&self) -> Capabilities {
+        self.api.capabilities()
+    }
 }
 
 fn read_rib<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Rib, D::Error> {

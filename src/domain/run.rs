@@ -97,6 +97,25 @@ pub enum RunEvent {
     Cancel,
 }
 
+impl RunEvent {
+    /// What a run is when it was done, for "cannot be …".
+    pub const fn done(self) -> &'static str {
+        match self {
+            Self::Compute => "computed",
+            Self::Submit => "submitted",
+            Self::Approve => "approved",
+            Self::GoStale => "given back to its preparer",
+            Self::Fund => "funded",
+            Self::Release => "released",
+            Self::Delivered => "called delivered",
+            Self::Reconcile => "reconciled",
+            Self::Reopen => "opened again",
+            Self::Close => "closed",
+            Self::Cancel => "cancelled",
+        }
+    }
+}
+
 impl RunState {
     /// The state after an event; `None` when it cannot follow.
     pub const fn after(self, event: RunEvent) -> Option<Self> {

@@ -44,13 +44,16 @@ impl Telling {
 
 /// Whether an order has come to an end, as far as its provider is asked; one that is not known has no life to tell of.
 const fn is_end(event: Option<OrderEvent>) -> bool {
-    !matches!(event, Some(OrderEvent::Send | OrderEvent::Lose | OrderEvent::Accept | OrderEvent::Offer))
+    !matches!(
+        event,
+        Some(OrderEvent::Send | OrderEvent::OutcomeUnknown | OrderEvent::Accept | OrderEvent::MadeAvailable)
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use OrderEvent::{Accept, Collect, Expire, Offer, Reject, Settle};
+    use OrderEvent::{Accept, Collect, Expire, MadeAvailable, Reject, Settle};
 
     fn said(event: OrderEvent) -> Said<'static> {
         Said { event: Some(event), reason: None, amount: None }
@@ -61,10 +64,10 @@ mod tests {
         // One, other, contradiction where states are told, where a history is.
         for (one, other, state, history) in [
             (Accept, Accept, false, false),
-            (Accept, Offer, true, false),
+            (Accept, MadeAvailable, true, false),
             (Accept, Reject, true, false),
-            (Offer, Collect, true, false),
-            (Offer, Expire, true, false),
+            (MadeAvailable, Collect, true, false),
+            (MadeAvailable, Expire, true, false),
             (Collect, Expire, true, true),
             (Collect, Reject, true, true),
             (Settle, Reject, true, true),

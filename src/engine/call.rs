@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
-use super::lane::Lane;
+use super::provider_stream::ProviderStream;
 use super::stop::Stop;
 use crate::pipeline::dispatch::stream::{self, Named};
 use crate::pipeline::messages::record::{Source, record};
@@ -16,7 +16,7 @@ use crate::store::StoreError;
 /// Times that a request which surely had no effect is made again before its orders are left to enquiry.
 const TRIES_MAX: u32 = 20;
 
-impl Lane {
+impl ProviderStream {
     /// Hands orders over that are intended. A request that surely had no effect is made again; one that may have had makes
     /// its orders unknown.
     pub(super) async fn call(

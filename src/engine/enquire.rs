@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use time::Duration;
 
-use super::lane::Lane;
+use super::provider_stream::ProviderStream;
 use crate::domain::ids::{Code, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
@@ -32,7 +32,7 @@ const ENQUIRIES_MAX: usize = 500;
 /// Longest pause between two enquiries about one order, in times of the first.
 const PAUSE_STEPS_MAX: i32 = 10;
 
-impl Lane {
+impl ProviderStream {
     /// Asks about what is due: whether there was anything.
     pub(super) async fn enquire(self: &Arc<Self>) -> Result<bool, StoreError> {
         let limit = self.rail.orders_per_request().clamp(50, ENQUIRIES_MAX);
@@ -78,10 +78,10 @@ impl Lane {
             named.iter().map(|n| (n.instruction.key.as_str(), n)).collect();
         let believed_before =
             self.context.clock.now() - Duration::seconds(i64::from(self.terms().believe_absent_after_s));
-        let Judged { answers, contradicted } = judge(Source::Enquiry, answers);
+        let Judged { answers, orders_to_hold } = judge(Source::Enquiry, answers);
         let (absent, answers): (Vec<Answer>, Vec<Answer>) =
             answers.into_iter().partition(|a| a.status == Status::NotFound);
-        let known = Judged { answers, contradicted };
+        let known = Judged { answers, orders_to_hold };
         record_judged(&self.context, self.code(), Source::Enquiry, known).await?;
         let denied = absent.iter().filter_map(|a| by_key.get(a.key.as_str()).copied());
         let denied: Vec<&Named> = denied

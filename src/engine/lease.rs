@@ -31,9 +31,6 @@ pub struct Lease {
 
 impl Lease {
     /// Takes the lease when nobody holds it. It lasts for `time` after each renewal and is renewed three times as often.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn acquire(
         store: &Store,
         name: &str,

@@ -12,6 +12,7 @@ use async_nats::jetstream::stream;
 use async_nats::{ConnectOptions, Event};
 
 use crate::config::Nats;
+use crate::domain::hint::{Hint, NextStep};
 use crate::files;
 
 /// Longest wait for an answer of the server.
@@ -21,13 +22,13 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
     /// The file with credentials.
-    #[error("credentials of NATS")]
+    #[error("the credentials for NATS cannot be used")]
     Credentials(#[source] std::io::Error),
     /// No connection.
     #[error("no connection to NATS")]
     Connect(#[from] async_nats::ConnectError),
     /// A stream that is missing and cannot be made.
-    #[error("stream `{stream}`")]
+    #[error("stream `{stream}` of NATS cannot be used")]
     Stream {
         /// Its name.
         stream: String,
@@ -36,7 +37,7 @@ pub enum NatsError {
         source: async_nats::Error,
     },
     /// The durable consumer cannot be made.
-    #[error("consumer `{consumer}`")]
+    #[error("consumer `{consumer}` of NATS cannot be used")]
     Consumer {
         /// Its name.
         consumer: String,
@@ -45,12 +46,35 @@ pub enum NatsError {
         source: async_nats::Error,
     },
     /// Messages stopped coming.
-    #[error("messages of NATS")]
+    #[error("no messages could be fetched from NATS")]
     Messages(#[source] async_nats::Error),
     /// Something could not be sent.
-    #[error("sending to NATS")]
+    #[error("a message could not be sent to NATS")]
     Send(#[source] async_nats::Error),
 }
+
+impl Hint for NatsError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Credentials(_) => "correct the credentials file in sarf.toml, part [events.nats]".into(),
+            Self::Connect(_) => "see that the server in sarf.toml, part [events.nats], answers".into(),
+            Self::Stream { .. } | Self::Consumer { .. } => {
+                "compare it with what docs/nats.md asks for, and with the rights of this account".into()
+            }
+            Self::Messages(_) | Self::Send(_) => "see the server's log: it is tried again by itself".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(NatsError {
+    Self::Credentials(_) => Self::Credentials(std::io::ErrorKind::NotFound.into()),
+    Self::Stream { .. } => Self::Stream { stream: "s".into(), source: "refused".into() },
+    Self::Consumer { .. } => Self::Consumer { consumer: "c".into(), source: "refused".into() },
+    Self::Messages(_) => Self::Messages("refused".into()),
+    Self::Send(_) => Self::Send("refused".into());
+    Self::Connect(_),
+});
 
 /// Connects to the server of the settings.
 ///

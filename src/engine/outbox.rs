@@ -47,7 +47,7 @@ pub struct Delivery {
 
 /// Why rows were not taken.
 #[derive(Debug, thiserror::Error)]
-#[error("changes are not taken")]
+#[error("the changes were not accepted")]
 pub struct SinkError {
     /// How long the receiver asks to wait.
     pub retry_after: Option<Duration>,
@@ -58,7 +58,7 @@ pub struct SinkError {
 
 /// `events.out` says NATS, and no server is configured.
 #[derive(Debug, thiserror::Error)]
-#[error("`[events.out]` tells NATS, but there is no `[events.nats]`")]
+#[error("`[events.out]` publishes to NATS, but `[events.nats]` is missing")]
 struct NoServer;
 
 /// A row as it is told: one line of JSON.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::lane::Lane;
+use super::provider_stream::ProviderStream;
 use super::stop::Stop;
 use crate::domain::ids::{Code, OrderId};
 use crate::pipeline::dispatch::stream::{self, Named};
@@ -39,7 +39,7 @@ pub enum Ended {
     Stopped,
 }
 
-impl Lane {
+impl ProviderStream {
     /// Works off one shard and gives it back.
     pub(super) async fn work(self: &Arc<Self>, shard: Shard, stop: &Stop) -> Result<Ended, StoreError> {
         let renewal = Renewal::begin(self.context.store.clone(), shard.clone(), self.lease_s());

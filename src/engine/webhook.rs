@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use super::outbox::{Delivery, Sink, SinkError, line};
 use crate::clock::Clock;
+use crate::domain::hint::{Hint, NextStep};
 use crate::files;
 use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
 use crate::store::batches::outbox::OutboxRow;
@@ -34,7 +35,7 @@ pub enum WebhookError {
     #[error("the webhook's address is not an `https://` or `http://` address")]
     Address,
     /// The file with the secret.
-    #[error("secret `{}`", path.display())]
+    #[error("secret `{}` cannot be read", path.display())]
     Secret {
         /// Which.
         path: PathBuf,
@@ -46,12 +47,43 @@ pub enum WebhookError {
     #[error("secret `{}` is shorter than {SECRET_BYTES_MIN} bytes", .0.display())]
     TooShort(PathBuf),
     /// The client or the call.
-    #[error("calling the webhook")]
+    #[error("the webhook could not be called")]
     Call(#[source] reqwest::Error),
     /// An answer other than 2xx.
     #[error("the webhook answered {0}")]
     Status(u16),
 }
+
+impl Hint for WebhookError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Address => "correct the address in sarf.toml, part [events.out]".into(),
+            Self::Secret { .. } | Self::TooShort(_) => {
+                format!("put the secret agreed with the receiver there: {SECRET_BYTES_MIN} bytes or more")
+                    .into()
+            }
+            Self::Call(_) | Self::Status(_) => {
+                "see that the receiver is up and takes the message: it is sent again by itself".into()
+            }
+        })
+    }
+
+    fn system_hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Secret { path, source } => files::path_hint(path, source),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(WebhookError {
+    Self::Address => Self::Address,
+    Self::Secret { .. } => Self::Secret { path: "secret".into(), source: std::io::ErrorKind::NotFound.into() },
+    Self::TooShort(_) => Self::TooShort("secret".into()),
+    Self::Status(_) => Self::Status(500);
+    Self::Call(_),
+});
 
 /// An address that changes are told to.
 pub struct Webhook {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
-use super::lane::{Lane, LaneError};
+use super::provider_stream::{ProviderStream, ProviderStreamError};
 use super::shard::Ended;
 use super::stop::Stop;
 use crate::domain::ids::RunId;
@@ -63,8 +63,8 @@ pub async fn work(
     context: &Context,
     options: &WorkerOptions,
     stop: &Stop,
-) -> Result<Vec<LeftAlone>, LaneError> {
-    let lanes = Lane::open_all(context, &options.providers).await?;
+) -> Result<Vec<LeftAlone>, ProviderStreamError> {
+    let lanes = ProviderStream::open_all(context, &options.providers).await?;
     let name: Arc<str> = format!("{}-{:08x}", std::process::id(), getrandom::u32().unwrap_or(0)).into();
     let woken = Arc::new(Notify::new());
     let listening = tokio::spawn(listen(context.clone(), Arc::clone(&woken)));
@@ -91,7 +91,7 @@ pub async fn work(
     }
     let mut outcome = Ok(());
     while let Some(joined) = work.join_next().await {
-        outcome = outcome.and(joined.expect("work does not panic").map_err(LaneError::from));
+        outcome = outcome.and(joined.expect("work does not panic").map_err(ProviderStreamError::from));
     }
     if options.run.is_none() {
         stop.requested().await;
@@ -116,7 +116,7 @@ async fn pass_on(all: Stop, own: Stop, ended: Stop) {
 }
 
 /// Asks a lane to stop whose provider has answered nothing for too long.
-async fn leave_when_silent(lane: Arc<Lane>, patience: Duration, own: Stop, ended: Stop) {
+async fn leave_when_silent(lane: Arc<ProviderStream>, patience: Duration, own: Stop, ended: Stop) {
     while ended.sleep(LISTEN_EVERY).await {
         if lane.silent_for() >= patience {
             tracing::warn!(provider = lane.code(), "no answer: what is left for it is left");
@@ -142,7 +142,7 @@ async fn listen(context: Context, woken: Arc<Notify>) {
 }
 
 struct Loop {
-    lane: Arc<Lane>,
+    lane: Arc<ProviderStream>,
     name: Arc<str>,
     woken: Arc<Notify>,
     /// A shard that was in hand when the database went away: given back first of all, so that nobody waits for its lease.
@@ -247,7 +247,7 @@ impl Loop {
 
 /// Waits between two rounds: not at all after one that found work, longer and longer after failures.
 async fn pause(
-    lane: &Lane,
+    lane: &ProviderStream,
     outcome: Result<bool, StoreError>,
     idle: Duration,
     backoff: &mut Backoff,
@@ -267,7 +267,7 @@ async fn pause(
     }
 }
 
-async fn enquire(lane: Arc<Lane>, stop: Stop) {
+async fn enquire(lane: Arc<ProviderStream>, stop: Stop) {
     let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_LONGEST);
     while !stop.is_requested() {
         let outcome = lane.enquire().await;
@@ -275,7 +275,7 @@ async fn enquire(lane: Arc<Lane>, stop: Stop) {
     }
 }
 
-async fn read_changes(lane: Arc<Lane>, stop: Stop) {
+async fn read_changes(lane: Arc<ProviderStream>, stop: Stop) {
     let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_LONGEST);
     while !stop.is_requested() {
         let outcome = lane.read_changes().await;
@@ -283,7 +283,7 @@ async fn read_changes(lane: Arc<Lane>, stop: Stop) {
     }
 }
 
-async fn keep_swept(lane: Arc<Lane>, stop: Stop) {
+async fn keep_swept(lane: Arc<ProviderStream>, stop: Stop) {
     while stop.sleep(SWEEP_EVERY).await {
         match sweep(&lane.context, lane.code(), lane.rail()).await {
             Ok(counts) => {

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, OFlags};
 
+use crate::domain::hint::{Hint, NextStep};
+
 /// Rights of everything that this program makes: its owner's alone.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -52,6 +54,66 @@ impl PathFault {
     /// The fault that an error of this module carries.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
+    }
+}
+
+impl Hint for io::Error {
+    fn hint(&self) -> Option<NextStep> {
+        match self.kind() {
+            io::ErrorKind::NotFound => Some("see that it is there, and that its name is right".into()),
+            io::ErrorKind::PermissionDenied => {
+                Some("give the account that runs sarf the rights to it, then give the command again".into())
+            }
+            _ => self.system_hint(),
+        }
+    }
+
+    fn system_hint(&self) -> Option<NextStep> {
+        match PathFault::of(self) {
+            Some(PathFault::NotAFile(_)) => {
+                return Some("name a plain file: links, named pipes and devices are not followed".into());
+            }
+            Some(PathFault::NotAFolder(_)) => {
+                return Some("move it away, or name another folder: links are not followed".into());
+            }
+            Some(PathFault::Open(_) | PathFault::OtherOwner(_)) => {
+                return Some(
+                    "let nobody but its owner, the account that runs sarf, read it: chmod 600 FILE".into(),
+                );
+            }
+            None => {}
+        }
+        match self.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
+                "the disk is full: free space, then give the command again; what was committed and delivered stays"
+                    .into(),
+            ),
+            io::ErrorKind::ReadOnlyFilesystem => {
+                Some("name a folder on a file system that can be written".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The next step where a path that is known cannot be used for what it is.
+pub fn path_hint(path: &Path, source: &io::Error) -> Option<NextStep> {
+    PathFault::of(source).map(|fault| fault.hint(path).into())
+}
+
+#[cfg(test)]
+impl crate::domain::hint::Samples for io::Error {
+    fn samples() -> Vec<Self> {
+        use io::ErrorKind as K;
+        let kinds =
+            [K::NotFound, K::PermissionDenied, K::StorageFull, K::QuotaExceeded, K::ReadOnlyFilesystem];
+        let faults = [
+            PathFault::NotAFile("link"),
+            PathFault::NotAFolder("link"),
+            PathFault::Open(0o644),
+            PathFault::OtherOwner(1),
+        ];
+        kinds.into_iter().map(Self::from).chain(faults.into_iter().map(Self::from)).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
 use serde_json::json;
 
-use super::door::{Door, signature};
+use super::api::{ApiState, signature};
 use super::gate::Paced;
 use super::problem::{Problem, json_response};
 use crate::domain::money::Centimes;
@@ -30,30 +30,29 @@ const EVENTS_MAX: usize = 10_000;
 const TEXT_MAX: usize = 35;
 
 pub(super) async fn take(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<ApiState>>,
     Path(provider): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let provider = door.provider(&provider)?.code.as_str();
+    let provider = state.provider(&provider)?.code.as_str();
     let headers = request.headers().clone();
     let caller = match headers.contains_key(AUTHORIZATION) {
-        true => Some(door.gate.admit(&headers, Scope::Callbacks, Some(provider)).await?),
+        true => Some(state.gate.admit(&headers, Scope::Callbacks, Some(provider)).await?),
         false => None,
     };
-    let unsigned =
-        |error: SignatureError| Problem::unauthorised(error.to_string(), "sign the body and the time anew");
+    let unsigned = |error: SignatureError| Problem::of(StatusCode::UNAUTHORIZED, &error);
     let (timestamp, signed) = signature(&headers);
-    let now = door.context.clock.now().unix_timestamp();
+    let now = state.context.clock.now().unix_timestamp();
     // Before anything is read: what is not signed at all, or was signed long ago, costs nothing.
     let claimed = Claimed::read(timestamp, signed, now).map_err(unsigned)?;
-    let secret = door.secret(provider)?;
-    let (body, _room) = door.body(caller.as_deref(), request).await?;
+    let secret = state.secret(provider)?;
+    let (body, _room) = state.body(caller.as_deref(), request).await?;
     secret.proves(&claimed, &body).map_err(unsigned)?;
     // After the signature: nobody else can use a provider's pace up.
-    door.gate.pace(&Paced::Provider(provider.to_owned()))?;
+    state.gate.pace(&Paced::Provider(provider.to_owned()))?;
     let reports = read(&body)?;
     let taken = reports.len();
-    door.recorder.take(provider, Source::Callback, reports).await.map_err(|error| refused(&error))?;
+    state.recorder.take(provider, Source::Callback, reports).await.map_err(|error| refused(&error))?;
     Ok(json_response(StatusCode::OK, &json!({ "taken": taken })))
 }
 

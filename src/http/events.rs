@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
-use super::door::{self, Door};
+use super::api::{self, ApiState};
 use super::problem::Problem;
 use super::room::Room;
 use crate::pipeline::access::tokens::Scope;
@@ -29,19 +29,19 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 /// A group that has lines does not wait longer than this for the next.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
 
-pub(super) async fn take(State(door): State<Arc<Door>>, request: Request) -> Result<Response, Problem> {
-    let caller = door.gate.admit(request.headers(), Scope::Events, None).await?;
-    door::length_within(request.headers(), door.service().body_bytes_max)?;
+pub(super) async fn take(State(state): State<Arc<ApiState>>, request: Request) -> Result<Response, Problem> {
+    let caller = state.gate.admit(request.headers(), Scope::Events, None).await?;
+    api::length_within(request.headers(), state.service().body_bytes_max)?;
     let lines = Lines {
-        room: Some(door.room(Some(&caller), &request)),
+        room: Some(state.room(Some(&caller), &request)),
         body: request.into_body().into_data_stream(),
         cut: Cutter::default(),
-        left: door.service().body_bytes_max,
-        limit: door.service().body_bytes_max,
-        deadline: Instant::now() + door.request_time_max(),
+        left: state.service().body_bytes_max,
+        limit: state.service().body_bytes_max,
+        deadline: Instant::now() + state.request_time_max(),
         ended: false,
     };
-    let mut intake = Intake { door, source: caller.name.clone(), lines, failed: false };
+    let mut intake = Intake { state, source: caller.name.clone(), lines, failed: false };
     // The first group before the status: whoever can be refused as a whole is.
     let first = intake.answers().await?;
     let more = futures_util::stream::unfold(intake, async |mut intake| {
@@ -57,7 +57,7 @@ pub(super) async fn take(State(door): State<Arc<Door>>, request: Request) -> Res
 
 /// A request that is worked off.
 struct Intake {
-    door: Arc<Door>,
+    state: Arc<ApiState>,
     source: String,
     lines: Lines,
     failed: bool,
@@ -80,13 +80,13 @@ impl Intake {
 
     /// Decides the next group; `None` at the end.
     async fn answers(&mut self) -> Result<Option<Bytes>, Problem> {
-        let batch_max = (self.door.context.config.settings.events.batch_max as usize).max(1);
+        let batch_max = (self.state.context.config.settings.events.batch_max as usize).max(1);
         let group = self.lines.group(batch_max).await?;
         if group.is_empty() {
             return Ok(None);
         }
-        let _room = self.door.event_groups.acquire().await.expect("the semaphore is never closed");
-        let outcomes = events::accept(&self.door.context, &self.source, group)
+        let _room = self.state.event_groups.acquire().await.expect("the semaphore is never closed");
+        let outcomes = events::accept(&self.state.context, &self.source, group)
             .await
             .map_err(|error| Problem::store(&error))?;
         let mut answers = Vec::with_capacity(outcomes.len() * 96);
@@ -118,7 +118,7 @@ impl Lines {
             let until = if self.cut.whole.is_empty() { self.deadline } else { Instant::now() + PAUSE_MAX };
             let chunk = match tokio::time::timeout_at(until.min(self.deadline), self.body.next()).await {
                 Err(_) if !self.cut.whole.is_empty() => break,
-                Err(_) => return Err(door::too_slow()),
+                Err(_) => return Err(api::too_slow()),
                 Ok(chunk) => chunk,
             };
             match chunk {
@@ -126,12 +126,12 @@ impl Lines {
                     self.ended = true;
                     self.cut.end();
                 }
-                Some(Err(_)) => return Err(door::cut_off()),
+                Some(Err(_)) => return Err(api::cut_off()),
                 Some(Ok(chunk)) => {
                     self.left =
-                        self.left.checked_sub(chunk.len()).ok_or_else(|| door::too_large(self.limit))?;
+                        self.left.checked_sub(chunk.len()).ok_or_else(|| api::too_large(self.limit))?;
                     if let Some(room) = &mut self.room {
-                        room.take(chunk.len()).await.map_err(|_| door::no_room())?;
+                        room.take(chunk.len()).await.map_err(|_| api::no_room())?;
                     }
                     self.cut.add(&chunk)?;
                 }

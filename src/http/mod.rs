@@ -1,16 +1,16 @@
-//! The HTTP side: `/metrics`, `/healthz`, `/readyz` for operations, on a listener of their own, and the door (`/v1/…`,
+//! The HTTP side: `/metrics`, `/healthz`, `/readyz` for operations, on a listener of their own, and the API (`/v1/…`,
 //! `docs/api.yaml`) for institutions and the registry.
 //!
-//! Input: the registry, closures that ask the database and refresh gauges; for the door, the engine. Output: plain text;
-//! behind the door JSON and newline-delimited JSON.
+//! Input: the registry, closures that ask the database and refresh gauges; for the state, the engine. Output: plain text;
+//! behind the API JSON and newline-delimited JSON.
 //! Guarantee: no request can hold the service: bodies, rates and times are limited, checks end within a second,
-//! connections are limited in number, in all and for each peer, and closed when idle or slow; what comes to the door
+//! connections are limited in number, in all and for each peer, and closed when idle or slow; what comes to the API
 //! takes nothing from the pages of operations; a stop finishes the answers under way, within bounds.
-//! Limit: the pages of operations ask for no log-in: keep them on a private address where the door is a public one.
+//! Limit: the pages of operations ask for no log-in: keep them on a private address where the API is a public one.
 
+mod api;
 mod callbacks;
 mod connections;
-mod door;
 mod events;
 mod gate;
 mod health;
@@ -36,8 +36,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::telemetry::Metrics;
-pub use door::{Door, router as door};
+pub use api::{ApiState, router as api};
 pub use seats::SeatLimits;
 use seats::Seats;
 pub use tls::{Tls, TlsError};
@@ -83,19 +84,27 @@ pub enum HttpError {
         source: std::io::Error,
     },
     /// The certificate cannot be used.
-    #[error("TLS")]
+    #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
 }
 
-impl HttpError {
-    /// The next step, for the `hint:` line.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Bind { .. } => "choose another port, or 0 for any that is free",
-            Self::Tls(_) => "correct `tls_certificate` and `tls_key` in sarf.toml, part [service]",
-        }
+impl Hint for HttpError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Bind { .. } => "choose another port, or 0 for any that is free".into(),
+            Self::Tls(e) => return e.hint(),
+        })
     }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(HttpError {
+    Self::Bind { .. } => Self::Bind {
+        address: ([127, 0, 0, 1], 80).into(),
+        source: std::io::ErrorKind::AddrInUse.into(),
+    },
+    Self::Tls(_) => Self::Tls(TlsError::Alone),
+});
 
 /// The pages; other routers may be merged into it.
 pub fn router(state: AppState) -> Router {
@@ -140,11 +149,11 @@ pub async fn spawn(address: SocketAddr, app: Router) -> Result<Service, HttpErro
     spawn_with(address, app, PAGE_SEATS, None).await
 }
 
-/// As [`spawn`], for the door: with seats of its own, and by TLS where given.
+/// As [`spawn`], for the state: with seats of its own, and by TLS where given.
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn spawn_door(
+pub async fn spawn_api(
     address: SocketAddr,
     app: Router,
     seats: SeatLimits,

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::store::StoreError;
 
 /// A refusal.
@@ -18,32 +19,41 @@ use crate::store::StoreError;
 pub(super) struct Problem {
     status: StatusCode,
     error: Cow<'static, str>,
-    hint: &'static str,
+    hint: NextStep,
     retry_after: Option<Duration>,
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, error: impl Into<Cow<'static, str>>, hint: &'static str) -> Self {
-        Self { status, error: error.into(), hint, retry_after: None }
+    pub(super) fn new(
+        status: StatusCode,
+        error: impl Into<Cow<'static, str>>,
+        hint: impl Into<NextStep>,
+    ) -> Self {
+        Self { status, error: error.into(), hint: hint.into(), retry_after: None }
     }
 
-    pub(super) fn bad(error: impl Into<Cow<'static, str>>, hint: &'static str) -> Self {
+    /// What the engine refused, with the next step that stands beside the error.
+    pub(super) fn of(status: StatusCode, error: &impl Hint) -> Self {
+        Self::new(status, error.to_string(), error.hint().unwrap_or("see docs/api.yaml".into()))
+    }
+
+    pub(super) fn bad(error: impl Into<Cow<'static, str>>, hint: impl Into<NextStep>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error, hint)
     }
 
-    pub(super) fn unauthorised(error: impl Into<Cow<'static, str>>, hint: &'static str) -> Self {
+    pub(super) fn unauthorised(error: impl Into<Cow<'static, str>>, hint: impl Into<NextStep>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, error, hint)
     }
 
-    pub(super) fn forbidden(error: impl Into<Cow<'static, str>>, hint: &'static str) -> Self {
+    pub(super) fn forbidden(error: impl Into<Cow<'static, str>>, hint: impl Into<NextStep>) -> Self {
         Self::new(StatusCode::FORBIDDEN, error, hint)
     }
 
-    pub(super) fn not_found(error: impl Into<Cow<'static, str>>, hint: &'static str) -> Self {
+    pub(super) fn not_found(error: impl Into<Cow<'static, str>>, hint: impl Into<NextStep>) -> Self {
         Self::new(StatusCode::NOT_FOUND, error, hint)
     }
 
-    pub(super) fn too_large(error: impl Into<Cow<'static, str>>, hint: &'static str) -> Self {
+    pub(super) fn too_large(error: impl Into<Cow<'static, str>>, hint: impl Into<NextStep>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, hint)
     }
 

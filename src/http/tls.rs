@@ -12,13 +12,14 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::files;
 
 /// Why TLS cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// One of the two settings stands without the other.
-    #[error("`tls_certificate` and `tls_key` go together")]
+    #[error("only one of `tls_certificate` and `tls_key` is set")]
     Alone,
     /// A file cannot be read.
     #[error("cannot read `{}`", path.display())]
@@ -36,9 +37,36 @@ pub enum TlsError {
     #[error("`{}` holds no private key in PEM form", .0.display())]
     NoKey(PathBuf),
     /// The two do not belong together, or are of a kind that is not used any more.
-    #[error("certificate and key cannot be used")]
+    #[error("the certificate and the key cannot be used together")]
     Unusable(#[source] rustls::Error),
 }
+
+impl Hint for TlsError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Alone => "set both in sarf.toml, part [service], or neither".into(),
+            Self::Read { .. } | Self::NoCertificate(_) | Self::NoKey(_) | Self::Unusable(_) => {
+                "correct `tls_certificate` and `tls_key` in sarf.toml, part [service]".into()
+            }
+        })
+    }
+
+    fn system_hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Read { path, source } => files::path_hint(path, source),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(TlsError {
+    Self::Alone => Self::Alone,
+    Self::Read { .. } => Self::Read { path: "tls.pem".into(), source: std::io::ErrorKind::NotFound.into() },
+    Self::NoCertificate(_) => Self::NoCertificate("tls.pem".into()),
+    Self::NoKey(_) => Self::NoKey("tls.pem".into()),
+    Self::Unusable(_) => Self::Unusable(rustls::Error::DecryptError),
+});
 
 /// TLS for a listener.
 #[derive(Clone)]
@@ -120,12 +148,12 @@ mod tests {
         };
         check(None, None, "false");
         check(Some(&certificate), Some(&key), "true");
-        check(Some(&certificate), None, "go together");
+        check(Some(&certificate), None, "only one of");
         check(Some(&missing), Some(&key), "missing.pem");
         check(Some(&empty), Some(&key), "holds no certificate");
         check(Some(&certificate), Some(&empty), "holds no private key");
         check(Some(&certificate), Some(&open), "open.pem");
-        check(Some(&certificate), Some(&other_key), "cannot be used");
+        check(Some(&certificate), Some(&other_key), "cannot be used together");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
-use super::door::{Door, signature};
+use super::api::{ApiState, signature};
 use super::problem::{Problem, json_response};
 use super::range;
 use crate::pipeline::access::tokens::Scope;
@@ -20,42 +20,42 @@ use crate::rails::stream::sign::Secret;
 const SHA256: &str = "sarf-content-sha256";
 
 pub(super) async fn put(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<ApiState>>,
     Path((provider, id)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let provider = door.provider(&provider)?.code.as_str();
+    let provider = state.provider(&provider)?.code.as_str();
     let headers = request.headers().clone();
-    let caller = door.gate.admit(&headers, Scope::Uploads, Some(provider)).await?;
+    let caller = state.gate.admit(&headers, Scope::Uploads, Some(provider)).await?;
     let id = UploadId::parse(provider, &id).map_err(refused)?;
     let (range, total) = place(&headers)?;
     let sha256 = declared(&headers)?;
-    let (bytes, _room) = door.body(Some(&caller), request).await?;
+    let (bytes, _room) = state.body(Some(&caller), request).await?;
     if bytes.len() as u64 != range.end - range.start {
         return Err(Problem::bad("the body is not as long as its range", "send exactly these bytes"));
     }
     let piece = Piece { first: range.start, total, sha256, bytes };
-    let progress = door.uploads.put(&id, &piece).await.map_err(refused)?;
+    let progress = state.uploads.put(&id, &piece).await.map_err(refused)?;
     if progress.result.is_some() || progress.received < progress.total {
         return Ok(answer(&progress));
     }
     let (timestamp, signed) = signature(&headers);
     let proof = Proof { timestamp: timestamp.map(Into::into), signature: signed.map(Into::into) };
-    take(&door, id, door.secret(provider)?, proof, progress).await
+    take(&state, id, state.secret(provider)?, proof, progress).await
 }
 
 /// Takes the whole. It goes on where the answer cannot wait for it, or the caller has gone.
 async fn take(
-    door: &Door,
+    state: &ApiState,
     id: UploadId,
     secret: Secret,
     proof: Proof,
     progress: Progress,
 ) -> Result<Response, Problem> {
-    let uploads: Arc<Uploads> = Arc::clone(&door.uploads);
+    let uploads: Arc<Uploads> = Arc::clone(&state.uploads);
     let taking = tokio::spawn(async move { uploads.take(&id, &secret, &proof).await });
     let patience =
-        door.request_time_max().saturating_sub(Duration::from_secs(1)).max(Duration::from_millis(500));
+        state.request_time_max().saturating_sub(Duration::from_secs(1)).max(Duration::from_millis(500));
     let result = match tokio::time::timeout(patience, taking).await {
         Err(_) => None,
         Ok(Ok(taken)) => taken.map_err(refused)?,
@@ -69,14 +69,14 @@ async fn take(
 
 /// `GET`, and `HEAD` by the router.
 pub(super) async fn show(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<ApiState>>,
     Path((provider, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let provider = door.provider(&provider)?.code.as_str();
-    door.gate.admit(&headers, Scope::Uploads, Some(provider)).await?;
+    let provider = state.provider(&provider)?.code.as_str();
+    state.gate.admit(&headers, Scope::Uploads, Some(provider)).await?;
     let id = UploadId::parse(provider, &id).map_err(refused)?;
-    let progress = door.uploads.progress(&id).await.map_err(refused)?;
+    let progress = state.uploads.progress(&id).await.map_err(refused)?;
     Ok(answer(&progress))
 }
 
@@ -130,11 +130,11 @@ fn refused(error: UploadError) -> Problem {
         UploadError::Differs | UploadError::Conflict | UploadError::TooManyPieces | UploadError::TooMany => {
             StatusCode::CONFLICT
         }
-        UploadError::Unknown => StatusCode::NOT_FOUND,
+        UploadError::NotFound(_) => StatusCode::NOT_FOUND,
         UploadError::Hash => StatusCode::UNPROCESSABLE_ENTITY,
         UploadError::Signature(_) => StatusCode::UNAUTHORIZED,
     };
-    Problem::new(status, error.to_string(), error.hint())
+    Problem::of(status, &error)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde_json::json;
 use time::Date;
 
-use super::door::Door;
+use super::api::ApiState;
 use super::problem::{Problem, json_response};
 use super::range::{self, Asked};
 use crate::pipeline::access::tokens::Scope;
@@ -26,34 +26,34 @@ use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
 use crate::store::messages::worklists::Worklist;
 
 pub(super) async fn fetch(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<ApiState>>,
     Path((provider, point)): Path<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let provider = door.provider(&provider)?;
-    door.gate.admit(&headers, Scope::Worklists, Some(provider.code.as_str())).await?;
+    let provider = state.provider(&provider)?;
+    state.gate.admit(&headers, Scope::Worklists, Some(provider.code.as_str())).await?;
     let asked = read_query(&uri)?;
     let wanted = Wanted { provider, point: known_form(&point)?, day: asked.day };
-    let secret = door.secret(provider.code.as_str())?;
-    match door.lists.fetch(wanted, asked.number).await.map_err(refused)? {
+    let secret = state.secret(provider.code.as_str())?;
+    match state.lists.fetch(wanted, asked.number).await.map_err(refused)? {
         None => Ok(empty(StatusCode::NO_CONTENT, Response::builder())),
         Some(list) => Ok(answer(list, &secret, &headers)),
     }
 }
 
 pub(super) async fn of_day(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<ApiState>>,
     Path((provider, point)): Path<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let provider = door.provider(&provider)?;
-    door.gate.admit(&headers, Scope::Worklists, Some(provider.code.as_str())).await?;
+    let provider = state.provider(&provider)?;
+    state.gate.admit(&headers, Scope::Worklists, Some(provider.code.as_str())).await?;
     let asked = read_query(&uri)?;
     let wanted = Wanted { provider, point: known_form(&point)?, day: asked.day };
-    let lists = door.lists.of_day(wanted).await.map_err(refused)?;
-    let day = asked.day.unwrap_or_else(|| door.lists.today()).to_string();
+    let lists = state.lists.of_day(wanted).await.map_err(refused)?;
+    let day = asked.day.unwrap_or_else(|| state.lists.today()).to_string();
     Ok(json_response(StatusCode::OK, &json!({ "point": point, "day": day, "lists": lists })))
 }
 
@@ -91,10 +91,8 @@ fn known_form(point: &str) -> Result<&str, Problem> {
 fn refused(error: WorklistError) -> Problem {
     match error {
         WorklistError::Store(error) => Problem::store(&error),
-        WorklistError::NotYet(_) => Problem::bad(error.to_string(), error.hint()),
-        WorklistError::NoPoint(_) | WorklistError::NoNumber | WorklistError::FileLane(_) => {
-            Problem::not_found(error.to_string(), error.hint())
-        }
+        WorklistError::NotYet(_) => Problem::of(StatusCode::BAD_REQUEST, &error),
+        WorklistError::NotFound(_) | WorklistError::FileLane(_) => Problem::of(StatusCode::NOT_FOUND, &error),
     }
 }
 

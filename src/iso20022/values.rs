@@ -36,6 +36,12 @@ pub enum MessageKind {
     Unknown,
 }
 
+impl fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.family())
+    }
+}
+
 impl MessageKind {
     /// The message as the standard writes it, without version.
     pub const fn family(self) -> &'static str {

@@ -15,4 +15,4 @@ pub mod runs;
 
 pub use context::{Applied, Context};
 pub use refusal::Refusal;
-pub(crate) use refusal::{locked_run, next_state, person};
+pub(crate) use refusal::{DECIDE_THE_BREAK, locked_run, next_state, person, resolve_the_doubt};

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::iso20022::xml::write::WriteError;
 
 /// A fault of the sandbox itself or of its folders.
@@ -21,7 +22,7 @@ pub enum SandboxError {
         source: io::Error,
     },
     /// A folder of the outbox does not bear a provider's code.
-    #[error("outbox folder `{path}` does not bear a provider's code")]
+    #[error("outbox folder `{path}` is not named by a provider's code")]
     NotAProvider {
         /// The folder.
         path: PathBuf,
@@ -51,6 +52,33 @@ pub enum SandboxError {
         path: PathBuf,
     },
 }
+
+impl Hint for SandboxError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Io { .. } | Self::Answer { .. } => {
+                "see that the folder can be written and the disk has room, then give the command again".into()
+            }
+            Self::NotAProvider { .. } => {
+                "take the folder out of the outbox, or give its provider a file in config/providers".into()
+            }
+            Self::State { .. } => "take the file away: the sandbox begins anew".into(),
+            Self::Changed { .. } => "give the command again once nothing writes there".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(SandboxError {
+    Self::Io { .. } => Self::Io { path: "out".into(), source: io::ErrorKind::Other.into() },
+    Self::NotAProvider { .. } => Self::NotAProvider { path: "out/x".into() },
+    Self::State { .. } => Self::State {
+        path: "state.json".into(),
+        source: serde_json::from_str::<u8>("x").expect_err("no number"),
+    },
+    Self::Answer { .. } => Self::Answer { path: "in".into(), source: io::Error::other("gone").into() },
+    Self::Changed { .. } => Self::Changed { path: "out".into() },
+});
 
 impl SandboxError {
     /// For `map_err` on an operation on `path`.

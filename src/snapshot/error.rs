@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::files;
 
 use super::manifest::Kind;
@@ -199,12 +200,10 @@ impl Fault {
     pub(crate) fn of_part(self, file: &str, row: Option<u64>) -> SnapshotError {
         SnapshotError { part: Some(file.into()), row, fault: self }
     }
-}
 
-impl SnapshotError {
-    /// What to do about it, in one sentence without a full stop.
-    pub fn hint(&self) -> &'static str {
-        match &self.fault {
+    /// What to do about it.
+    fn next_step(&self) -> &'static str {
+        match self {
             Fault::Io(error) if files::PathFault::of(error).is_some() => {
                 "manifest.json and its parts are plain files: no links, no pipes"
             }
@@ -253,6 +252,19 @@ impl SnapshotError {
     }
 }
 
+impl Hint for SnapshotError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(self.fault.next_step().into())
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::hint::Samples for SnapshotError {
+    fn samples() -> Vec<Self> {
+        Fault::samples().into_iter().map(Fault::whole).collect()
+    }
+}
+
 impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(part) = &self.part {
@@ -271,3 +283,43 @@ impl Error for SnapshotError {
         self.fault.source()
     }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(Fault {
+    Self::Io(_) => Self::Io(std::io::ErrorKind::Other.into()),
+    Self::Write(_) => Self::Write(std::io::ErrorKind::Other.into()),
+    Self::MissingFile => Self::MissingFile,
+    Self::Manifest(_) => Self::Manifest(serde_json::from_str::<u8>("x").expect_err("no number")),
+    Self::ManifestTooLarge { .. } => Self::ManifestTooLarge { limit_bytes: 1 },
+    Self::Format { .. } => Self::Format { found: "x".into() },
+    Self::NoPart(_) => Self::NoPart(Kind::Households),
+    Self::TooManyDeclared(_) => Self::TooManyDeclared(Kind::Households),
+    Self::UnsafeName { .. } => Self::UnsafeName { file: "../x".into() },
+    Self::RepeatedFile => Self::RepeatedFile,
+    Self::UnknownEnding => Self::UnknownEnding,
+    Self::Hash { .. } => Self::Hash { declared: "a".into(), found: "b".into() },
+    Self::Compression(_) => Self::Compression(std::io::ErrorKind::Other.into()),
+    Self::Parquet(_) => Self::Parquet(parquet::errors::ParquetError::EOF(String::new())),
+    Self::ParquetDamaged(_) => Self::ParquetDamaged("x"),
+    Self::ColumnType { .. } => Self::ColumnType { column: "x" },
+    Self::MissingColumn { .. } => Self::MissingColumn { column: "x" },
+    Self::RepeatedColumn { .. } => Self::RepeatedColumn { column: "x" },
+    Self::NoHeader => Self::NoHeader,
+    Self::Separator { .. } => Self::Separator { name: "semicolons" },
+    Self::Utf16 => Self::Utf16,
+    Self::NotCsv { .. } => Self::NotCsv { what: "zip archive" },
+    Self::InvalidUtf8 => Self::InvalidUtf8,
+    Self::Ragged { .. } => Self::Ragged { expected: 2, found: 1 },
+    Self::Quoting(_) => Self::Quoting("a stray quotation mark"),
+    Self::RecordTooLong { .. } => Self::RecordTooLong { limit_bytes: 1 },
+    Self::Expansion { .. } => Self::Expansion { limit_bytes: 1 },
+    Self::TooManyRows { .. } => Self::TooManyRows { declared: 1 },
+    Self::RowCount { .. } => Self::RowCount { declared: 1, found: 2 },
+    Self::Unsorted { .. } => Self::Unsorted { household: "a".into(), before: "b".into() },
+    Self::TooManyPlaces { .. } => Self::TooManyPlaces { limit: 1 },
+    Self::ControlTotal { .. } => {
+        Self::ControlTotal { name: "rows", declared: "1".into(), found: "2".into() }
+    },
+    Self::NotReadToEnd => Self::NotReadToEnd,
+    Self::Stopped => Self::Stopped,
+});

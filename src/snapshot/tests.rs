@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::domain::hint::Hint as _;
 use crate::domain::household::Household;
 use crate::domain::ids::{Code, Idcs};
 
@@ -105,7 +106,7 @@ fn outcome(edit: impl FnOnce(&mut String, &mut String)) -> String {
 fn tell(outcome: Result<Read, SnapshotError>) -> String {
     match outcome {
         Err(error) => {
-            assert!(!error.hint().is_empty());
+            assert!(error.hint().is_some());
             error.to_string()
         }
         Ok(read) => {

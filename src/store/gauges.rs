@@ -6,9 +6,6 @@ use crate::domain::money::Centimes;
 use crate::store::{Store, StoreError};
 
 /// Kept totals of runs that are not closed or cancelled, summed by programme, provider and state.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn order_gauges(store: &Store) -> Result<Vec<(String, String, String, i64, Centimes)>, StoreError> {
     let rows: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
         "select g.code, p.code, t.state, sum(t.orders)::bigint, sum(t.amount)::bigint
@@ -21,9 +18,6 @@ pub async fn order_gauges(store: &Store) -> Result<Vec<(String, String, String, 
 }
 
 /// Open holds by reason.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn hold_gauges(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
     Ok(sqlx::query_as("select reason, count(*) from order_hold where released_at is null group by 1")
         .fetch_all(store.pool())
@@ -31,9 +25,6 @@ pub async fn hold_gauges(store: &Store) -> Result<Vec<(String, i64)>, StoreError
 }
 
 /// What waits at each provider of the stream lane: provider, kind (`shards`, `unknown`, `pending`), how many.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn stream_gauges(store: &Store) -> Result<Vec<(String, String, i64)>, StoreError> {
     Ok(sqlx::query_as(
         "select p.code, k.kind, case k.kind
@@ -47,9 +38,6 @@ pub async fn stream_gauges(store: &Store) -> Result<Vec<(String, String, i64)>, 
 }
 
 /// Recovery cases by programme and state: how many, and what is outstanding of them.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn recovery_gauges(store: &Store) -> Result<Vec<(String, String, i64, Centimes)>, StoreError> {
     let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
         "select p.code, c.state, count(*), sum(c.outstanding)::bigint
@@ -61,9 +49,6 @@ pub async fn recovery_gauges(store: &Store) -> Result<Vec<(String, String, i64, 
 }
 
 /// Complaints and appeals that were to be answered before `today` and are not, by programme.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn overdue_appeals(store: &Store, today: Date) -> Result<Vec<(String, i64)>, StoreError> {
     Ok(sqlx::query_as(
         "select p.code, count(*) from recovery_case c join programme p on p.id = c.programme_id

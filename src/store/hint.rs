@@ -2,6 +2,8 @@
 
 use sqlx::Error;
 
+use crate::domain::hint::{Hint, NextStep};
+
 /// By PostgreSQL's code, the next step. A code that is not listed falls to its class (its first two characters).
 const BY_CODE: &[(&str, &str)] = &[
     ("42P01", "bring the schema up to date: sarf migrate"),
@@ -55,8 +57,8 @@ const GONE: &str = "see that the database server answers (DATABASE_URL, or pg/se
                     again: what was committed stays";
 
 /// The next step after an error of the database.
-pub fn hint_of(error: &Error) -> String {
-    let text = match error {
+pub fn hint_of(error: &Error) -> &'static str {
+    match error {
         Error::Database(refusal) => {
             let code = refusal.code().unwrap_or_default();
             let listed = |code: &str| BY_CODE.iter().find(|(c, _)| *c == code).map(|(_, hint)| *hint);
@@ -76,8 +78,27 @@ pub fn hint_of(error: &Error) -> String {
         Error::Tls(_) => "the server does not speak TLS as asked for: see `sslmode` in DATABASE_URL",
         Error::Configuration(_) => "write DATABASE_URL as `postgres://user@host:5432/database`",
         _ => GONE,
-    };
-    text.to_owned()
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<NextStep> {
+        Some(hint_of(self).into())
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::hint::Samples for Error {
+    fn samples() -> Vec<Self> {
+        let refused = std::io::ErrorKind::ConnectionRefused;
+        vec![
+            Self::PoolTimedOut,
+            Self::RowNotFound,
+            Self::Io(refused.into()),
+            Self::Tls("handshake".into()),
+            Self::Configuration("no host".into()),
+        ]
+    }
 }
 
 /// Whether the connection is gone rather than a statement refused: the same may succeed on another one.

@@ -144,9 +144,6 @@ async fn check_order_in_tx(connection: &mut PgConnection, lock: Lock<'_>) -> Res
 }
 
 /// Waits of this transaction end in an error after `seconds`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn wait_at_most_in_tx(connection: &mut PgConnection, seconds: u32) -> Result<(), StoreError> {
     sqlx::query("select set_config('lock_timeout', $1, true)")
         .bind(format!("{seconds}s"))

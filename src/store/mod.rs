@@ -18,6 +18,7 @@ pub mod registry;
 pub mod runs;
 mod tx;
 
+use crate::domain::hint::{Hint, NextStep};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,25 @@ pub enum StoreError {
     #[error("{0} in the database cannot be read back")]
     Corrupt(&'static str),
 }
+
+impl Hint for StoreError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Database(error) | Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => {
+                error.hint()
+            }
+            Self::Migrate(_) => Some("this program is older than the database: use the newer one".into()),
+            Self::Corrupt(_) => Some("run `sarf verify` and restore from a backup if it fails".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(StoreError {
+    Self::Database(_) => Self::Database(sqlx::Error::PoolTimedOut),
+    Self::Migrate(_) => Self::Migrate(sqlx::migrate::MigrateError::VersionMissing(7)),
+    Self::Corrupt(_) => Self::Corrupt("state of a run"),
+});
 
 impl StoreError {
     /// Whether the connection is gone rather than a statement refused.
@@ -142,9 +162,6 @@ impl Store {
     }
 
     /// Begins a transaction.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(Tx::new(self.pool.begin().await?, self.commits.clone(), self.anchor.clone()))
     }

@@ -60,9 +60,6 @@ impl Tx {
     }
 
     /// Rolls back.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn rollback(self) -> Result<(), sqlx::Error> {
         self.inner.rollback().await
     }

@@ -13,6 +13,7 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::shown;
 
 /// How events are written.
@@ -54,6 +55,24 @@ pub enum LoggingError {
     #[error("logging is already set up")]
     Twice(#[source] TryInitError),
 }
+
+impl Hint for LoggingError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Filter { .. } => "write SARF_LOG like `info` or `warn,sarf::engine=debug`".into(),
+            Self::Twice(_) => "start the command in a process of its own".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(LoggingError {
+    Self::Filter { .. } => {
+        let source = "a=b=c".parse::<tracing_subscriber::filter::Directive>().expect_err("no filter");
+        Self::Filter { filter: "a=b=c".into(), source }
+    };
+    Self::Twice(_),
+});
 
 impl Logging {
     /// Sets up logging for the process; call once, first of all.

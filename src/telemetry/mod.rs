@@ -9,6 +9,6 @@ pub mod logging;
 pub mod metrics;
 pub mod stage;
 
-pub use logging::{LogFormat, Logging};
+pub use logging::{LogFormat, Logging, LoggingError};
 pub use metrics::Metrics;
 pub use stage::{Silent, StageGuard, StageObserver, StageProgress, Telemetry};

@@ -64,14 +64,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[&str] =
     &["tokio", "sqlx", "std::env", "std::fs", "std::net", "SystemTime", "now_utc", "rand_chacha"];
 
-const LINES_MAX: usize = 600;
-
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
     module: String,
     /// Without comments, texts and tests.
     pub(crate) code: String,
-    lines: usize,
 }
 
 pub(crate) fn sources() -> Vec<Source> {
@@ -90,7 +87,7 @@ pub(crate) fn sources() -> Vec<Source> {
                 let stem = relative.file_stem().expect("a name").to_string_lossy().into_owned();
                 let is_test = stem == "testing" || stem == "tests" || stem.ends_with("_tests");
                 let code = if is_test { String::new() } else { plain(&text) };
-                found.push(Source { lines: text.lines().count(), path: relative, module, code });
+                found.push(Source { path: relative, module, code });
             }
         }
     }
@@ -404,16 +401,6 @@ fn no_floats_near_money() {
                 .map(|w| format!("{}: {w}", source.path.display())),
         );
     }
-    assert_eq!(faults, Vec::<String>::new());
-}
-
-#[test]
-fn no_file_is_too_long_to_read() {
-    let faults: Vec<String> = sources()
-        .iter()
-        .filter(|s| s.lines > LINES_MAX)
-        .map(|s| format!("{}: {} lines", s.path.display(), s.lines))
-        .collect();
     assert_eq!(faults, Vec::<String>::new());
 }
 

@@ -56,7 +56,7 @@ async fn errors_name_the_next_step() {
         ),
         (
             "dispatch 1".to_owned(),
-            "run `1` is computed: this cannot follow",
+            "run `1` cannot be dispatched: it is computed",
             "see where it stands: sarf run show 1",
         ),
         (

@@ -150,7 +150,7 @@ async fn what_is_not_whole_in_the_outbox_is_found_by_the_next_dispatch() {
     program.ends(0, &format!("{again} --as {ACCOUNTANT}"));
     assert!(lie(3), "the same bytes");
     let ran = program.ends(1, &format!("dispatch {run} --again nothing.xml --as {ACCOUNTANT}"));
-    assert!(ran.err.contains("`nothing.xml` is no file of this run"), "{ran:?}");
+    assert!(ran.err.contains("`nothing.xml` is not a missing file of this run"), "{ran:?}");
 
     // Other settings give the same bytes: what goes into a file was fixed with its intent.
     let settings = program.config.join("sarf.toml");

@@ -107,7 +107,7 @@ async fn every_document_of_an_envelope_is_read() {
         [("camt.053", 1, 4, 1), ("camt.053", 2, 4, 1), ("pain.002", 3, 4, 1)]
     );
     let error = results[3].as_ref().expect_err("not read here");
-    assert!(error.contains("neither a message that is known here"), "{error}");
+    assert!(error.contains("neither a message that sarf knows"), "{error}");
     for (file, state) in files.iter().zip(["settled", "settled", "accepted"]) {
         assert_eq!(batch_state(&bed, file).await, state);
     }

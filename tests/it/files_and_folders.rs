@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sarf::domain::hint::Hint as _;
 use sarf::domain::run::RunState;
 
 use crate::harness::{Bed, Program, Ran, TempHome};
@@ -111,7 +112,7 @@ fn secrets_that_others_can_read_are_refused_with_what_to_do() {
     assert_eq!(fs::metadata(home.path().join("secrets")).expect("a folder").mode() & 0o777, 0o700);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("rights");
     let error = sarf::rails::stream::secrets::read(home.path(), "cashplus").map(drop).expect_err("refused");
-    assert_eq!(error.hint(), format!("chmod 600 {}", path.display()));
+    assert_eq!(error.hint().expect("a hint"), format!("chmod 600 {}", path.display()));
 }
 
 /// Everything below a folder that others have any right to, but for what is of the database's account.

@@ -46,23 +46,23 @@ async fn steps_out_of_turn_are_refused() {
     let needs = |name: &str, has: &str, needs: &str| {
         format!("operator `{name}` is {has}, and only the {needs} may do this")
     };
-    let cannot = |state: RunState| format!("run `{run}` is {state}: this cannot follow");
+    let cannot = |step: &str, state: RunState| format!("run `{run}` cannot be {step}: it is {state}");
     let early = [
         (RunState::Computed, Do::Submit, APPROVER, needs(APPROVER, "approver", "preparer")),
         (RunState::Computed, Do::Submit, "nobody", "operator `nobody` is not known".to_owned()),
-        (RunState::Computed, Do::Approve, APPROVER, cannot(RunState::Computed)),
-        (RunState::Computed, Do::Fund, ACCOUNTANT, cannot(RunState::Computed)),
-        (RunState::Computed, Do::Release, ACCOUNTANT, cannot(RunState::Computed)),
-        (RunState::Computed, Do::Dispatch, "", cannot(RunState::Computed)),
+        (RunState::Computed, Do::Approve, APPROVER, cannot("approved", RunState::Computed)),
+        (RunState::Computed, Do::Fund, ACCOUNTANT, cannot("funded", RunState::Computed)),
+        (RunState::Computed, Do::Release, ACCOUNTANT, cannot("released", RunState::Computed)),
+        (RunState::Computed, Do::Dispatch, "", cannot("dispatched", RunState::Computed)),
         (RunState::Submitted, Do::Approve, PREPARER, needs(PREPARER, "preparer", "approver")),
         (RunState::Submitted, Do::Approve, ACCOUNTANT, needs(ACCOUNTANT, "accountant", "approver")),
-        (RunState::Submitted, Do::Fund, ACCOUNTANT, cannot(RunState::Submitted)),
+        (RunState::Submitted, Do::Fund, ACCOUNTANT, cannot("funded", RunState::Submitted)),
         (RunState::Approved, Do::Fund, APPROVER, needs(APPROVER, "approver", "accountant")),
-        (RunState::Approved, Do::Release, ACCOUNTANT, cannot(RunState::Approved)),
-        (RunState::Approved, Do::Dispatch, "", cannot(RunState::Approved)),
-        (RunState::Funded, Do::Dispatch, "", cannot(RunState::Funded)),
+        (RunState::Approved, Do::Release, ACCOUNTANT, cannot("released", RunState::Approved)),
+        (RunState::Approved, Do::Dispatch, "", cannot("dispatched", RunState::Approved)),
+        (RunState::Funded, Do::Dispatch, "", cannot("dispatched", RunState::Funded)),
         (RunState::Funded, Do::Release, PREPARER, needs(PREPARER, "preparer", "accountant")),
-        (RunState::Dispatching, Do::Fund, ACCOUNTANT, cannot(RunState::Dispatching)),
+        (RunState::Dispatching, Do::Fund, ACCOUNTANT, cannot("funded", RunState::Dispatching)),
     ];
     for (state, step, by, expected) in early {
         bed.take_to(run, state).await;
@@ -86,7 +86,7 @@ async fn one_person_cannot_act_on_two_sides() {
     let run = bed.run_to(300, 1, RunState::Submitted).await;
     let become_ = |role: &str| format!("update operator set role = '{role}' where name = '{PREPARER}'");
     let same = format!(
-        "operator `{PREPARER}` has acted on this run before: preparer, approver and accountant are three people"
+        "operator `{PREPARER}` has acted on this run before: preparer, approver and accountant must be three people"
     );
     bed.write(&become_("approver")).await.expect("a role changed by hand");
     assert_eq!(attempt(&bed, run, Do::Approve, PREPARER).await, same);
@@ -167,7 +167,7 @@ async fn a_cancelled_run_can_be_made_again() {
         .expect_err("a second regular run");
     assert_eq!(
         refusal.to_string(),
-        format!("`{}` has its regular run already: run `{first}`, made from snapshot `{snapshot}`", period())
+        format!("`{}` already has its regular run: run `{first}`, made from snapshot `{snapshot}`", period())
     );
     fund::cancel(&bed.context, first, PREPARER).await.expect("cancelled");
     assert!(!fund::cancel(&bed.context, first, PREPARER).await.expect("cancelled before").is_now());
@@ -177,7 +177,7 @@ async fn a_cancelled_run_can_be_made_again() {
     bed.take_to(second, RunState::Settling).await;
     assert_eq!(
         attempt(&bed, first, Do::Dispatch, "").await,
-        format!("run `{first}` is cancelled: this cannot follow")
+        format!("run `{first}` cannot be dispatched: it is cancelled")
     );
     assert!(fund::cancel(&bed.context, second, PREPARER).await.is_err(), "what has left cannot be cancelled");
     let claims = |run: RunId| {

@@ -1,4 +1,4 @@
-//! The door: tokens, callbacks, work lists, uploads, events, limits, TLS; through a real listener.
+//! The state: tokens, callbacks, work lists, uploads, events, limits, TLS; through a real listener.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode};
 use sarf::config::Config;
 use sarf::domain::run::RunState;
-use sarf::http::{self, AppState, Door, SeatLimits, Service, Tls};
+use sarf::http::{self, ApiState, AppState, SeatLimits, Service, Tls};
 use sarf::pipeline::access::tokens::{self, Scope};
 use sarf::pipeline::dispatch::stream::recorder::Recorder;
 use sarf::rails::stream::secrets;
@@ -74,9 +74,9 @@ impl Served {
         let secret = secrets::read_or_make(&bed.context.home, POINTS).expect("a secret");
         let recorder = Recorder::new(&bed.context);
         let app = http::health_router(AppState::metrics_only(Arc::new(sarf::telemetry::Metrics::new())))
-            .merge(http::door(Door::new(&bed.context, recorder.clone())));
+            .merge(http::api(ApiState::new(&bed.context, recorder.clone())));
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let service = http::spawn_door(any, app, SEATS, None).await.expect("listens");
+        let service = http::spawn_api(any, app, SEATS, None).await.expect("listens");
         let base = format!("http://{}", service.address());
         Some(Self { bed, service, recorder, secret, client: client(), base })
     }
@@ -126,7 +126,7 @@ async fn callers_reach_what_is_theirs_and_no_more() {
     let upload = format!("/v1/institutions/{POINTS}/uploads/a");
     let list = format!("/v1/institutions/{POINTS}/points/rabat/worklist");
     for (path, token, status, error) in [
-        (upload.as_str(), Some(mine.as_str()), 404, "the upload is not known"),
+        (upload.as_str(), Some(mine.as_str()), 404, "upload `a` is not known"),
         (&upload, None, 401, "a token is needed"),
         (&upload, Some("sarf_x"), 401, "the token is not known, or has ended"),
         (&upload, Some(&ended), 401, "the token is not known, or has ended"),
@@ -355,7 +355,7 @@ async fn tls_is_spoken_and_a_silent_caller_holds_nobody_up() {
     let tls = Tls::configured(Some(&chain), Some(&key)).expect("TLS");
     let app = http::health_router(AppState::metrics_only(Arc::new(sarf::telemetry::Metrics::new())));
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    let service = http::spawn_door(any, app, SEATS, tls).await.expect("listens");
+    let service = http::spawn_api(any, app, SEATS, tls).await.expect("listens");
     let address = service.address();
     // One that connects and says nothing, and one that does not speak TLS.
     let silent = tokio::net::TcpStream::connect(address).await.expect("connected");

@@ -89,7 +89,7 @@ async fn a_snapshot_that_breaks_the_contract_leaves_nothing() {
     };
     check(&bed, "unsorted", swap, "rows are not in byte order of household_id").await;
     let other = |f: &Path| edit(&f.join("manifest.json"), |t| t.replace("\"dss\"", "\"ramadan\""));
-    check(&bed, "programme", other, "programme `ramadan` of the snapshot is not configured").await;
+    check(&bed, "programme", other, "programme `ramadan` is not configured").await;
     let short = |f: &Path| {
         edit(&households(f), |text| text.lines().take(350).collect::<Vec<_>>().join("\n") + "\n");
         seal(f);

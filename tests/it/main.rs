@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "tests are read, not called")]
 
+mod api;
 mod architecture;
 mod breaks;
 mod chart;
@@ -13,7 +14,6 @@ mod correction;
 mod correction_histories;
 mod crash;
 mod dispatch_alone;
-mod door;
 mod events;
 mod exports;
 mod feedback_any_order;
@@ -31,6 +31,7 @@ mod http;
 mod inbox;
 mod intake;
 mod ledger;
+mod long;
 mod month;
 mod nats;
 mod order_standing;
@@ -50,6 +51,7 @@ mod settlement;
 mod signals;
 mod simulation;
 mod statement_entries;
+mod statements;
 mod stream_record;
 mod stream_worker;
 mod tamper;

@@ -11,7 +11,7 @@ use sarf::domain::step::{Step, Steps, stands};
 use sarf::store::batches::{self, membership};
 use sarf::store::messages::feedback;
 use sarf::store::orders::extracts::{self, Extracts};
-use sarf::store::orders::standing::Standing;
+use sarf::store::orders::state_walk::StateWalk;
 use sarf::store::orders::{self, order_state};
 use sqlx::AssertSqlSafe;
 
@@ -71,7 +71,7 @@ async fn every_combination_stands_where_the_rules_say() {
 type Found = BTreeMap<i64, (Option<i64>, OrderState)>;
 
 async fn walked(bed: &Bed, run: RunId) -> Found {
-    let mut pass = Standing::open(&bed.context.store, run, bed.state(run).await).await.expect("opened");
+    let mut pass = StateWalk::open(&bed.context.store, run, bed.state(run).await).await.expect("opened");
     let mut found = Found::new();
     for (order, provider) in all_orders(bed, run).await {
         let stands = pass.next(OrderId::new(order), provider).await.expect("told");

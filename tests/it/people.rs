@@ -32,7 +32,7 @@ async fn who_is_removed_can_do_nothing_and_spellings_are_one_person() {
     let refused = approve::approve(context, run, "daoud").await;
     assert!(refused.expect_err("removed").to_string().contains("`daoud` is not known"));
     let refused = fund::cancel(context, run, "daoud").await;
-    assert!(matches!(refused, Err(Refusal::NoOperator(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Refusal::NotFound(_))), "{refused:?}");
     assert!(matches!(people::remove(context, ACCOUNTANT, "daoud").await, Err(PeopleError::Refused(_))));
 
     // Back, and told; with another role, never.
@@ -72,8 +72,8 @@ async fn a_token_for_events_takes_two_people() {
     for (name, by, refused) in [
         ("registry", PREPARER, "only the approver"),
         ("registry", "daoud", "made this token"),
-        ("points", APPROVER, "good without a second person"),
-        ("nothing", APPROVER, "no token of the name"),
+        ("points", APPROVER, "needs no second person"),
+        ("nothing", APPROVER, "token `nothing` is not known"),
     ] {
         let error = tokens::confirm(context, name, by).await.expect_err(refused).to_string();
         assert!(error.contains(refused), "{error}");
@@ -82,6 +82,9 @@ async fn a_token_for_events_takes_two_people() {
     assert!(!tokens::confirm(context, "registry", APPROVER).await.expect("before").is_now());
     assert_eq!(good().await, ["points", "registry"]);
     tokens::revoke(context, "registry", PREPARER).await.expect("ended");
-    assert!(matches!(tokens::confirm(context, "registry", APPROVER).await, Err(TokenError::NoToken(_))));
+    assert!(matches!(
+        tokens::confirm(context, "registry", APPROVER).await,
+        Err(TokenError::Refused(Refusal::NotFound(_)))
+    ));
     bed.end().await;
 }

@@ -12,11 +12,11 @@ use sarf::domain::order::EndToEndRef;
 use sarf::domain::provider::Router;
 use sarf::domain::recall::{CancellationReason, RecallState};
 use sarf::domain::run::RunState;
-use sarf::engine::lane::Lane;
-use sarf::pipeline::Context;
+use sarf::engine::provider_stream::ProviderStream;
 use sarf::pipeline::dispatch::recall::{self, RecallError};
 use sarf::pipeline::dispatch::{files, stream};
 use sarf::pipeline::messages::record::{Source, record};
+use sarf::pipeline::{Context, Refusal};
 use sarf::rails::stream::wire::Status;
 use sarf::rails::stream::{Answer, CallError, Changes, Instruction, Put, StreamRail, secrets};
 use sarf::store::messages::recalls::Recall;
@@ -100,7 +100,7 @@ async fn only_what_has_left_is_asked_back_by_who_may() {
     let refusal = ask(&bed.context, order).await.expect_err("not left");
     assert!(matches!(refusal, RecallError::NotLeft { .. }), "{refusal}");
     let refusal = ask(&bed.context, OrderId::new(99 << 32)).await.expect_err("unknown");
-    assert!(matches!(refusal, RecallError::NoOrder(_)), "{refusal}");
+    assert!(matches!(refusal, RecallError::Refused(Refusal::NotFound(_))), "{refusal}");
     bed.take_to(run, RunState::Settling).await;
     let refusal = recall::ask(&bed.context, order, CUST, "x", PREPARER).await.expect_err("another's role");
     assert!(matches!(refusal, RecallError::Refused(_)), "{refusal}");
@@ -442,7 +442,7 @@ impl StreamRail for Cut {
 async fn a_payment_point_cancels_what_is_not_collected() {
     let provider = TestProvider::start(Moods::default()).await;
     let Some((bed, orders)) = streamed(&provider).await else { return };
-    let lanes = Lane::open_all(&bed.context, &["cashplus".to_owned()]).await.expect("a lane");
+    let lanes = ProviderStream::open_all(&bed.context, &["cashplus".to_owned()]).await.expect("a lane");
     let set = |at: usize, status| {
         let mut books = provider.books.lock().expect("no panic");
         books.orders.get_mut(&orders[at].1).expect("there").status = status;

@@ -10,6 +10,7 @@ use sarf::domain::order::EndToEndRef;
 use sarf::domain::recovery::reference::CaseReference;
 use sarf::domain::recovery::{AppealStage, CaseState};
 use sarf::domain::run::RunState;
+use sarf::pipeline::Refusal;
 use sarf::pipeline::dispatch::recall::undue::{self, UndueRecallError};
 use sarf::pipeline::exceptions::recovery::appeals::{self, Ruling};
 use sarf::pipeline::exceptions::recovery::cases::{self, Payment};
@@ -107,7 +108,7 @@ async fn a_case_is_opened_over_what_was_paid_and_no_more() {
     }
     assert!(matches!(
         open_as(Payment::Order(OrderId::new(99 << 32)), mad(5), "x", PREPARER).await,
-        Err(CaseError::NoOrder(_))
+        Err(CaseError::Refused(Refusal::NotFound(_)))
     ));
     assert_eq!(balance(&bed, "receivable").await, paid.get());
     assert_eq!(balance(&bed, "undue").await, -paid.get());
@@ -384,7 +385,7 @@ async fn a_receipt_in_suspense_is_assigned_by_hand() {
     let found = BreakId::new(bed.number("select id from break where amount = 15000").await);
     assert!(matches!(
         repaid::assign(context, case, BreakId::new(999), ACCOUNTANT).await,
-        Err(CaseError::Break(_))
+        Err(CaseError::Refused(Refusal::NotFound(_)))
     ));
     assert!(repaid::assign(context, case, found, PREPARER).await.is_err());
     let done = repaid::assign(context, case, found, ACCOUNTANT).await.expect("assigned");
@@ -538,7 +539,7 @@ async fn the_program_takes_a_case_through_its_life() {
     for (args, what, hint) in [
         (
             format!("recovery confirm {case} --as {APPROVER}"),
-            "nobody put the write-off of case",
+            "nobody has proposed to write off case",
             "sarf recovery show RC",
         ),
         (

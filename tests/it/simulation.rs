@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use sarf::cli::demo::told;
-use sarf::sandbox::year::{self, Options, Outcome, Simulation, Told};
+use sarf::cli::demo::progress;
+use sarf::sandbox::year::{self, Options, Outcome, Progress, Simulation};
 
 use crate::harness::Bed;
 
@@ -21,7 +21,7 @@ async fn simulate(households: u64, months: u8, seed: u64, without: &[&str]) -> O
     let (clock, hands) = year::clock(&options).expect("months of the calendar");
     bed.context.clock = clock;
     let said = std::sync::Mutex::new(Vec::new());
-    let tell = |told: &Told| said.lock().expect("no panic").extend(told::line(told));
+    let tell = |told: &Progress| said.lock().expect("no panic").extend(progress::line(told));
     let outcome = Simulation::new(&bed.context, None, hands, options, &tell).run().await;
     let said = said.lock().expect("no panic").join("\n");
     let outcome = outcome.unwrap_or_else(|error| panic!("seed {seed}: {error:#}\n{said}"));

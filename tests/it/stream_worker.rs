@@ -7,7 +7,7 @@ use sarf::config::Config;
 use sarf::domain::ids::RunId;
 use sarf::domain::provider::Router;
 use sarf::domain::run::RunState;
-use sarf::engine::lane::Lane;
+use sarf::engine::provider_stream::ProviderStream;
 use sarf::engine::stop::Stop;
 use sarf::engine::worker::{self, WorkerOptions};
 use sarf::pipeline::Context;
@@ -132,7 +132,7 @@ async fn a_provider_that_misbehaves_is_paid_through_once() {
     // What is not collected comes back, by the provider's word.
     let mut later = bed.context.clone();
     later.clock = sarf::clock::Clock::fixed(bed.context.clock.now() + time::Duration::days(46));
-    let lanes = Lane::open_all(&bed.context, &[]).await.expect("a lane");
+    let lanes = ProviderStream::open_all(&bed.context, &[]).await.expect("a lane");
     let swept = sweep(&later, "cashplus", lanes[0].rail()).await.expect("swept");
     assert!(swept.applied > 0 && swept.breaks == 0, "{swept:?}");
     let again = sweep(&later, "cashplus", lanes[0].rail()).await.expect("swept");

@@ -2,7 +2,7 @@
 //! and more, or with `--faults`, it is a simulation in which everything goes wrong that may.
 
 mod lanes;
-pub mod told;
+pub mod progress;
 
 use std::time::Instant;
 
@@ -13,9 +13,10 @@ use lanes::{Served, Wish};
 
 use crate::cli::app::{self, App, DEMO_DATABASE};
 use crate::cli::global::Global;
+use crate::cli::refused::CliError;
 use crate::cli::ui::{Align, Exit, Output, format};
 use crate::cli::{interrupt, run, verify};
-use crate::clock::{Clock, Hands};
+use crate::clock::{Clock, ClockSetter};
 use crate::domain::ids::{Code, RunId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
@@ -121,13 +122,13 @@ impl Demo {
         &self,
         app: &App,
         lanes: &Lanes,
-        hands: Hands,
+        hands: ClockSetter,
         options: year::Options,
     ) -> anyhow::Result<Exit> {
         let began = Instant::now();
         people(app).await?;
-        let tell = |told: &year::Told| {
-            if let Some(line) = told::line(told) {
+        let tell = |told: &year::Progress| {
+            if let Some(line) = progress::line(told) {
                 say(app, &line);
             }
         };
@@ -274,7 +275,9 @@ impl Demo {
             run_report::write(context, id, &context.home.join("report").join(period.to_string())).await?;
         steps.done("closed and reported", &format!("{} report files", files.len()));
         let closed = find(app, id).await?;
-        anyhow::ensure!(closed.state == RunState::Closed, "run {id} is {}", closed.state);
+        if closed.state != RunState::Closed {
+            return Err(CliError::NotClosed { run: id, state: closed.state }.into());
+        }
         Ok(serde_json::json!({ "period": period, "run": closed, "reconciliation": found }))
     }
 

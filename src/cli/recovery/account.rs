@@ -3,13 +3,14 @@
 use super::super::app::App;
 use super::super::ui::{Align, Exit, format};
 use super::words::{Lang, Words};
+use crate::cli::refused::CliError;
 use crate::domain::ids::HouseholdId;
 use crate::domain::money::Centimes;
 use crate::pipeline::exceptions::recovery::account::{self, Account, Figures, Line};
 
 pub async fn run(app: &App, household: HouseholdId, lang: Lang) -> anyhow::Result<Exit> {
     let found = account::of(&app.context, household).await?;
-    let found = found.ok_or_else(|| anyhow::anyhow!("no order and no case of `{household}`"))?;
+    let found = found.ok_or_else(|| CliError::NothingOf(household.to_string()))?;
     app.output.json(&found)?;
     print(app, &found, &lang.words());
     let late = found.cases.iter().any(|c| c.overdue);

@@ -5,6 +5,7 @@ use super::super::order::order_of;
 use super::super::recall::leave;
 use super::super::ui::{Exit, format};
 use super::{HouseholdActs, Open, Reasoned, Ruled};
+use crate::cli::refused::CliError;
 use crate::domain::ids::{BreakId, CaseId};
 use crate::domain::money::Centimes;
 use crate::domain::recovery::reference::CaseReference;
@@ -31,14 +32,13 @@ fn say(app: &App, done: &Applied<Case>, what: &str) -> anyhow::Result<Exit> {
 pub async fn open(app: &App, open: Open) -> anyhow::Result<Exit> {
     let payment = match (&open.order, open.household, open.period, open.programme) {
         (Some(key), ..) => {
-            let order = order_of(key)
-                .ok_or_else(|| anyhow::anyhow!("`{key}` is neither an order number nor an end-to-end id"))?;
+            let order = order_of(key).ok_or_else(|| CliError::NotAnOrder(key.clone()))?;
             Payment::Order(order)
         }
         (None, Some(household), Some(period), Some(programme)) => {
             Payment::Earlier { household, period, programme }
         }
-        _ => anyhow::bail!("name an order, or a household with its month and programme"),
+        _ => return Err(CliError::Payment.into()),
     };
     let done = cases::open(&app.context, &payment, open.amount, &open.why, &open.actor.name).await?;
     let case = match &done {

@@ -19,6 +19,7 @@ use std::fmt;
 use super::money::Centimes;
 use super::period::Period;
 use super::programme::Programme;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::listed::listed;
 
 pub use codec::{CodecError, decode_components, encode_components};
@@ -126,6 +127,12 @@ impl Assessment {
 pub struct NoRules {
     /// The month without rules.
     pub month: Period,
+}
+
+impl Hint for NoRules {
+    fn hint(&self) -> Option<NextStep> {
+        Some("add a version in force to the programme's file".into())
+    }
 }
 
 /// A programme's rules made ready for one month and its arrears. Shared freely between threads.

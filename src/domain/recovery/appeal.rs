@@ -13,6 +13,7 @@
 //! Limit: one complaint for each case; the answer to the appeal is the programme's last word. Days are calendar days, counted
 //! from the day after (a complaint of 1 March is to be replied to by 31 March).
 
+use crate::domain::hint::{Hint, NextStep};
 use time::{Date, Duration};
 
 use super::AppealStage;
@@ -70,18 +71,46 @@ pub enum AppealEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppealFault {
     /// There is a complaint, or was.
-    #[error("the household has complained before; it is {0}")]
+    #[error("the household has complained before: its complaint stands at `{0}`")]
     Before(AppealStage),
     /// Nothing waits for it.
-    #[error("no {0} waits for this")]
+    #[error("{}", nothing_waits(*.0))]
     NothingWaits(AppealStage),
     /// The household's time is over.
     #[error("the time to appeal ended on {0}")]
     TooLate(Date),
     /// The event would lie before the stage it follows, or in the future.
-    #[error("{0} is not between the last step and today")]
+    #[error("`{0}` is before the last step of the case, or in the future")]
     NotThen(Date),
 }
+
+/// By the stage that is asked for.
+const fn nothing_waits(stage: AppealStage) -> &'static str {
+    match stage {
+        AppealStage::Complaint => "no complaint waits for a reply",
+        AppealStage::Replied => "there is no reply that could be appealed against",
+        AppealStage::Appeal | AppealStage::Decided => "no appeal waits for an answer",
+    }
+}
+
+impl Hint for AppealFault {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Before(_) | Self::NothingWaits(_) | Self::TooLate(_) => {
+                "see its complaint and the days with `sarf recovery show CASE`".into()
+            }
+            Self::NotThen(_) => "give the day it was lodged: --on YYYY-MM-DD".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(AppealFault {
+    Self::Before(_) => Self::Before(AppealStage::Complaint),
+    Self::NothingWaits(_) => Self::NothingWaits(AppealStage::Appeal),
+    Self::TooLate(_) => Self::TooLate(Date::MIN),
+    Self::NotThen(_) => Self::NotThen(Date::MIN),
+});
 
 impl Appeal {
     /// What follows an event on a day; `none` when there is no complaint yet.

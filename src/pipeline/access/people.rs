@@ -4,6 +4,8 @@
 //! between its parts) are one person; who was removed can do nothing; who comes back has the role they had, and it is told.
 //! Limit: whether a name is the right person's is for those who give names out.
 
+use crate::domain::hint::{Hint, NextStep};
+use crate::domain::not_found::Entity;
 use crate::pipeline::{Applied, Context, Refusal};
 use crate::store::StoreError;
 use crate::store::access::operators::{self, Operator, Role};
@@ -16,7 +18,7 @@ pub enum PeopleError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Empty, too long, or with other characters than letters, digits, `.`, `_`, `-`.
-    #[error("`{}` cannot be an operator's name", .0.escape_debug())]
+    #[error("`{}` is not a valid name for an operator", .0.escape_debug())]
     Name(String),
     /// Another spelling of the name is there.
     #[error("`{name}` is another spelling of operator `{known}`")]
@@ -39,20 +41,28 @@ pub enum PeopleError {
     Themselves(String),
 }
 
-impl PeopleError {
-    /// The next step.
-    pub const fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Refused(_) => None,
-            Self::Name(_) => Some("1 to 40 letters from A to Z, digits, `.`, `_` or `-`"),
+impl Hint for PeopleError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::Name(_) => "1 to 40 letters from A to Z, digits, `.`, `_` or `-`".into(),
             Self::Spelling { .. } => {
-                Some("use the spelling that is there, or give the other person another name")
+                "use the spelling that is there, or give the other person another name".into()
             }
-            Self::OtherRole { .. } => Some("see `sarf operator list`; another role needs another person"),
-            Self::Themselves(_) => Some("another operator does: --as NAME"),
-        }
+            Self::OtherRole { .. } => "see `sarf operator list`; another role needs another person".into(),
+            Self::Themselves(_) => "another operator does it: --as NAME".into(),
+        })
     }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(PeopleError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::Name(_) => Self::Name("a b".into()),
+    Self::Spelling { .. } => Self::Spelling { name: "Amina".into(), known: "amina".into() },
+    Self::OtherRole { .. } => Self::OtherRole { name: "amina".into(), role: Role::Preparer },
+    Self::Themselves(_) => Self::Themselves("amina".into()),
+});
 
 impl From<StoreError> for PeopleError {
     fn from(error: StoreError) -> Self {
@@ -129,7 +139,7 @@ pub async fn remove(context: &Context, name: &str, by: &str) -> Result<Applied<(
     let now = context.clock.now();
     let mut tx = context.store.begin().await?;
     let all = operators::all_in_tx(&mut tx).await?;
-    let unknown = |name: &str| PeopleError::Refused(Refusal::NoOperator(name.to_owned()));
+    let unknown = |name: &str| PeopleError::Refused(Refusal::not_found(Entity::Operator, name));
     all.iter().find(|o| o.name == by && o.active).ok_or_else(|| unknown(by))?;
     let known = all.iter().find(|o| is_same(&o.name, name)).ok_or_else(|| unknown(name))?;
     if is_same(name, by) {

@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use super::people;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::listed::listed;
+use crate::domain::not_found::Entity;
 use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::StoreError;
 use crate::store::access::operators::{self, Role};
@@ -82,19 +84,13 @@ pub enum TokenError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A name that is empty, too long, or has other characters than letters, digits, `.`, `_`, `-`.
-    #[error("`{0}` cannot be a token's name")]
+    #[error("`{}` is not a valid name for a token", .0.escape_debug())]
     Name(String),
     /// The name is another token's.
-    #[error("a token of the name `{0}` is there already")]
+    #[error("there is already a token `{0}`")]
     NameTaken(String),
-    /// No token of that name.
-    #[error("no token of the name `{0}`")]
-    NoToken(String),
-    /// No such provider.
-    #[error("provider `{0}` is not configured")]
-    NoInstitution(String),
     /// A scope that does not fit whose token it is.
-    #[error("scope `{scope}` is {}", if scope.of_institution() { "an institution's" } else { "the registry's own" })]
+    #[error("scope `{scope}` is only for tokens of {}", if scope.of_institution() { "an institution" } else { "the registry" })]
     Scope {
         /// Which.
         scope: Scope,
@@ -103,18 +99,49 @@ pub enum TokenError {
     #[error("a token needs a scope")]
     NoScope,
     /// No days, or too many.
-    #[error("a token lives 1 to {DAYS_MAX} days")]
+    #[error("a token is valid for 1 to {DAYS_MAX} days")]
     Days,
     /// It takes no second person.
-    #[error("token `{0}` is good without a second person")]
+    #[error("token `{0}` needs no second person")]
     NothingToConfirm(String),
     /// Who made it does not confirm it.
-    #[error("operator `{0}` made this token: another person confirms it")]
+    #[error("operator `{0}` made this token: another person must confirm it")]
     SamePerson(String),
     /// The system gives no randomness.
-    #[error("no random bytes")]
+    #[error("the system gave no random bytes")]
     Random(#[source] getrandom::Error),
 }
+
+impl Hint for TokenError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::Name(_) => "1 to 40 letters from A to Z, digits, `.`, `_` or `-`".into(),
+            Self::NameTaken(_) => "see `sarf operator tokens`, and choose another name".into(),
+            Self::Scope { .. } => {
+                "an institution's token needs --institution CODE; only `events` is the registry's own".into()
+            }
+            Self::NoScope => "say what it is for: --scope".into(),
+            Self::Days => format!("give --days between 1 and {DAYS_MAX}").into(),
+            Self::NothingToConfirm(_) => "use it as it is: only tokens for events take two people".into(),
+            Self::SamePerson(_) => "an approver who did not make it: --as NAME".into(),
+            Self::Random(_) => "see that the system offers `getrandom`, then give the command again".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(TokenError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::Name(_) => Self::Name("a b".into()),
+    Self::NameTaken(_) => Self::NameTaken("registry".into()),
+    Self::Scope { .. } => Self::Scope { scope: Scope::Events },
+    Self::NoScope => Self::NoScope,
+    Self::Days => Self::Days,
+    Self::NothingToConfirm(_) => Self::NothingToConfirm("m2t".into()),
+    Self::SamePerson(_) => Self::SamePerson("amina".into()),
+    Self::Random(_) => Self::Random(getrandom::Error::UNSUPPORTED),
+});
 
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
@@ -135,7 +162,7 @@ impl From<sqlx::Error> for TokenError {
 pub async fn issue(context: &Context, wish: &Wish, operator: &str) -> Result<Issued, TokenError> {
     check(wish)?;
     if let Some(code) = wish.institution.as_deref().filter(|c| context.config.router.by_code(c).is_none()) {
-        return Err(TokenError::NoInstitution(code.to_owned()));
+        return Err(Refusal::not_found(Entity::Provider, code).into());
     }
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(TokenError::Random)?;
@@ -180,7 +207,7 @@ pub async fn confirm(context: &Context, name: &str, approver: &str) -> Result<Ap
     let mut tx = context.store.begin().await?;
     person(&mut tx, approver, Role::Approver).await?;
     let token = tokens::find_in_tx(&mut tx, name).await?.filter(|token| token.revoked_at.is_none());
-    let token = token.ok_or_else(|| TokenError::NoToken(name.to_owned()))?;
+    let token = token.ok_or_else(|| Refusal::not_found(Entity::Token, name))?;
     if !token.scopes.iter().filter_map(|s| Scope::parse(s)).any(Scope::takes_two) {
         return Err(TokenError::NothingToConfirm(name.to_owned()));
     }
@@ -209,7 +236,7 @@ pub async fn revoke(context: &Context, name: &str, operator: &str) -> Result<App
     let mut tx = context.store.begin().await?;
     active(&mut tx, operator).await?;
     match tokens::revoke_in_tx(&mut tx, name, now).await? {
-        None => return Err(TokenError::NoToken(name.to_owned())),
+        None => return Err(Refusal::not_found(Entity::Token, name).into()),
         Some(false) => return Ok(Applied::Already(())),
         Some(true) => {}
     }
@@ -237,7 +264,7 @@ fn check(wish: &Wish) -> Result<(), TokenError> {
 
 async fn active(connection: &mut sqlx::PgConnection, name: &str) -> Result<(), TokenError> {
     let known = operators::active_in_tx(connection, name).await?;
-    known.map(drop).ok_or_else(|| Refusal::NoOperator(name.to_owned()).into())
+    known.map(drop).ok_or_else(|| Refusal::not_found(Entity::Operator, name).into())
 }
 
 /// Who calls in.
@@ -256,9 +283,6 @@ pub struct Caller {
 }
 
 /// All callers that are good now, by the SHA-256 of their token.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn callers(context: &Context) -> Result<HashMap<[u8; 32], Caller>, StoreError> {
     let confirmed: Vec<String> =
         Scope::ALL.iter().filter(|s| s.takes_two()).map(|s| s.as_str().to_owned()).collect();
@@ -348,12 +372,12 @@ mod tests {
         };
         says("m2t.live", &[Callbacks, Uploads], Some("m2t"), 90, "");
         says("registry", &[Events], None, 366, "");
-        says("", &[Events], None, 90, "`` cannot be a token's name");
-        says("a b", &[Events], None, 90, "`a b` cannot be a token's name");
+        says("", &[Events], None, 90, "`` is not a valid name for a token");
+        says("a b", &[Events], None, 90, "`a b` is not a valid name for a token");
         says("x", &[], None, 90, "a token needs a scope");
-        says("x", &[Uploads], None, 90, "scope `uploads` is an institution's");
-        says("x", &[Callbacks, Events], Some("m2t"), 90, "scope `events` is the registry's own");
-        says("x", &[Events], None, 0, "a token lives 1 to 366 days");
-        says("x", &[Events], None, 367, "a token lives 1 to 366 days");
+        says("x", &[Uploads], None, 90, "scope `uploads` is only for tokens of an institution");
+        says("x", &[Callbacks, Events], Some("m2t"), 90, "scope `events` is only for tokens of the registry");
+        says("x", &[Events], None, 0, "a token is valid for 1 to 366 days");
+        says("x", &[Events], None, 367, "a token is valid for 1 to 366 days");
     }
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::decide::{Accepted, Decided};
-use super::gather::Ground;
+use super::gather::DecisionContext;
 use crate::domain::batch::Lane;
 use crate::domain::entitlement::encode_components;
 use crate::domain::event::StandingApprovalId;
@@ -66,7 +66,7 @@ impl Numbered<'_> {
 /// Gives every accepted order its number, in the run of its approval, day and period; one that is missing is begun.
 pub(super) async fn number_in_tx<'d>(
     tx: &mut Tx,
-    ground: &mut Ground<'_>,
+    facts: &mut DecisionContext<'_>,
     decided: &'d [Decided],
     now: OffsetDateTime,
 ) -> Result<Numbered<'d>, StoreError> {
@@ -81,15 +81,15 @@ pub(super) async fn number_in_tx<'d>(
     if by_run.is_empty() {
         return Ok(numbered);
     }
-    let codes: Vec<String> = ground.config.router.providers().iter().map(|p| p.code.to_string()).collect();
+    let codes: Vec<String> = facts.config.router.providers().iter().map(|p| p.code.to_string()).collect();
     let numbers = reference::provider_ids_in_tx(tx, &codes).await?;
     let provider = |accepted: &Accepted| accepted.provider.map_or(0, |index| numbers[&codes[index]]);
     for ((place, approval, period), mut list) in by_run {
-        let known = ground.programmes[place].runs.iter();
+        let known = facts.programmes[place].runs.iter();
         let run = match known.copied().find(|r| r.approval == approval && r.period == period) {
             Some(run) => run,
             None => {
-                let run = begin_in_tx(tx, ground, place, approval, period, now).await?;
+                let run = begin_in_tx(tx, facts, place, approval, period, now).await?;
                 numbered.begun.push(run);
                 run
             }
@@ -102,20 +102,20 @@ pub(super) async fn number_in_tx<'d>(
             numbered.by_event.insert(event, order);
             orders.push((order, provider(accepted), accepted));
         }
-        numbered.groups.push(Group { programme: ground.programme_number(place), run, orders });
+        numbered.groups.push(Group { programme: facts.programme_number(place), run, orders });
     }
     Ok(numbered)
 }
 
 async fn begin_in_tx(
     tx: &mut PgConnection,
-    ground: &Ground<'_>,
+    facts: &DecisionContext<'_>,
     place: usize,
     approval: StandingApprovalId,
     period: Period,
     now: OffsetDateTime,
 ) -> Result<DayRun, StoreError> {
-    let known = &ground.programmes[place];
+    let known = &facts.programmes[place];
     let found = known.approvals.iter().map(|(a, _)| a).find(|a| a.id == approval);
     let approval = found.expect("orders are accepted under approvals that were read");
     let (list, _) = known.list.expect("orders are accepted for households of a list");
@@ -126,7 +126,7 @@ async fn begin_in_tx(
     });
     let new = NewDayRun {
         approval,
-        day: ground.today,
+        day: facts.today,
         period,
         snapshot: list,
         rules_sha256: &known.configured.sha256,

@@ -1,9 +1,9 @@
 //! What becomes of one event, judged from what was gathered; what earlier events of the call did is seen by later ones.
 //!
-//! Guarantee: no database, no clock: the same ground and events give the same decisions.
+//! Guarantee: no database, no clock: the same facts and events give the same decisions.
 
 use super::Refused;
-use super::gather::{Ground, Known};
+use super::gather::{DecisionContext, Known};
 use crate::domain::entitlement::{ExclusionReason, Outcome as Entitled};
 use crate::domain::event::{Change, Event, NewAccount, StandingApprovalId, Wanted, What};
 use crate::domain::household::Household;
@@ -33,7 +33,7 @@ pub(super) enum Decided {
 #[derive(Clone, Debug)]
 pub(super) struct Accepted {
     pub programme: Code,
-    /// Place of the programme in the ground.
+    /// Place of the programme in the facts.
     pub place: usize,
     pub approval: StandingApprovalId,
     pub household: HouseholdId,
@@ -49,7 +49,7 @@ pub(super) struct Accepted {
     pub payee: Vec<u8>,
 }
 
-impl Ground<'_> {
+impl DecisionContext<'_> {
     /// Decides the next event.
     pub(super) fn decide(&mut self, event: &Event) -> Decided {
         let decided = match &event.what {

@@ -67,7 +67,7 @@ impl Known<'_> {
 }
 
 /// What is known.
-pub(super) struct Ground<'a> {
+pub(super) struct DecisionContext<'a> {
     pub config: &'a Config,
     /// The local day: the day of the ceilings.
     pub today: Date,
@@ -139,14 +139,14 @@ pub(super) async fn lock_claims_in_tx(
     Ok(())
 }
 
-impl<'a> Ground<'a> {
+impl<'a> DecisionContext<'a> {
     /// Reads what the events are judged by.
     pub(super) async fn gather(
         context: &'a Context,
         tx: &mut PgConnection,
         events: &[&Event],
         now: OffsetDateTime,
-    ) -> Result<Ground<'a>, StoreError> {
+    ) -> Result<DecisionContext<'a>, StoreError> {
         let config: &'a Config = &context.config;
         // The day of a ceiling is the same for all callers, whatever their machines' clocks say.
         let day_of = if context.clock == Clock::system() { day_runs::now_in_tx(tx).await? } else { now };
@@ -158,7 +158,7 @@ impl<'a> Ground<'a> {
             programmes.push(known_in_tx(config, tx, configured, &asked, today).await?);
         }
         let doubted = breaks::doubted_households_in_tx(tx).await?;
-        Ok(Ground { config, today, month, doubted, programmes })
+        Ok(DecisionContext { config, today, month, doubted, programmes })
     }
 
     /// Place of a household in the list of a programme, where it is in it.

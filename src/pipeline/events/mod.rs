@@ -41,7 +41,7 @@ use crate::store::registry::events::{self, EventOutcome, KnownEvent, NewEvent, N
 use crate::store::runs::reissues;
 use crate::store::{StoreError, Tx, locks};
 use decide::{Accepted, Decided};
-use gather::Ground;
+use gather::DecisionContext;
 pub use parse::LINE_BYTES_MAX;
 use parse::Line;
 
@@ -213,13 +213,13 @@ async fn take(
         return Ok(tx.rollback().await?);
     }
     let list: Vec<&Event> = fresh.iter().map(|(_, event)| *event).collect();
-    let mut ground = Ground::gather(context, &mut tx, &list, now).await?;
-    let decided: Vec<Decided> = list.iter().map(|event| ground.decide(event)).collect();
-    let orders = book::number_in_tx(&mut tx, &mut ground, &decided, now).await?;
+    let mut facts = DecisionContext::gather(context, &mut tx, &list, now).await?;
+    let decided: Vec<Decided> = list.iter().map(|event| facts.decide(event)).collect();
+    let orders = book::number_in_tx(&mut tx, &mut facts, &decided, now).await?;
     write_events_in_tx(&mut tx, source, &list, &decided, &orders, now).await?;
     let made = book::book_in_tx(context, &mut tx, &orders, now).await?;
-    let mut changed = write_changes_in_tx(&mut tx, &ground, &list, &decided).await?;
-    let unusual = look_around_in_tx(context, &mut tx, source, &ground, &mut changed, now).await?;
+    let mut changed = write_changes_in_tx(&mut tx, &facts, &list, &decided).await?;
+    let unusual = look_around_in_tx(context, &mut tx, source, &facts, &mut changed, now).await?;
     let mut effects = HashMap::new();
     for (programme, touched) in &changed {
         let runs = changes::open_runs_in_tx(&mut tx, *programme).await?;
@@ -235,7 +235,7 @@ async fn take(
             told.push(tell(accepted, *order, key));
         }
         let effect = |place: &usize| {
-            let of_programme = effects.get(&ground.programme_number(*place));
+            let of_programme = effects.get(&facts.programme_number(*place));
             of_programme.and_then(|e| e.get(&event.household)).copied().unwrap_or_default()
         };
         outcomes[*at] = Some(answer_to(event, decision, order.map(|(_, key)| key), effect));
@@ -271,13 +271,13 @@ async fn look_around_in_tx(
     context: &Context,
     tx: &mut Tx,
     source: &str,
-    ground: &Ground<'_>,
+    facts: &DecisionContext<'_>,
     changed: &mut BTreeMap<i16, BTreeMap<HouseholdId, Touched>>,
     now: OffsetDateTime,
 ) -> Result<Vec<(&'static str, u64)>, StoreError> {
     let settings = &context.config.settings;
     let mut counts = BTreeMap::<&'static str, u64>::new();
-    for known in &ground.programmes {
+    for known in &facts.programmes {
         let Some(touched) = changed.get_mut(&known.number) else { continue };
         let Some((list, _)) = known.list.filter(|_| touched.values().any(|t| t.account)) else { continue };
         let pace = Pace {
@@ -384,7 +384,7 @@ async fn write_events_in_tx(
 /// Writes changes; gives which households they touch, by programme.
 async fn write_changes_in_tx(
     tx: &mut Tx,
-    ground: &Ground<'_>,
+    facts: &DecisionContext<'_>,
     list: &[&Event],
     decided: &[Decided],
 ) -> Result<BTreeMap<i16, BTreeMap<HouseholdId, Touched>>, StoreError> {
@@ -392,8 +392,8 @@ async fn write_changes_in_tx(
     let mut touched: BTreeMap<i16, BTreeMap<HouseholdId, Touched>> = BTreeMap::new();
     for (event, decision) in list.iter().zip(decided) {
         let (Decided::Change(programme), What::Change(change)) = (decision, &event.what) else { continue };
-        let programme = ground.programme_number(*programme);
-        let commune = ground.commune_of(programme, event.household);
+        let programme = facts.programme_number(*programme);
+        let commune = facts.commune_of(programme, event.household);
         let id = event.id.as_str();
         changes::push(&mut rows, programme, event.household, change, id, event.at, commune.as_deref());
         let entry = touched.entry(programme).or_default().entry(event.household).or_default();

@@ -12,8 +12,10 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::domain::breaks::{BreakEffect, BreakState, BreakStep, PostTo, Queue, takes_two};
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{BreakId, RunId};
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::reason::BreakKind;
 use crate::domain::run::{RunEvent, RunState};
 use crate::pipeline::{Applied, Context, Refusal, locked_run, next_state, person};
@@ -35,14 +37,11 @@ pub enum BreakError {
     /// The person does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No such break.
-    #[error("break `{0}` is not known")]
-    NoBreak(BreakId),
     /// The reason is empty.
     #[error("a decision on a break needs a reason")]
     NoReason,
     /// Its money must go somewhere.
-    #[error("break `{id}` keeps {amount} MAD in suspense")]
+    #[error("break `{id}` still has {amount} MAD in suspense")]
     InSuspense {
         /// Which.
         id: BreakId,
@@ -50,13 +49,13 @@ pub enum BreakError {
         amount: Centimes,
     },
     /// It keeps no money.
-    #[error("break `{0}` keeps nothing in suspense that could be posted")]
+    #[error("break `{0}` has nothing in suspense to post")]
     NothingToPost(BreakId),
     /// There is nothing to confirm.
     #[error("no resolution of break `{0}` waits for confirmation")]
     NotProposed(BreakId),
     /// The person who proposed it.
-    #[error("operator `{name}` proposed how break `{id}` is resolved: a second person confirms it")]
+    #[error("operator `{name}` proposed how break `{id}` is resolved: another person must confirm it")]
     SamePerson {
         /// Which.
         id: BreakId,
@@ -67,6 +66,38 @@ pub enum BreakError {
     #[error("break `{0}` was explained by what came later, not by a decision")]
     ByRule(BreakId),
 }
+
+impl Hint for BreakError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::NoReason => "say in a sentence what explains it: --why \"…\"".into(),
+            Self::InSuspense { .. } => {
+                "say where it goes: --post bank-claim while the bank is to correct it, --post written-off for good"
+                    .into()
+            }
+            Self::NothingToPost(_) => "leave --post out".into(),
+            Self::NotProposed(id) => format!("resolve it first: sarf breaks resolve {id}").into(),
+            Self::SamePerson { .. } => {
+                "an approver, or another accountant, must confirm it: --as NAME".into()
+            }
+            Self::ByRule(_) => {
+                "leave it: what explained it stands; a new difference opens a break of its own".into()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(BreakError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::NoReason => Self::NoReason,
+    Self::InSuspense { .. } => Self::InSuspense { id: BreakId::new(3), amount: Centimes::new(70_000) },
+    Self::NothingToPost(_) => Self::NothingToPost(BreakId::new(3)),
+    Self::NotProposed(_) => Self::NotProposed(BreakId::new(3)),
+    Self::SamePerson { .. } => Self::SamePerson { id: BreakId::new(3), name: "amina".into() },
+    Self::ByRule(_) => Self::ByRule(BreakId::new(3)),
+});
 
 impl<E: Into<StoreError>> From<E> for BreakError {
     fn from(error: E) -> Self {
@@ -126,9 +157,6 @@ fn days(now: OffsetDateTime, since: OffsetDateTime) -> i64 {
 }
 
 /// Breaks, oldest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(context: &Context, wanted: Wanted) -> Result<Vec<Listed>, StoreError> {
     let now = context.clock.now();
     let filter = Filter {
@@ -146,9 +174,6 @@ pub async fn list(context: &Context, wanted: Wanted) -> Result<Vec<Listed>, Stor
 }
 
 /// Queues that are not empty.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn queues(context: &Context) -> Result<Vec<QueueLine>, StoreError> {
     let now = context.clock.now();
     let line = |q: breaks::QueueFigures| QueueLine {
@@ -168,7 +193,8 @@ pub async fn queues(context: &Context) -> Result<Vec<QueueLine>, StoreError> {
 /// # Errors
 /// See [`BreakError`].
 pub async fn show(context: &Context, id: BreakId) -> Result<(Listed, Vec<Step>), BreakError> {
-    let found = breaks::find(&context.store, id).await?.ok_or(BreakError::NoBreak(id))?;
+    let found =
+        breaks::find(&context.store, id).await?.ok_or_else(|| Refusal::not_found(Entity::Break, id))?;
     let steps = break_steps::of_break(&context.store, id).await?;
     let age_days = days(context.clock.now(), found.opened_at);
     Ok((Listed { age_days, queue: found.kind.queue(), found }, steps))
@@ -189,7 +215,8 @@ pub async fn resolve(
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Accountant).await?;
     let why = reason(why)?;
-    let found = breaks::find_in_tx(&mut tx, id).await?.ok_or(BreakError::NoBreak(id))?;
+    let found =
+        breaks::find_in_tx(&mut tx, id).await?.ok_or_else(|| Refusal::not_found(Entity::Break, id))?;
     let limit = context.config.settings.breaks.second_person_above;
     let two = takes_two(found.kind, found.amount, found.suspense, limit);
     let step = if two { BreakStep::Propose } else { BreakStep::Resolve };
@@ -222,7 +249,8 @@ pub async fn resolve(
 pub async fn confirm(context: &Context, id: BreakId, by: &str) -> Result<Applied<BreakState>, BreakError> {
     let mut tx = context.store.begin().await?;
     either(&mut tx, by).await?;
-    let found = breaks::find_in_tx(&mut tx, id).await?.ok_or(BreakError::NoBreak(id))?;
+    let found =
+        breaks::find_in_tx(&mut tx, id).await?.ok_or_else(|| Refusal::not_found(Entity::Break, id))?;
     let state = match found.state.after(BreakStep::Confirm) {
         BreakEffect::Moves(state) => state,
         BreakEffect::Already => return Ok(Applied::Already(found.state)),
@@ -252,7 +280,8 @@ pub async fn reopen(
     why: &str,
 ) -> Result<Applied<BreakState>, BreakError> {
     // Runs are locked before their breaks, as when they are reconciled: none is found explained meanwhile.
-    let known = breaks::find(&context.store, id).await?.ok_or(BreakError::NoBreak(id))?;
+    let known =
+        breaks::find(&context.store, id).await?.ok_or_else(|| Refusal::not_found(Entity::Break, id))?;
     let mut tx = context.store.begin().await?;
     either(&mut tx, by).await?;
     let why = reason(why)?;
@@ -260,7 +289,8 @@ pub async fn reopen(
     for run in breaks::concerned_runs_in_tx(&mut tx, &known).await? {
         concerned.push(locked_run(&mut tx, run).await?);
     }
-    let found = breaks::find_in_tx(&mut tx, id).await?.ok_or(BreakError::NoBreak(id))?;
+    let found =
+        breaks::find_in_tx(&mut tx, id).await?.ok_or_else(|| Refusal::not_found(Entity::Break, id))?;
     let BreakEffect::Moves(state) = found.state.after(BreakStep::Reopen) else {
         return Ok(Applied::Already(found.state));
     };
@@ -307,7 +337,7 @@ pub async fn explain_in_tx(
 ) -> Result<Applied<Break>, BreakError> {
     let Explanation { by, why, at, repays } = explanation;
     let why = reason(why)?;
-    let found = breaks::find_in_tx(tx, id).await?.ok_or(BreakError::NoBreak(id))?;
+    let found = breaks::find_in_tx(tx, id).await?.ok_or_else(|| Refusal::not_found(Entity::Break, id))?;
     if found.state == BreakState::Resolved {
         return Ok(Applied::Already(found));
     }

@@ -21,8 +21,10 @@ use tokio::sync::mpsc;
 use super::{Applied, Context};
 use crate::domain::child::{BirthClaim, ChildInCare};
 use crate::domain::hex;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::household::{Household, Means, Place, PlaceId};
 use crate::domain::ids::{Code, SnapshotId};
+use crate::domain::not_found::{Entity, NotFound};
 use crate::domain::programme::{CodeRule, Eligibility};
 use crate::domain::rib::Rib;
 use crate::snapshot::{
@@ -43,27 +45,50 @@ pub enum IntakeError {
     /// The folder does not hold to the contract.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// It is for a programme that is not configured.
-    #[error("programme `{0}` of the snapshot is not configured")]
-    UnknownProgramme(String),
     /// Scratch files cannot be written.
     #[error("cannot write scratch files below `{0}`")]
     Scratch(std::path::PathBuf, #[source] std::io::Error),
+    /// Its programme is not configured.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+impl Hint for IntakeError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Snapshot(e) => e.hint(),
+            Self::NotFound(_) => {
+                Some("add its rules below config/programmes, or correct the manifest".into())
+            }
+            Self::Scratch(..) => {
+                Some("free space or correct the owner of the folder, then start again".into())
+            }
+            Self::Store(e) => e.hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(IntakeError {
+    Self::Snapshot(_) => Self::Snapshot(Fault::MissingFile.whole()),
+    Self::Scratch(..) => Self::Scratch("scratch".into(), std::io::ErrorKind::Other.into()),
+    Self::NotFound(_) => Self::NotFound(Entity::Programme.not_found("asd")),
+    Self::Store(_) => Self::Store(StoreError::Corrupt("snapshot")),
+});
+
 /// Bytes of rows that travel to the database at once.
 const COPY_BYTES: usize = 1 << 20;
 
-struct Parcel {
+struct RowBuffers {
     households: CopyBuffer,
     rejections: CopyBuffer,
 }
 
 enum Sent {
-    Parcel(Parcel),
+    RowBuffers(RowBuffers),
     Children(Box<ChildRows>),
     Read(Box<Finished>),
     Shares(CopyBuffer),
@@ -101,8 +126,7 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
     let reader = SnapshotReader::open(folder, &options)?;
     let manifest = reader.manifest().clone();
     let programme = context.config.programme(manifest.programme.as_str());
-    let rules =
-        &programme.ok_or_else(|| IntakeError::UnknownProgramme(manifest.programme.to_string()))?.rules;
+    let rules = &programme.ok_or_else(|| Entity::Programme.not_found(&manifest.programme))?.rules;
     let programme = rules.code();
     let sha256 = manifest.content_sha256();
     if let Some(id) = snapshots::find_by_hash(&context.store, &sha256).await? {
@@ -139,7 +163,7 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
         "households",
         Some(manifest.rows(crate::snapshot::Kind::Households)),
     );
-    let (sender, mut parcels) = mpsc::channel(4);
+    let (sender, mut filled) = mpsc::channel(4);
     let telemetry = context.telemetry.clone();
     let source = (folder.to_owned(), options);
     let worker = std::thread::spawn(move || {
@@ -154,8 +178,8 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
         let told = encoder.run(reader, &sender, stage);
         told.map_err(|e| e.at(&scratch))
     });
-    let finished = receive(&mut tx, id, &mut parcels).await;
-    drop(parcels);
+    let finished = receive(&mut tx, id, &mut filled).await;
+    drop(filled);
     let joined = tokio::task::spawn_blocking(move || worker.join()).await;
     // The reader's own fault says more than the stream that broke off because of it.
     joined.expect("the waiting task is not cancelled").expect("the intake thread does not panic")?;
@@ -217,21 +241,21 @@ impl std::fmt::Display for UnlistedCode {
 async fn receive(
     tx: &mut crate::store::Tx,
     id: SnapshotId,
-    parcels: &mut mpsc::Receiver<Sent>,
+    filled: &mut mpsc::Receiver<Sent>,
 ) -> Result<Option<Finished>, StoreError> {
     let (leaf, mut finished) = (format!("{} ({})", households::leaf(id), households::COLUMNS), None);
     let rejection =
         "snapshot_rejection (snapshot_id, part, row_number, household_id, field, value_masked, reason)";
-    while let Some(sent) = parcels.recv().await {
+    while let Some(sent) = filled.recv().await {
         match sent {
             Sent::Children(mut rows) => {
                 rows.claims.send_in_tx(tx, children::CLAIMS, "").await?;
                 rows.in_care.send_in_tx(tx, children::IN_CARE, "").await?;
                 rows.rejections.send_in_tx(tx, rejection, "").await?;
             }
-            Sent::Parcel(mut parcel) => {
-                parcel.households.send_in_tx(tx, &leaf, ", FREEZE").await?;
-                parcel.rejections.send_in_tx(tx, rejection, "").await?;
+            Sent::RowBuffers(mut buffers) => {
+                buffers.households.send_in_tx(tx, &leaf, ", FREEZE").await?;
+                buffers.rejections.send_in_tx(tx, rejection, "").await?;
             }
             Sent::Read(totals) => {
                 households::attach_leaf_in_tx(tx, id).await?;
@@ -283,11 +307,11 @@ impl Encoder {
     ) -> Result<(), EncodeError> {
         let manifest = reader.manifest().clone();
         let (mut chunk, mut places) = (Chunk::default(), Vec::new());
-        let mut parcel = new_parcel();
+        let mut buffers = new_buffers();
         while reader.next_chunk(&mut chunk).map_err(EncodeError::Snapshot)? {
             places.extend(chunk.new_places.drain(..).map(|(_, place)| place));
             for household in &chunk.households {
-                households::push(&mut parcel.households, self.snapshot, household, &mut self.scratch);
+                households::push(&mut buffers.households, self.snapshot, household, &mut self.scratch);
                 self.note(household).map_err(EncodeError::Scratch)?;
                 self.count_code(household);
             }
@@ -299,12 +323,12 @@ impl Encoder {
                 noted.map_err(EncodeError::Scratch)?;
             }
             for rejection in &chunk.rejections {
-                self.push_rejection(&mut parcel.rejections, rejection);
+                self.push_rejection(&mut buffers.rejections, rejection);
             }
             stage.add(chunk.households.len() as u64);
-            if parcel.households.row_bytes().len() > COPY_BYTES {
-                let full = std::mem::replace(&mut parcel, new_parcel());
-                if sender.blocking_send(Sent::Parcel(full)).is_err() {
+            if buffers.households.row_bytes().len() > COPY_BYTES {
+                let full = std::mem::replace(&mut buffers, new_buffers());
+                if sender.blocking_send(Sent::RowBuffers(full)).is_err() {
                     return Ok(());
                 }
             }
@@ -321,7 +345,7 @@ impl Encoder {
         };
         let codes = std::mem::take(&mut self.codes);
         let finished = Finished { counts, places, warnings: totals.warnings, codes };
-        let gone = sender.blocking_send(Sent::Parcel(parcel)).is_err()
+        let gone = sender.blocking_send(Sent::RowBuffers(buffers)).is_err()
             || sender.blocking_send(Sent::Read(Box::new(finished))).is_err();
         if gone {
             return Ok(());
@@ -479,8 +503,8 @@ impl ChildSink for ChildRowSink<'_> {
     }
 }
 
-fn new_parcel() -> Parcel {
-    Parcel {
+fn new_buffers() -> RowBuffers {
+    RowBuffers {
         households: CopyBuffer::with_capacity(COPY_BYTES + COPY_BYTES / 2),
         rejections: CopyBuffer::default(),
     }

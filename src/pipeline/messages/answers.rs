@@ -13,13 +13,13 @@ pub struct Judged {
     /// What can be taken.
     pub answers: Vec<Answer>,
     /// Keys of which two things were said.
-    pub contradicted: Vec<String>,
+    pub orders_to_hold: Vec<String>,
 }
 
 impl Judged {
     /// How many keys and reports there are.
     pub fn len(&self) -> usize {
-        self.answers.len() + self.contradicted.len()
+        self.answers.len() + self.orders_to_hold.len()
     }
 
     /// Whether nothing is said.
@@ -30,7 +30,7 @@ impl Judged {
     /// Adds what another answer says: two answers do not contradict each other, one comes after the other.
     pub fn append(&mut self, mut other: Self) {
         self.answers.append(&mut other.answers);
-        self.contradicted.append(&mut other.contradicted);
+        self.orders_to_hold.append(&mut other.orders_to_hold);
     }
 }
 
@@ -55,7 +55,7 @@ pub fn judge(source: Source, answers: Vec<Answer>) -> Judged {
         by_key.entry(answer.key.as_str()).or_default().push(answer);
     }
     if by_key.len() == answers.len() {
-        return Judged { answers, contradicted: Vec::new() };
+        return Judged { answers, orders_to_hold: Vec::new() };
     }
     let telling = source.telling();
     let against = |of_key: &[&Answer]| {
@@ -64,11 +64,11 @@ pub fn judge(source: Source, answers: Vec<Answer>) -> Judged {
             .enumerate()
             .any(|(at, one)| of_key[at + 1..].iter().any(|other| telling.contradicts(said(one), said(other))))
     };
-    let mut contradicted: Vec<String> =
+    let mut orders_to_hold: Vec<String> =
         by_key.iter().filter(|(_, of_key)| against(of_key)).map(|(key, _)| (*key).to_owned()).collect();
-    contradicted.sort_unstable();
-    let kept = answers.into_iter().filter(|a| contradicted.binary_search(&a.key).is_err()).collect();
-    Judged { answers: kept, contradicted }
+    orders_to_hold.sort_unstable();
+    let kept = answers.into_iter().filter(|a| orders_to_hold.binary_search(&a.key).is_err()).collect();
+    Judged { answers: kept, orders_to_hold }
 }
 
 #[cfg(test)]
@@ -91,11 +91,11 @@ mod tests {
         let keys = |judged: &Judged| judged.answers.iter().map(|a| a.key.clone()).collect::<Vec<_>>();
         let judged = judge(Source::Answer, said());
         assert_eq!(
-            (keys(&judged), &judged.contradicted[..]),
+            (keys(&judged), &judged.orders_to_hold[..]),
             (vec!["b".into(), "c".into(), "c".into()], &["a".to_owned()][..])
         );
         let judged = judge(Source::Changes, said());
-        assert_eq!((judged.answers.len(), judged.contradicted.len()), (5, 0));
+        assert_eq!((judged.answers.len(), judged.orders_to_hold.len()), (5, 0));
         assert!(judge(Source::Answer, Vec::new()).is_empty());
     }
 }

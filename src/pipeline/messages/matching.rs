@@ -131,10 +131,10 @@ impl Applier<'_> {
             ids.sort_unstable();
             ids.dedup();
             let mut found = self.facts(run, &ids).await?;
-            let strangers: BTreeSet<i16> =
+            let unlocked_providers: BTreeSet<i16> =
                 found.iter().map(|f| f.provider).filter(|p| !self.met.locked.contains(p)).collect();
-            if self.provider.is_none() && !strangers.is_empty() {
-                for provider in strangers {
+            if self.provider.is_none() && !unlocked_providers.is_empty() {
+                for provider in unlocked_providers {
                     self.lock(provider).await?;
                 }
                 found = self.facts(run, &ids).await?;

@@ -53,6 +53,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{Code, MessageId};
 use crate::iso20022::values::MessageKind;
 use crate::iso20022::xml::fault::{Limits, XmlError};
@@ -90,17 +91,48 @@ pub enum FeedbackError {
     )]
     TooManyMessages(u32),
     /// The database was gone before it was this message's turn.
-    #[error("was not tried: the database is gone")]
+    #[error("was not tried: the connection to the database was lost before")]
     NotTried,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+impl Hint for FeedbackError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Store(e) => e.hint(),
+            Self::Kind(_) => Some("pain.002, camt.053, camt.054, pacs.004 and camt.029 are read".into()),
+            Self::Packed(_) => Some("unpack it, and import what is in it".into()),
+            Self::TooManyMessages(_) => Some("split the file: its first message was imported".into()),
+            Self::NotTried => Some("give the command again once the database answers".into()),
+            Self::Read(_) | Self::Xml(_) | Self::Settlement(_) => {
+                Some("nothing of the file was applied; ask the bank for it again".into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(FeedbackError {
+    Self::Read(_) => Self::Read(std::io::ErrorKind::Other.into()),
+    Self::Xml(_) => Self::Xml(XmlError {
+        offset: 0,
+        path: String::new(),
+        fault: crate::iso20022::xml::fault::XmlFault::Doctype,
+    }),
+    Self::Settlement(_) => Self::Settlement(SettlementError::Line { line: 2, what: "no amount" }),
+    Self::Kind(_) => Self::Kind(MessageKind::Camt055),
+    Self::Packed(_) => Self::Packed("zip archive"),
+    Self::TooManyMessages(_) => Self::TooManyMessages(20),
+    Self::NotTried => Self::NotTried,
+    Self::Store(_) => Self::Store(StoreError::Corrupt("message")),
+});
+
 fn kind_text(kind: MessageKind) -> String {
     match kind {
-        MessageKind::Unknown => "is neither a message that is known here nor a settlement file".to_owned(),
-        other => format!("is a {} message, which is not read here", other.family()),
+        MessageKind::Unknown => "is neither a message that sarf knows nor a settlement file".to_owned(),
+        other => format!("is a {other} message, which sarf does not read"),
     }
 }
 

@@ -27,9 +27,6 @@ listed! {
 /// Records what one answer of a provider says of its orders, in one transaction: states, kept totals and postings move
 /// together. Safe to repeat and to reorder. Reports of keys that are no orders of this provider open breaks, and so do keys
 /// of which the answer says two things. What a first answer leaves open is asked about.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn record(
     context: &Context,
     provider: &str,
@@ -40,9 +37,6 @@ pub async fn record(
 }
 
 /// As [`record`], for answers that were judged one by one.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn record_judged(
     context: &Context,
     provider: &str,

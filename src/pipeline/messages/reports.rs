@@ -13,7 +13,7 @@ use super::record::Source;
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::order::{Effect, EndToEndRef, OrderEvent, OrderState};
 use crate::domain::policy::Policy;
-use crate::domain::provider::{Provider, StreamApi};
+use crate::domain::provider::Provider;
 use crate::domain::reason::BreakKind;
 use crate::domain::references::{NameKind, Names};
 use crate::domain::stated::{Reasons, Why};
@@ -52,12 +52,12 @@ pub(crate) async fn record(
     let configured = configured(context, provider)?;
     let kind = source.as_str();
     let mut applier = begin(context, configured, kind).await?;
-    let Judged { answers, contradicted } = reports;
+    let Judged { answers, orders_to_hold } = reports;
     let policy = &context.config.reasons;
     let lines =
         answers.into_iter().enumerate().map(|(at, answer)| line_of(policy, at, answer, false)).collect();
     applier.lines(lines).await?;
-    applier.contradictions(&contradicted).await?;
+    applier.contradictions(&orders_to_hold).await?;
     if source == Source::Answer {
         applier.ask_about_open().await?;
     }
@@ -95,7 +95,7 @@ pub(crate) async fn lose(
 ) -> Result<(), StoreError> {
     let configured = configured(context, provider)?;
     let mut applier = begin(context, configured, "stream.lost").await?;
-    applier.step_all(ids, OrderEvent::Lose, Step::Unknown).await?;
+    applier.step_all(ids, OrderEvent::OutcomeUnknown, Step::Unknown).await?;
     applier.message.header = why.to_owned();
     applier.keep_enquiries(configured).await?;
     applier.finish("stream.lost").await?;
@@ -161,7 +161,7 @@ impl Applier<'_> {
             return Ok(());
         }
         let counts = self.effects.counts;
-        self.step_all(&ids, OrderEvent::Lose, Step::Unknown).await?;
+        self.step_all(&ids, OrderEvent::OutcomeUnknown, Step::Unknown).await?;
         self.effects.counts = counts;
         Ok(())
     }
@@ -221,7 +221,7 @@ impl Applier<'_> {
     pub(super) async fn keep_enquiries(&mut self, provider: &Provider) -> Result<(), StoreError> {
         let Some(terms) = &provider.stream else { return Ok(()) };
         let next_at = self.message.at + Duration::seconds(i64::from(terms.enquire_after_s));
-        let silent = terms.api == StreamApi::Wallet;
+        let silent = !terms.capabilities().reports;
         let (mut unknown, mut pending, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for (order, _, to) in &self.effects.moved {
             match to {

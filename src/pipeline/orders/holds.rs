@@ -4,12 +4,14 @@
 //! makes its submission and approval stale; afterwards it is proposed by one person and confirmed by another, for exactly
 //! the reasons that were open, and the order leaves in a file of its own.
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{BreakId, OrderId};
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::reason::HoldReason;
 use crate::domain::run::{RunKind, RunState};
 use crate::pipeline::access::people;
-use crate::pipeline::{Applied, Context, Refusal, locked_run, person};
+use crate::pipeline::{Applied, Context, DECIDE_THE_BREAK, Refusal, locked_run, person, resolve_the_doubt};
 use crate::store::access::operators::Role;
 use crate::store::audit::chain::{self, Decision};
 use crate::store::books::{self, OrderSum};
@@ -23,9 +25,6 @@ pub enum HoldError {
     /// The person or the run does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No such order.
-    #[error("order `{0}` is not known")]
-    NoOrder(i64),
     /// It has left, or is about to.
     #[error("order `{order}` is {state}: it can no longer be held")]
     TooLate {
@@ -35,9 +34,7 @@ pub enum HoldError {
         state: String,
     },
     /// Another programme pays the household for the month.
-    #[error(
-        "order `{order}` gives way to order `{other}` of a programme that may not be drawn together with its own"
-    )]
+    #[error("order `{order}` gives way to order `{other}`: a household cannot draw both programmes at once")]
     GivesWay {
         /// Which.
         order: i64,
@@ -45,7 +42,7 @@ pub enum HoldError {
         other: i64,
     },
     /// An open break may mean that the claim is paid.
-    #[error("order `{order}`: its claim may be paid, as break {break_id} says, until a person has decided")]
+    #[error("order `{order}`: its claim may have been paid already, until break `{break_id}` is resolved")]
     InQuestion {
         /// Which.
         order: i64,
@@ -53,7 +50,7 @@ pub enum HoldError {
         break_id: BreakId,
     },
     /// Its payee is in doubt, and nobody has decided.
-    #[error("order `{order}`: its payee is in doubt, as break {break_id} says, until a person has decided")]
+    #[error("order `{order}`: it is in doubt who is to be paid, until break `{break_id}` is resolved")]
     InDoubt {
         /// Which.
         order: i64,
@@ -61,10 +58,10 @@ pub enum HoldError {
         break_id: BreakId,
     },
     /// Nobody has proposed to let it go.
-    #[error("order `{0}` is held, and nobody has proposed to let it go")]
+    #[error("order `{0}` is held, and nobody has proposed to release it")]
     NotProposed(i64),
     /// Who proposed it does not confirm it.
-    #[error("operator `{0}` proposed this release: another person confirms it")]
+    #[error("operator `{0}` proposed this release: another person must confirm it")]
     SamePerson(String),
     /// It is held for something else by now.
     #[error("order `{order}` was held for {was} when its release was proposed, and is held for {is} now")]
@@ -80,6 +77,46 @@ pub enum HoldError {
     #[error("order `{0}` has no provider: it needs another account first")]
     NoProvider(i64),
 }
+
+impl Hint for HoldError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::TooLate { .. } => "what has left can be asked back: `sarf order recall`".into(),
+            Self::GivesWay { other, .. } => format!(
+                "see `sarf order show {other}`; it can be let go only once the run of that order is cancelled"
+            )
+            .into(),
+            Self::InQuestion { .. } => DECIDE_THE_BREAK.into(),
+            Self::InDoubt { break_id, .. } => resolve_the_doubt(*break_id),
+            Self::NotProposed(order) => {
+                format!("a preparer proposes it first: sarf order release {order} --why \"…\" --as NAME")
+                    .into()
+            }
+            Self::SamePerson(_) => "an approver who did not propose it: --as NAME".into(),
+            Self::Changed { order, .. } => format!(
+                "look at it again, and propose it again: sarf order release {order} --why \"…\" --as NAME"
+            )
+            .into(),
+            Self::NoProvider(_) => {
+                "ask the beneficiary for another account; the next snapshot brings it".into()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(HoldError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::TooLate { .. } => Self::TooLate { order: 7, state: "sent".into() },
+    Self::GivesWay { .. } => Self::GivesWay { order: 7, other: 8 },
+    Self::InQuestion { .. } => Self::InQuestion { order: 7, break_id: BreakId::new(3) },
+    Self::InDoubt { .. } => Self::InDoubt { order: 7, break_id: BreakId::new(3) },
+    Self::NotProposed(_) => Self::NotProposed(7),
+    Self::SamePerson(_) => Self::SamePerson("amina".into()),
+    Self::Changed { .. } => Self::Changed { order: 7, was: "amount".into(), is: "account".into() },
+    Self::NoProvider(_) => Self::NoProvider(7),
+});
 
 impl<E: Into<StoreError>> From<E> for HoldError {
     fn from(error: E) -> Self {
@@ -114,7 +151,7 @@ pub async fn set(
     person(&mut tx, by, Role::Preparer).await?;
     let run = locked_run(&mut tx, order.run()).await?;
     if matches!(run.state, RunState::Closed | RunState::Cancelled) {
-        return Err(Refusal::WrongState { run: run.id, state: run.state }.into());
+        return Err(Refusal::WrongState { run: run.id, step: "changed", state: run.state }.into());
     }
     let Placed { provider, in_file, .. } = placed_in_tx(&mut tx, order).await?;
     let was_held = holds::is_held_in_tx(&mut tx, order).await?;
@@ -183,7 +220,7 @@ async fn refuse_undecided_in_tx(
 
 async fn detail(context: &Context, order: OrderId) -> Result<orders::OrderDetail, HoldError> {
     let found = orders::find(&context.store, None, Some(order)).await?;
-    found.into_iter().next().ok_or(HoldError::NoOrder(order.get()))
+    found.into_iter().next().ok_or_else(|| Refusal::not_found(Entity::Order, order.get()).into())
 }
 
 /// Proposes to let an order go: `false` when the same is proposed already. Where it came to be held for something else
@@ -236,7 +273,7 @@ pub async fn confirm(context: &Context, order: OrderId, by: &str) -> Result<Appl
         return Ok(Applied::Already(()));
     };
     if matches!(run.state, RunState::Closed | RunState::Cancelled) {
-        return Err(Refusal::WrongState { run: run.id, state: run.state }.into());
+        return Err(Refusal::WrongState { run: run.id, step: "changed", state: run.state }.into());
     }
     if people::is_same(&open.proposed_by, by) {
         return Err(HoldError::SamePerson(by.to_owned()));

@@ -39,14 +39,14 @@ pub(super) type Totals = BTreeMap<(i16, bool), (i64, Centimes)>;
 
 /// Rows on their way to the database.
 #[derive(Default)]
-pub(in crate::pipeline) struct Parcel {
+pub(in crate::pipeline) struct RowBuffers {
     orders: CopyBuffer,
     exclusions: CopyBuffer,
     holds: CopyBuffer,
     instalments: CopyBuffer,
 }
 
-impl Parcel {
+impl RowBuffers {
     /// Sends the rows into a run's leaves.
     pub(in crate::pipeline) async fn send_in_tx(
         &mut self,
@@ -108,7 +108,7 @@ pub(in crate::pipeline) struct Maker<'a> {
     router: &'a Router,
     provider_ids: Vec<i16>,
     slicers: Vec<Slicer>,
-    parcel: Parcel,
+    buffers: RowBuffers,
     digest: Sha256,
     orders: u32,
     exclusions: u64,
@@ -131,7 +131,7 @@ impl<'a> Maker<'a> {
             router,
             provider_ids: router.providers().iter().map(|p| inputs.providers[p.code.as_str()]).collect(),
             slicers: router.providers().iter().map(|p| Slicer::new(p.daily_capacity, per_file)).collect(),
-            parcel: Parcel::default(),
+            buffers: RowBuffers::default(),
             digest: Sha256::new(),
             orders: 0,
             exclusions: 0,
@@ -186,13 +186,13 @@ impl<'a> Maker<'a> {
             components: &self.components,
             payee: &self.payee_bytes,
         };
-        orders::push(&mut self.parcel.orders, &order);
+        orders::push(&mut self.buffers.orders, &order);
         for reason in reasons.iter() {
-            holds::push(&mut self.parcel.holds, id, *reason, "sarf", self.inputs.now);
+            holds::push(&mut self.buffers.holds, id, *reason, "sarf", self.inputs.now);
         }
         for instalment in kept_back {
             instalments::push_instalment(
-                &mut self.parcel.instalments,
+                &mut self.buffers.instalments,
                 id,
                 instalment.case,
                 instalment.amount,
@@ -228,19 +228,19 @@ impl<'a> Maker<'a> {
     /// Excludes a row of the list, with the reason why nothing is paid for it.
     pub fn refuse(&mut self, row: u32, household: HouseholdId, reason: &str) {
         self.exclusions += 1;
-        let buffer: &mut CopyBuffer = &mut self.parcel.exclusions;
+        let buffer: &mut CopyBuffer = &mut self.buffers.exclusions;
         buffer.row(4).i64(self.inputs.run.get()).i32(row as i32).text(household.as_str()).text(reason);
     }
 
     /// Whether the rows so far should be sent.
     pub fn is_full(&self) -> bool {
-        self.parcel.orders.row_bytes().len() > COPY_BYTES || self.parcel.exclusions.rows() > 20_000
+        self.buffers.orders.row_bytes().len() > COPY_BYTES || self.buffers.exclusions.rows() > 20_000
     }
 
     /// The rows so far.
-    pub fn seal(&mut self) -> Parcel {
-        self.digest.update(self.parcel.orders.row_bytes());
-        std::mem::take(&mut self.parcel)
+    pub fn seal(&mut self) -> RowBuffers {
+        self.digest.update(self.buffers.orders.row_bytes());
+        std::mem::take(&mut self.buffers)
     }
 
     /// What was made comes to.

@@ -15,6 +15,7 @@ mod maker;
 mod merge;
 pub mod regular;
 pub mod reissue;
+mod run_builder;
 mod slices;
 
 pub use error::OrderError;

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::domain::entitlement::{Assessment, Assessor, NoRules, Outcome};
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::household::Household;
 use crate::domain::ids::SnapshotId;
 use crate::domain::money::Centimes;
+use crate::domain::not_found::{Entity, NotFound};
 use crate::domain::period::Period;
 use crate::domain::programme::{Programme, ProgrammeError};
 use crate::pipeline::Context;
@@ -22,12 +24,9 @@ use crate::store::registry::{households, snapshots};
 /// Why nothing was worked out.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// No such snapshot.
-    #[error("snapshot `{0}` is not known")]
-    NoSnapshot(SnapshotId),
-    /// Its programme is not configured.
-    #[error("programme `{0}` is not configured")]
-    UnknownProgramme(String),
+    /// The snapshot is not there, or its programme is not configured.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
     /// The file cannot be read.
     #[error("`{}` cannot be read", path.display())]
     Read {
@@ -37,7 +36,7 @@ pub enum SimulateError {
         source: std::io::Error,
     },
     /// The rules do not hold together.
-    #[error("rules in `{}`", path.display())]
+    #[error("the rules in `{}` cannot be used", path.display())]
     Rules {
         /// Which.
         path: PathBuf,
@@ -51,6 +50,33 @@ pub enum SimulateError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl Hint for SimulateError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::NotFound(e) => e.hint(),
+            Self::Read { .. } | Self::Rules { .. } => {
+                Some("give a whole programme's file, like those in config/programmes".into())
+            }
+            Self::NoRules(_) => Some("add a version in force to the file".into()),
+            Self::Store(e) => e.hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(SimulateError {
+    Self::NotFound(_) => Self::NotFound(Entity::Snapshot.not_found(7)),
+    Self::Read { .. } => Self::Read { path: "a.toml".into(), source: std::io::ErrorKind::NotFound.into() },
+    Self::Rules { .. } => Self::Rules {
+        path: "a.toml".into(),
+        source: Box::new(ProgrammeError::Setting { key: "code", problem: "is missing" }),
+    },
+    Self::NoRules(_) => {
+        Self::NoRules(NoRules { month: Period::new(2026, 11).expect("a month") })
+    },
+    Self::Store(_) => Self::Store(StoreError::Corrupt("snapshot")),
+});
 
 /// Sums under both rule sets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -113,10 +139,11 @@ pub async fn simulate(
     snapshot: SnapshotId,
     file: &Path,
 ) -> Result<Simulated, SimulateError> {
-    let snapshot =
-        snapshots::find(&context.store, snapshot).await?.ok_or(SimulateError::NoSnapshot(snapshot))?;
+    let snapshot = snapshots::find(&context.store, snapshot)
+        .await?
+        .ok_or_else(|| Entity::Snapshot.not_found(snapshot))?;
     let configured = context.config.programme(&snapshot.programme);
-    let configured = configured.ok_or_else(|| SimulateError::UnknownProgramme(snapshot.programme.clone()))?;
+    let configured = configured.ok_or_else(|| Entity::Programme.not_found(&snapshot.programme))?;
     let is = Assessor::new(&configured.rules, snapshot.period)?;
     let would = Assessor::new(&read(file)?, snapshot.period)?;
     let places = snapshots::places(&context.store, snapshot.id).await?;

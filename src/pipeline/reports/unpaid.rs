@@ -56,9 +56,6 @@ pub struct Instead {
 }
 
 /// Tells why a household is paid nothing where it is not.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_household(
     context: &Context,
     household: HouseholdId,

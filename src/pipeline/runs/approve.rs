@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 
 use super::as_written::{self, WithList};
 use crate::domain::hex;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
 use crate::domain::run::{RunEvent, RunState};
@@ -38,6 +39,29 @@ pub enum ApproveError {
     Stale(Vec<String>),
 }
 
+impl Hint for ApproveError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::Breached(_) => {
+                "look at `sarf run check ID`, then `sarf run check ID --acknowledge \"why\" --as NAME`".into()
+            }
+            Self::RulesChanged(_, run) => {
+                format!("cancel it and make it again: sarf run cancel {run}").into()
+            }
+            Self::Stale(_) => "the run is back with its preparer: look at it and submit it again".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(ApproveError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::Breached(_) => Self::Breached(vec!["count".into()]),
+    Self::RulesChanged(..) => Self::RulesChanged("asd".into(), RunId::new(7)),
+    Self::Stale(_) => Self::Stale(vec!["orders".into()]),
+});
+
 impl From<StoreError> for ApproveError {
     fn from(error: StoreError) -> Self {
         Self::Refused(error.into())
@@ -51,9 +75,6 @@ impl From<sqlx::Error> for ApproveError {
 }
 
 /// The content of a run as it stands: what is hashed, and what a stale approval is compared with.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn content_in_tx(
     context: &Context,
     connection: &mut PgConnection,

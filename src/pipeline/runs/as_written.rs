@@ -117,9 +117,6 @@ async fn hash_agrees(context: &Context, run: RunId, orders: &Checked) -> Result<
 }
 
 /// What is wrong with a range of orders, before they leave one by one.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn altered_orders(
     context: &Context,
     run: RunId,

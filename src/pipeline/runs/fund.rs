@@ -9,8 +9,10 @@ use sqlx::PgConnection;
 use super::approve::{ApproveError, record, still_as_submitted};
 use super::as_written::{self, WithList};
 use crate::domain::batch::Lane;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::order::OrderState;
 use crate::domain::run::{RunEvent, RunKind, RunState};
 use crate::pipeline::exceptions::{doubts, recovery};
@@ -31,7 +33,7 @@ pub enum FundError {
     #[error(transparent)]
     Approve(#[from] ApproveError),
     /// No envelope is configured.
-    #[error("programme `{programme}` has no envelope for {year}")]
+    #[error("programme `{programme}` has no budget envelope for {year}")]
     NoEnvelope {
         /// Which.
         programme: String,
@@ -51,6 +53,30 @@ pub enum FundError {
         needed: Centimes,
     },
 }
+
+impl Hint for FundError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Approve(e) => e.hint(),
+            Self::NoEnvelope { .. } => Some("set the year's budget in the programme's file, as voted".into()),
+            Self::Exhausted { .. } => {
+                Some("have the envelope raised, or cancel another run that reserved it".into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(FundError {
+    Self::Approve(_) => Self::Approve(ApproveError::Stale(Vec::new())),
+    Self::NoEnvelope { .. } => Self::NoEnvelope { programme: "asd".into(), year: 2027 },
+    Self::Exhausted { .. } => Self::Exhausted {
+        year: 2027,
+        envelope: Centimes::new(3),
+        left: Centimes::new(1),
+        needed: Centimes::new(2),
+    },
+});
 
 impl From<Refusal> for FundError {
     fn from(error: Refusal) -> Self {
@@ -78,7 +104,8 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Accountant).await?;
     // Two runs of one programme are funded one after the other. The envelope comes before the run's row, as for events.
-    let named = runs::find_in_tx(&mut tx, id, false).await?.ok_or(Refusal::NoRun(id))?;
+    let named =
+        runs::find_in_tx(&mut tx, id, false).await?.ok_or_else(|| Refusal::not_found(Entity::Run, id))?;
     locks::take_in_tx(&mut tx, Lock::Envelope(named.programme_id, named.period.year())).await?;
     let run = locked_run(&mut tx, id).await?;
     if run.state == RunState::Funded {
@@ -218,7 +245,7 @@ pub async fn cancel(context: &Context, id: RunId, by: &str) -> Result<Applied<()
     let mut tx = context.store.begin().await?;
     let operator = crate::store::access::operators::active_in_tx(&mut tx, by)
         .await?
-        .ok_or_else(|| Refusal::NoOperator(by.to_owned()))?;
+        .ok_or_else(|| Refusal::not_found(Entity::Operator, by))?;
     reissue::lock_earlier_in_tx(&mut tx, id).await?;
     let run = locked_run(&mut tx, id).await?;
     if run.state == RunState::Cancelled {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::approve::record;
 use crate::domain::batch::{BatchState, Lane};
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::RunId;
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Centimes;
@@ -94,7 +95,7 @@ pub async fn reconcile(context: &Context, id: RunId) -> Result<Reconciliation, R
         run.state,
         RunState::Dispatching | RunState::Settling | RunState::Reconciled | RunState::Closed
     ) {
-        return Err(Refusal::WrongState { run: id, state: run.state });
+        return Err(Refusal::WrongState { run: id, step: RunEvent::Reconcile.done(), state: run.state });
     }
     let _stage = context.telemetry.stage("reconcile", "orders", None);
     let now = context.clock.now();
@@ -309,6 +310,32 @@ pub enum CloseError {
         unproven: Vec<(String, Centimes)>,
     },
 }
+
+impl Hint for CloseError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Refused(e) => e.hint(),
+            Self::Unexplained { run, .. } => Some(
+                format!(
+                    "see `sarf breaks list --run {run}`; resolve them, wait for the banks, or carry them forward: --carry \"why\""
+                )
+                .into(),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(CloseError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::Unexplained { .. } => Self::Unexplained {
+        run: RunId::new(7),
+        breaks: 1,
+        under_way: 0,
+        unreleased: 0,
+        unproven: Vec::new(),
+    },
+});
 
 /// What statements paid out beside what orders say, in words.
 fn told(unproven: &[(String, Centimes)]) -> String {

@@ -7,8 +7,10 @@
 use time::Date;
 
 use crate::domain::event::StandingApprovalId;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::pipeline::orders::children::{BIRTH_GRANT, DEPOSIT};
 use crate::pipeline::orders::correction::ARREARS;
 use crate::pipeline::{Applied, Context, Refusal, person};
@@ -24,17 +26,11 @@ pub enum StandingError {
     /// The person may not.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No such standing approval.
-    #[error("standing approval `{0}` is not known")]
-    Unknown(StandingApprovalId),
-    /// Its programme is not configured.
-    #[error("programme `{0}` is not configured")]
-    UnknownProgramme(Code),
     /// Claims of this purpose are made from lists only: an event would pay them beside their own proof.
     #[error("purpose `{0}` is paid from the registry's lists only")]
     ReservedPurpose(Code),
     /// Ceilings that allow nothing, or a day below an order.
-    #[error("ceilings of {order_max} for an order and {day_max} for a day do not hold together")]
+    #[error("a ceiling of {order_max} MAD for an order does not go with one of {day_max} MAD for a day")]
     Ceilings {
         /// For an order.
         order_max: Centimes,
@@ -42,10 +38,10 @@ pub enum StandingError {
         day_max: Centimes,
     },
     /// It would end before it begins.
-    #[error("it would be valid from `{0}` to `{1}`")]
+    #[error("its last day `{1}` is before its first day `{0}`")]
     Dates(Date, Date),
     /// A year of it has no envelope.
-    #[error("programme `{programme}` has no envelope for {year}")]
+    #[error("programme `{programme}` has no budget envelope for {year}")]
     NoEnvelope {
         /// Which.
         programme: String,
@@ -60,20 +56,15 @@ pub enum StandingError {
     Revoked(StandingApprovalId),
     /// The person already acted on the other side.
     #[error(
-        "operator `{0}` has acted on this standing approval before: preparer, approver and accountant are three people"
+        "operator `{0}` has acted on this standing approval before: preparer, approver and accountant must be three people"
     )]
     SamePerson(String),
 }
 
-impl StandingError {
-    /// The next step; that of a person who may not, and of the database, stand with those errors.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for StandingError {
+    fn hint(&self) -> Option<NextStep> {
         Some(match self {
-            Self::Refused(_) => return None,
-            Self::Unknown(_) => "see `sarf approval list`".into(),
-            Self::UnknownProgramme(_) => {
-                "add its rules below config/programmes, or name one that `sarf config check` lists".into()
-            }
+            Self::Refused(e) => return e.hint(),
             Self::ReservedPurpose(_) => "name a purpose of your own, or the programme's: --purpose".into(),
             Self::Ceilings { .. } => {
                 "both must be above zero, and a day's at least that of one order: --order-max, --day-max"
@@ -81,16 +72,28 @@ impl StandingError {
             }
             Self::Dates(..) => "the last day comes after the first: --from, --to".into(),
             Self::NoEnvelope { year, .. } => {
-                format!("set the budget of {year} in the programme's file, as voted, or end it before")
+                format!("set the budget of {year} in the programme's file, as voted, or end it before").into()
             }
             Self::NotApproved(id) => {
-                format!("the approver comes first: sarf approval approve {id} --as APPROVER")
+                format!("the approver comes first: sarf approval approve {id} --as APPROVER").into()
             }
             Self::Revoked(_) => "propose a new one: sarf approval propose".into(),
             Self::SamePerson(_) => "another person must do this: --as NAME".into(),
         })
     }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(StandingError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::ReservedPurpose(_) => Self::ReservedPurpose(Code::parse("arrears").expect("a code")),
+    Self::Ceilings { .. } => Self::Ceilings { order_max: Centimes::new(2), day_max: Centimes::new(1) },
+    Self::Dates(..) => Self::Dates(Date::MAX, Date::MIN),
+    Self::NoEnvelope { .. } => Self::NoEnvelope { programme: "asd".into(), year: 2027 },
+    Self::NotApproved(_) => Self::NotApproved(StandingApprovalId::new(3)),
+    Self::Revoked(_) => Self::Revoked(StandingApprovalId::new(3)),
+    Self::SamePerson(_) => Self::SamePerson("amina".into()),
+});
 
 impl<E: Into<StoreError>> From<E> for StandingError {
     fn from(error: E) -> Self {
@@ -128,7 +131,7 @@ pub async fn propose(
     let configured = context
         .config
         .programme(proposal.programme.as_str())
-        .ok_or_else(|| StandingError::UnknownProgramme(proposal.programme.clone()))?;
+        .ok_or_else(|| Refusal::not_found(Entity::Programme, &proposal.programme))?;
     if [ARREARS, BIRTH_GRANT, DEPOSIT].iter().any(|own| proposal.purpose.as_str().eq_ignore_ascii_case(own)) {
         return Err(StandingError::ReservedPurpose(proposal.purpose.clone()));
     }
@@ -214,8 +217,10 @@ pub async fn revoke(
 ) -> Result<Applied<()>, StandingError> {
     let mut tx = context.store.begin().await?;
     let known = operators::active_in_tx(&mut tx, by).await?;
-    known.ok_or_else(|| Refusal::NoOperator(by.to_owned()))?;
-    let found = standing_approvals::find_in_tx(&mut tx, id).await?.ok_or(StandingError::Unknown(id))?;
+    known.ok_or_else(|| Refusal::not_found(Entity::Operator, by))?;
+    let found = standing_approvals::find_in_tx(&mut tx, id)
+        .await?
+        .ok_or_else(|| Refusal::not_found(Entity::StandingApproval, id))?;
     if found.revoked_by.is_some() {
         return Ok(Applied::Already(()));
     }
@@ -223,7 +228,9 @@ pub async fn revoke(
 }
 
 async fn locked(tx: &mut Tx, id: StandingApprovalId) -> Result<StandingApproval, StandingError> {
-    let found = standing_approvals::find_in_tx(tx, id).await?.ok_or(StandingError::Unknown(id))?;
+    let found = standing_approvals::find_in_tx(tx, id)
+        .await?
+        .ok_or_else(|| Refusal::not_found(Entity::StandingApproval, id))?;
     if found.revoked_by.is_some() { Err(StandingError::Revoked(id)) } else { Ok(found) }
 }
 

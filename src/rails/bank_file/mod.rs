@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Seek as _};
 use std::path::{Path, PathBuf};
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::money::Centimes;
 use crate::files::{self, Draft};
 use crate::iso20022::pain001::write::Pain001Writer;
@@ -29,18 +30,52 @@ pub enum DeliveryError {
     #[error("cannot write `{}`", .0.display())]
     Disk(PathBuf, #[source] io::Error),
     /// The content does not make a valid file.
-    #[error("`{0}`")]
+    #[error("`{0}` cannot be written")]
     Content(String, #[source] WriteError),
     /// A file of this name was delivered with another content.
-    #[error("`{0}` lies in the outbox with another content")]
+    #[error("`{0}` is already in the outbox, with another content")]
     Differs(String),
     /// What lies on the disk is not what was written.
-    #[error("`{0}` read back does not hold what was written")]
+    #[error("`{0}` was read back and does not hold what was written")]
     ReadBack(String),
     /// Written again, the file is not the one that was recorded when it left.
     #[error("`{0}` in the outbox is not whole, and its orders no longer give the bytes that were recorded")]
     Changed(String),
 }
+
+impl Hint for DeliveryError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Disk(..) => {
+                "see that the outbox can be written and its disk has room, then give the command again".into()
+            }
+            Self::Content(..) => "correct what the schema refuses: see docs/bank-guide.md".into(),
+            Self::Differs(_) => {
+                "somebody may have it: compare it with what was recorded before anything else is sent".into()
+            }
+            Self::ReadBack(_) => {
+                "see that the disk of the outbox is sound, then give the command again".into()
+            }
+            Self::Changed(_) => {
+                "`sarf verify` names the rows that were changed; ask the bank for the file that it has".into()
+            }
+        })
+    }
+
+    fn system_hint(&self) -> Option<NextStep> {
+        let Self::Disk(path, source) = self else { return None };
+        files::path_hint(path, source).or_else(|| source.system_hint())
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(DeliveryError {
+    Self::Disk(..) => Self::Disk("outbox".into(), io::ErrorKind::Other.into()),
+    Self::Content(..) => Self::Content("a.xml".into(), io::Error::other("gone").into()),
+    Self::Differs(_) => Self::Differs("a.xml".into()),
+    Self::ReadBack(_) => Self::ReadBack("a.xml".into()),
+    Self::Changed(_) => Self::Changed("a.xml".into()),
+});
 
 impl DeliveryError {
     fn disk(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {

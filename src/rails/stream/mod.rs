@@ -1,4 +1,4 @@
-//! The stream lane's side of the door: providers that are spoken to order by order, over HTTP.
+//! The stream lane: providers that are called order by order, over HTTP.
 //!
 //! Input: instructions, keys, a cursor. Output: one answer for each, or the reason why none can be had.
 //! Guarantee: a call that failed says whether the provider can have acted on it ([`CallError::may_have_acted`]): only

@@ -4,13 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::sign::Secret;
-use crate::files::{self, PathFault};
+use crate::domain::hint::{Hint, NextStep};
+use crate::files;
 
 /// Why a secret cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read or written.
-    #[error("secret `{}`", path.display())]
+    #[error("secret `{}` cannot be read", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -23,18 +24,29 @@ pub enum SecretError {
     TooShort(PathBuf),
 }
 
-impl SecretError {
-    /// What to do about it.
-    pub fn hint(&self) -> String {
+impl Hint for SecretError {
+    fn hint(&self) -> Option<NextStep> {
         if let Self::File { path, source } = self
-            && let Some(fault) = PathFault::of(source)
+            && let Some(hint) = files::path_hint(path, source)
         {
-            return fault.hint(path);
+            return Some(hint);
         }
-        "put the secret agreed with the provider there; `sarf sandbox points` makes one for the sandbox"
-            .into()
+        Some(
+            "put the secret agreed with the provider there; `sarf sandbox points` makes one for the sandbox"
+                .into(),
+        )
+    }
+
+    fn system_hint(&self) -> Option<NextStep> {
+        self.hint()
     }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(SecretError {
+    Self::File { .. } => Self::File { path: "secrets/m2t".into(), source: io::ErrorKind::NotFound.into() },
+    Self::TooShort(_) => Self::TooShort("secrets/m2t".into()),
+});
 
 /// The secret agreed with a provider.
 ///

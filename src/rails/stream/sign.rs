@@ -6,6 +6,7 @@
 //! refused, so that it cannot be replayed later.
 //! Limit: inside the window a message may be sent again: receivers must be safe to repeat, and ours are.
 
+use crate::domain::hint::{Hint, NextStep};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -39,6 +40,23 @@ pub enum SignatureError {
     #[error("the signature does not match")]
     Mismatch,
 }
+
+impl Hint for SignatureError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Missing => "send both headers: the time, and the signature over time and body".into(),
+            Self::OutsideWindow => "set the sender's clock, and sign the body and the time anew".into(),
+            Self::Mismatch => "sign the body and the time anew".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(SignatureError {
+    Self::Missing => Self::Missing,
+    Self::OutsideWindow => Self::OutsideWindow,
+    Self::Mismatch => Self::Mismatch,
+});
 
 /// What the two headers claim, readable and timely, before any body is there to prove it.
 #[derive(Clone, Debug)]

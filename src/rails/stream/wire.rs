@@ -37,7 +37,7 @@ impl Status {
     pub const fn event(self) -> Option<OrderEvent> {
         match self {
             Self::Accepted => Some(OrderEvent::Accept),
-            Self::Available => Some(OrderEvent::Offer),
+            Self::Available => Some(OrderEvent::MadeAvailable),
             Self::Collected => Some(OrderEvent::Collect),
             Self::Credited => Some(OrderEvent::Settle),
             Self::Expired | Self::Cancelled => Some(OrderEvent::Expire),

@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 
-use super::plan::Deed;
-use super::{ACCOUNTANT, APPROVER, Open, PREPARER, Simulation, Told, queries};
+use super::plan::Decision;
+use super::{ACCOUNTANT, APPROVER, Open, PREPARER, Progress, Simulation, queries};
 use crate::domain::breaks::BreakState;
 use crate::domain::ids::OrderId;
 use crate::domain::reason::BreakKind;
@@ -22,7 +22,7 @@ impl Simulation<'_> {
     pub(super) async fn desk(&mut self, month: usize) -> anyhow::Result<()> {
         let (resolved, open) = self.breaks(month).await?;
         let (closed, carried) = self.close(month).await?;
-        self.say(&Told::Desk { resolved, open, closed, carried, runs_open: self.open.len() });
+        self.say(&Progress::Desk { resolved, open, closed, carried, runs_open: self.open.len() });
         Ok(())
     }
 
@@ -47,7 +47,7 @@ impl Simulation<'_> {
             let (found, what) = (&listed.found, name_of(&listed));
             let mut state = found.state;
             if state == BreakState::Open
-                && let Deed::Resolve(post) = self.plan.deed(&what, listed.age_days, month)
+                && let Decision::Resolve(post) = self.plan.decision(&what, listed.age_days, month)
             {
                 let post = (!found.suspense.is_zero()).then_some(post);
                 let why = format!("{}: agreed with the bank", listed.queue.title);

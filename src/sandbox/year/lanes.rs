@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::batch::Lane as LaneKind;
+use crate::domain::batch::Lane;
 use crate::domain::ids::RunId;
 use crate::domain::order::OrderState;
-use crate::engine::lane::{Lane, LaneError};
+use crate::engine::provider_stream::{ProviderStream, ProviderStreamError};
 use crate::engine::stop::Stop;
 use crate::engine::worker::{self, WorkerOptions};
 use crate::pipeline::Context;
@@ -46,7 +46,7 @@ pub struct LaneOptions {
 pub struct Lanes {
     points: Points,
     stop: Stop,
-    worker: JoinHandle<Result<(), LaneError>>,
+    worker: JoinHandle<Result<(), ProviderStreamError>>,
 }
 
 impl Lanes {
@@ -95,7 +95,7 @@ impl Lanes {
                 .router
                 .providers()
                 .iter()
-                .filter(|p| context.config.lane(p) == LaneKind::File)
+                .filter(|p| context.config.lane(p) == Lane::File)
                 .map(|p| p.code.as_str())
                 .collect();
             let on_its_way = |t: &&RunTotal| matches!(t.state, Released | Sent | Unknown | Accepted);
@@ -115,7 +115,7 @@ impl Lanes {
         self.until(context, runs, "draw", |totals| available(totals) - left).await?;
         let mut later = context.clone();
         later.clock = Clock::fixed(context.clock.now() + time::Duration::days(60));
-        for lane in Lane::open_all(context, &[]).await? {
+        for lane in ProviderStream::open_all(context, &[]).await? {
             // Faults strike here too; a sweep is safe to repeat.
             for tries in 1.. {
                 match sweep(&later, lane.code(), lane.rail()).await {

@@ -15,16 +15,16 @@ mod lanes;
 mod pay;
 mod plan;
 mod post;
+mod progress;
 mod queries;
 mod recover;
-mod told;
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use time::{Date, OffsetDateTime};
 
-use crate::clock::{Clock, Hands};
+use crate::clock::{Clock, ClockSetter};
 use crate::domain::ids::RunId;
 use crate::domain::period::Period;
 use crate::pipeline::Context;
@@ -35,7 +35,7 @@ use plan::Plan;
 
 pub use closing::{Block, Closing, Place};
 pub use lanes::{LaneOptions, Lanes};
-pub use told::{Brought, Told, Undue};
+pub use progress::{Progress, Received, Undue};
 
 /// Makes runs.
 pub const PREPARER: &str = "amina";
@@ -99,19 +99,19 @@ pub struct Simulation<'a> {
     lanes: Option<&'a Lanes>,
     options: Options,
     plan: Plan,
-    tell: &'a (dyn Fn(&Told) + Sync),
+    tell: &'a (dyn Fn(&Progress) + Sync),
     kept: Vec<Kept>,
     open: Vec<Open>,
     /// The regular runs, by month.
     regular: Vec<RunId>,
-    hands: Hands,
+    hands: ClockSetter,
 }
 
 /// A clock for a simulation: it stands at the beginning of the first month.
 ///
 /// # Errors
 /// When there is no such month.
-pub fn clock(options: &Options) -> anyhow::Result<(Clock, Hands)> {
+pub fn clock(options: &Options) -> anyhow::Result<(Clock, ClockSetter)> {
     Ok(Clock::settable(at(options.period(0)?, 1)?))
 }
 
@@ -143,9 +143,9 @@ impl<'a> Simulation<'a> {
     pub fn new(
         context: &Context,
         lanes: Option<&'a Lanes>,
-        hands: Hands,
+        hands: ClockSetter,
         options: Options,
-        tell: &'a (dyn Fn(&Told) + Sync),
+        tell: &'a (dyn Fn(&Progress) + Sync),
     ) -> Self {
         let (context, plan) = (context.clone(), Plan::new(options.seed));
         let (kept, open, regular) = (Vec::new(), Vec::new(), Vec::new());
@@ -181,7 +181,7 @@ impl<'a> Simulation<'a> {
     }
 
     async fn month(&mut self, month: usize, period: Period) -> anyhow::Result<()> {
-        self.say(&Told::Month(period));
+        self.say(&Progress::Month(period));
         self.hands.set(at(period, 2)?);
         let early = self.post(month, true).await?;
         let appeals = self.appeal().await?;
@@ -201,27 +201,27 @@ impl<'a> Simulation<'a> {
             self.points(lanes, &runs).await?;
         }
         self.open.extend(runs.into_iter().map(|run| Open { run, since: month }));
-        self.say(&Told::Messages(early.and(late)));
+        self.say(&Progress::Messages(early.and(late)));
         let asked = self.recalls(month).await?;
-        self.say(&Told::Recalls(asked));
+        self.say(&Progress::Recalls(asked));
         self.recover(month, appeals).await?;
         self.desk(month).await
     }
 
     /// A month after the last: nothing is ordered any more.
     async fn after(&mut self, month: usize, period: Period) -> anyhow::Result<()> {
-        self.say(&Told::Quiet(period));
+        self.say(&Progress::Quiet(period));
         self.hands.set(at(period, 2)?);
         let early = self.post(month, true).await?;
         let appeals = self.appeal().await?;
         self.hands.set(at(period, 28)?);
         let late = self.post(month, false).await?;
-        self.say(&Told::Messages(early.and(late)));
+        self.say(&Progress::Messages(early.and(late)));
         self.recover(month, appeals).await?;
         self.desk(month).await
     }
 
-    fn say(&self, told: &Told) {
+    fn say(&self, told: &Progress) {
         (self.tell)(told);
     }
 }

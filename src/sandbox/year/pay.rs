@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::{ACCOUNTANT, APPROVER, PREPARER, Simulation, Told, queries};
+use super::{ACCOUNTANT, APPROVER, PREPARER, Progress, Simulation, queries};
 use crate::domain::ids::{Code, RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
@@ -44,7 +44,7 @@ impl Simulation<'_> {
         options.rates.split_household_ppm = 4_000;
         tokio::task::block_in_place(|| generate_with_progress(&options, &context.telemetry))?;
         let imported = intake::import(context, &folder).await?.into_inner();
-        self.say(&Told::List { households: imported.counts.households });
+        self.say(&Progress::List { households: imported.counts.households });
         Ok(imported.id)
     }
 
@@ -104,7 +104,7 @@ impl Simulation<'_> {
         if !held.is_empty() {
             fund::release(context, run, None, ACCOUNTANT).await?;
             files::dispatch(context, run).await?;
-            self.say(&Told::LetGo(held.len()));
+            self.say(&Progress::LetGo(held.len()));
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Simulation<'_> {
     ) -> anyhow::Result<()> {
         let made = self.find(run).await?;
         let (orders, ordered) = (made.orders as u64, made.ordered);
-        self.say(&Told::Run { kind, run, orders, ordered, given_up, waiting });
+        self.say(&Progress::Run { kind, run, orders, ordered, given_up, waiting });
         Ok(())
     }
 

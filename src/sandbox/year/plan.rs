@@ -30,7 +30,7 @@ pub struct Delivery {
 
 /// What a person does about an open break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Decision {
     /// Waits for what may explain it.
     Wait,
     /// Resolves it; money in suspense goes there.
@@ -141,14 +141,14 @@ impl Plan {
     }
 
     /// What a person does in a month about a break that is so many days old.
-    pub fn deed(self, what: &str, age_days: i64, month: usize) -> Deed {
+    pub fn decision(self, what: &str, age_days: i64, month: usize) -> Decision {
         // Young breaks may be explained by what is still to come, and most people wait for it.
         let share = if age_days < 20 { 10 } else { 60 };
-        if age_days < 75 && !self.percent(share, "deed", &format!("{what} {month}")) {
-            return Deed::Wait;
+        if age_days < 75 && !self.percent(share, "decision", &format!("{what} {month}")) {
+            return Decision::Wait;
         }
         let written_off = self.percent(30, "post", what);
-        Deed::Resolve(if written_off { PostTo::WrittenOff } else { PostTo::BankClaim })
+        Decision::Resolve(if written_off { PostTo::WrittenOff } else { PostTo::BankClaim })
     }
 
     /// Whether a second person gets to a proposal in the month in which it was made.
@@ -179,7 +179,11 @@ mod tests {
         let months: Vec<Faults> = (0..24).map(|m| plan.faults(m)).collect();
         assert!(months.iter().any(|f| f.restated == Share::NONE));
         assert!(months.iter().any(|f| f.restated != Share::NONE));
-        assert_eq!(plan.deed("x", 80, 3), plan.deed("x", 90, 4), "old breaks are resolved, each in one way");
-        assert!((0..20).any(|m| plan.deed("x", 5, m) == Deed::Wait));
+        assert_eq!(
+            plan.decision("x", 80, 3),
+            plan.decision("x", 90, 4),
+            "old breaks are resolved, each in one way"
+        );
+        assert!((0..20).any(|m| plan.decision("x", 5, m) == Decision::Wait));
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::lanes::Lanes;
 use super::plan::Plan;
-use super::told::{Brought, Told};
+use super::progress::{Progress, Received};
 use super::{Kept, Simulation, queries};
 use crate::domain::ids::RunId;
 use crate::pipeline::dispatch::files as dispatch;
@@ -15,14 +15,14 @@ use crate::sandbox::banks::{Sandbox, SandboxOptions, StatusStyle};
 
 impl Simulation<'_> {
     /// Lets the banks answer and imports what arrives: early in the month what was kept back until now, too.
-    pub(super) async fn post(&mut self, month: usize, early: bool) -> anyhow::Result<Brought> {
-        let mut brought = Brought::default();
+    pub(super) async fn post(&mut self, month: usize, early: bool) -> anyhow::Result<Received> {
+        let mut received = Received::default();
         let mut files = Vec::new();
         if early {
             let (due, rest) = std::mem::take(&mut self.kept).into_iter().partition(|kept| kept.due <= month);
             self.kept = rest;
             let due: Vec<Kept> = due;
-            brought.late = due.len();
+            received.late = due.len();
             files.extend(due.into_iter().map(|kept| kept.path));
         }
         let banks = SandboxOptions {
@@ -35,41 +35,41 @@ impl Simulation<'_> {
             faults: self.plan.faults(month),
         };
         let answers = Sandbox::new(banks).answer_with_progress(&self.context.telemetry).await?;
-        (brought.returned_late, brought.recalls) = (answers.late, answers.recalls);
+        (received.returned_late, received.recalls) = (answers.late, answers.recalls);
         let mut again = Vec::new();
         for path in answers.files {
             let delivery = self.plan.delivery(&name_of(&path));
             if delivery.torn {
                 self.refuse_half(&path).await?;
-                brought.torn += 1;
+                received.torn += 1;
             }
             if delivery.twice {
                 again.push(path.clone());
             }
             // After the last month nothing is kept back any more.
             if delivery.late_by > 0 && month < usize::from(self.options.months) {
-                brought.kept_back += 1;
+                received.kept_back += 1;
                 self.kept.push(Kept { due: month + usize::from(delivery.late_by), path });
             } else {
                 files.push(path);
             }
         }
-        brought.twice = again.len();
+        received.twice = again.len();
         // Each copy right after all of the others; of one that is late, the copy may come first.
         files.extend(again);
-        brought.files = files.len();
-        self.import(files, &mut brought).await?;
-        Ok(brought)
+        received.files = files.len();
+        self.import(files, &mut received).await?;
+        Ok(received)
     }
 
-    async fn import(&self, files: Vec<PathBuf>, brought: &mut Brought) -> anyhow::Result<()> {
+    async fn import(&self, files: Vec<PathBuf>, received: &mut Received) -> anyhow::Result<()> {
         let (_, last) = queries::breaks_after(&self.context.store, 0).await?;
         for (path, result) in messages::import(&self.context, files).await? {
             let imported = result.with_context(|| path.display().to_string())?;
-            brought.entries += imported.counts.entries;
+            received.entries += imported.counts.entries;
         }
         // Which of two messages is read first is chance, and so is what the second explains of the first.
-        (brought.breaks, _) = queries::breaks_after(&self.context.store, last).await?;
+        (received.breaks, _) = queries::breaks_after(&self.context.store, last).await?;
         Ok(())
     }
 
@@ -93,12 +93,12 @@ impl Simulation<'_> {
         let at_hand = lanes.settle_down(context, runs).await?;
         let drawn = lanes.draw(context, runs).await?;
         let files = lanes.end_day()?;
-        let mut brought = Brought { files: files.len(), ..Brought::default() };
-        self.import(files, &mut brought).await?;
+        let mut received = Received { files: files.len(), ..Received::default() };
+        self.import(files, &mut received).await?;
         for run in runs {
             dispatch::finish(context, *run).await?;
         }
-        self.say(&Told::Points { at_hand: at_hand as u64, drawn, brought });
+        self.say(&Progress::Points { at_hand: at_hand as u64, drawn, received });
         Ok(())
     }
 }

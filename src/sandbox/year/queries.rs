@@ -13,9 +13,6 @@ use crate::store::orders::{leaf, order_state};
 use crate::store::{Store, StoreError, runs};
 
 /// Balances of all accounts of a kind, added up; debits less credits.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn balances(store: &Store) -> Result<Vec<(AccountKind, Centimes)>, StoreError> {
     let rows: Vec<(String, i64)> =
         sqlx::query_as("select kind, sum(balance)::bigint from ledger_account group by kind order by kind")
@@ -29,9 +26,6 @@ pub async fn balances(store: &Store) -> Result<Vec<(AccountKind, Centimes)>, Sto
 }
 
 /// Orders of a run that are held for nothing but one of these reasons and could be paid, so many of them, picked by `seed`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn held(
     store: &Store,
     run: RunId,
@@ -57,9 +51,6 @@ pub async fn held(
 
 /// Orders of a run that left in a bank file and of which nothing is known but that the file was debited, so many of them,
 /// picked by `seed`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn paid_by_file(
     store: &Store,
     run: RunId,
@@ -83,9 +74,6 @@ pub async fn paid_by_file(
 }
 
 /// Breaks after the one with the number `after` (0: all) that later messages did not explain by rule, and the last number.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn breaks_after(store: &Store, after: i64) -> Result<(u64, i64), StoreError> {
     let (left, last): (i64, i64) = sqlx::query_as(
         "select count(*) filter (where resolved_by is distinct from 'sarf'), coalesce(max(id), $1) from break where id > $1",
@@ -99,9 +87,6 @@ pub async fn breaks_after(store: &Store, after: i64) -> Result<(u64, i64), Store
 /// A line for each fact of how everything stands, in an order that is always the same: runs, their orders with amounts and
 /// states, accounts with balances, recalls, corrections, recovery cases, breaks. No times, no message numbers; no breaks that
 /// later messages explained by rule, since which of two messages is read first is chance.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn lines(store: &Store, mut each: impl FnMut(&str)) -> Result<(), StoreError> {
     let mut all = runs::list(store).await?;
     all.sort_by_key(|run| run.id);

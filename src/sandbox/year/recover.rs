@@ -8,7 +8,7 @@ use std::fs::File;
 use anyhow::Context as _;
 use time::Duration;
 
-use super::told::{Told, Undue};
+use super::progress::{Progress, Undue};
 use super::{ACCOUNTANT, APPROVER, PREPARER, SECOND_APPROVER, Simulation, queries};
 use crate::domain::household::Means;
 use crate::domain::money::Centimes;
@@ -49,19 +49,19 @@ impl Simulation<'_> {
 
     /// Late in the month: what people find, decide and agree, and what households pay back.
     pub(super) async fn recover(&self, month: usize, appeals: usize) -> anyhow::Result<()> {
-        let mut brought = Undue { appeals, ..Undue::default() };
+        let mut received = Undue { appeals, ..Undue::default() };
         if month < usize::from(self.options.months) {
-            brought.opened = self.find_cases(month).await?;
+            received.opened = self.find_cases(month).await?;
         }
         let mut repayments = Vec::new();
         for standing in cases::list(&self.context, None, None, false).await? {
-            self.case(month, &standing, &mut brought, &mut repayments)
+            self.case(month, &standing, &mut received, &mut repayments)
                 .await
                 .with_context(|| format!("case {}", standing.reference))?;
         }
-        brought.repaid = repayments.len();
+        received.repaid = repayments.len();
         self.repay(month, &repayments).await?;
-        self.say(&Told::Undue(brought));
+        self.say(&Progress::Undue(received));
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Simulation<'_> {
         &self,
         month: usize,
         standing: &Standing,
-        brought: &mut Undue,
+        received: &mut Undue,
         repayments: &mut Vec<Repayment>,
     ) -> anyhow::Result<()> {
         let (context, plan, case) = (&self.context, self.plan, &standing.case);
@@ -108,23 +108,23 @@ impl Simulation<'_> {
                 let ruling = self.ruling(&name, "reply", case.outstanding);
                 let by = if case.opened_by == APPROVER { SECOND_APPROVER } else { APPROVER };
                 appeals::reply(context, case.id, ruling, "looked into", by).await?;
-                brought.replies += 1;
+                received.replies += 1;
             }
             Some(AppealStage::Appeal) if waited => {
                 let ruling = self.ruling(&name, "answer", case.outstanding);
                 appeals::answer(context, case.id, ruling, "heard by the committee", SECOND_APPROVER).await?;
-                brought.answers += 1;
+                received.answers += 1;
             }
             Some(AppealStage::Complaint | AppealStage::Appeal) => {}
             None if plan.percent(20, "complains", &monthly) => {
                 appeals::complain(context, case.id, None, "says it was due", PREPARER).await?;
-                brought.complaints += 1;
+                received.complaints += 1;
             }
             _ if case.state != CaseState::Receivable => {}
             _ if case.proposed_by.is_some() => {
                 if plan.percent(70, "confirms", &monthly) {
                     write_off::confirm(context, case.id, APPROVER).await?;
-                    brought.given_up += 1;
+                    received.given_up += 1;
                 } else {
                     write_off::refuse(context, case.id, "it can still be kept back", APPROVER).await?;
                 }
@@ -142,7 +142,7 @@ impl Simulation<'_> {
             }
             _ if case.monthly_max.is_none() && plan.percent(20, "agrees", &monthly) => {
                 cases::plan(context, case.id, Some(Centimes::from_mad(50)), PREPARER).await?;
-                brought.plans += 1;
+                received.plans += 1;
             }
             _ => {}
         }

@@ -72,9 +72,6 @@ pub async fn add_in_tx(
 }
 
 /// Everybody, by name, while nobody else is added or removed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn all_in_tx(connection: &mut PgConnection) -> Result<Vec<Operator>, StoreError> {
     sqlx::query("lock table operator in share row exclusive mode").execute(&mut *connection).await?;
     let rows: Vec<Row> = sqlx::query_as(LIST).fetch_all(connection).await?;
@@ -82,16 +79,13 @@ pub async fn all_in_tx(connection: &mut PgConnection) -> Result<Vec<Operator>, S
 }
 
 /// Ends a person's rights, or gives them back (`by` none).
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_removed_in_tx(
     connection: &mut PgConnection,
     name: &str,
     by: Option<&str>,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    sqlx::query("update operator set active = $2 is null, removed_by = $2, removed_at = case when $2 is null then null else $3 end where name = $1")
+    sqlx::query("update operator set active = $2::text is null, removed_by = $2, removed_at = case when $2 is null then null else $3::timestamptz end where name = $1")
         .bind(name)
         .bind(by)
         .bind(at)
@@ -105,9 +99,6 @@ type Row = (String, String, bool, Option<String>);
 const LIST: &str = "select name, role, active, removed_by from operator order by name";
 
 /// Finds a person who may act.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn active_in_tx(connection: &mut PgConnection, name: &str) -> Result<Option<Operator>, StoreError> {
     let row: Option<Row> =
         sqlx::query_as("select name, role, active, removed_by from operator where name = $1 and active")
@@ -118,9 +109,6 @@ pub async fn active_in_tx(connection: &mut PgConnection, name: &str) -> Result<O
 }
 
 /// Everybody, by name.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(store: &Store) -> Result<Vec<Operator>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(LIST).fetch_all(store.pool()).await?;
     rows.into_iter().map(read).collect()

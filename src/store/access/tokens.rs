@@ -55,9 +55,6 @@ pub struct NewToken<'a> {
 }
 
 /// Writes a new token; `false` when the name is taken.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_in_tx(connection: &mut PgConnection, new: NewToken<'_>) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "insert into api_token (name, institution, scopes, sha256, created_by, created_at, expires_at)
@@ -76,9 +73,6 @@ pub async fn insert_in_tx(connection: &mut PgConnection, new: NewToken<'_>) -> R
 }
 
 /// Ends a token: whether it was ended by this call; `None` when there is none of this name.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn revoke_in_tx(
     connection: &mut PgConnection,
     name: &str,
@@ -101,9 +95,6 @@ pub async fn revoke_in_tx(
 }
 
 /// A token by its name, locked.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_in_tx(connection: &mut PgConnection, name: &str) -> Result<Option<Token>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} where name = $1 for update"));
     sqlx::query(sql).bind(name).fetch_optional(connection).await?.as_ref().map(read).transpose()
@@ -131,18 +122,12 @@ pub async fn confirm_in_tx(
 const COLUMNS: &str = "select id, name, institution, scopes, created_by, created_at, expires_at, revoked_at, sha256, confirmed_by from api_token";
 
 /// All tokens, by name.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(store: &Store) -> Result<Vec<Token>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} order by name"));
     sqlx::query(sql).fetch_all(store.pool()).await?.iter().map(read).collect()
 }
 
 /// Tokens that are good at `now`: those with a scope of `confirmed` only once a second person has confirmed them.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn live(
     store: &Store,
     now: OffsetDateTime,

@@ -74,9 +74,6 @@ const FAULTS_MAX: usize = 20;
 
 /// Appends a decision, within the caller's transaction: it stands or falls with what was decided. It gets its place in the chain
 /// when the transaction commits.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn append_in_tx(connection: &mut PgConnection, decision: Decision<'_>) -> Result<(), StoreError> {
     sqlx::query(
         "insert into audit_pending (change, at, actor, action, subject, detail) values (journal_change(), $1, $2, $3, $4, $5)",
@@ -143,9 +140,6 @@ pub(crate) async fn close_in_tx(connection: &mut PgConnection, change: i64) -> R
 
 /// Walks the whole chain and names what is wrong with it, beside what was written outside of the database; `asked` is a hash
 /// that must be that of a record.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn verify(
     store: &Store,
     anchored: &Anchored,
@@ -203,18 +197,12 @@ impl Chain {
 }
 
 /// The hash of the first record: which chain it is.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn first(store: &Store) -> Result<Option<Vec<u8>>, StoreError> {
     let sql = "select hash from audit where sequence = 1";
     Ok(sqlx::query_scalar::<_, Option<Vec<u8>>>(sql).fetch_optional(store.pool()).await?.flatten())
 }
 
 /// How many records there are, and the hash of the last.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn head(store: &Store) -> Result<Option<(i64, String)>, StoreError> {
     Ok(sqlx::query_as("select sequence, encode(hash, 'hex') from audit order by sequence desc limit 1")
         .fetch_optional(store.pool())

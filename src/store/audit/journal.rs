@@ -99,9 +99,6 @@ pub(crate) async fn install(store: &Store, last_entry: i64) -> Result<(), StoreE
 }
 
 /// Entries that no record of the chain vouches for, and records whose entries are not what they vouch for.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn unvouched(store: &Store) -> Result<Found, StoreError> {
     let sql = format!(
         "with vouched as (select substr(subject, 8) as change, min(detail) as detail, count(*) as n from audit
@@ -124,9 +121,6 @@ pub async fn unvouched(store: &Store) -> Result<Found, StoreError> {
 }
 
 /// Entries of some tables that no record of the chain speaks of; quicker, and without the hash over them.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn unvouched_in(store: &Store, relations: &[&str]) -> Result<Found, StoreError> {
     let sql = format!(
         "with wrong as (select j.relation, j.key, j.id from journal j
@@ -140,9 +134,6 @@ pub async fn unvouched_in(store: &Store, relations: &[&str]) -> Result<Found, St
 }
 
 /// Rows that were changed between two entries.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn torn(store: &Store) -> Result<Found, StoreError> {
     let sql = format!(
         "with wrong as (select relation, key, id from
@@ -156,17 +147,11 @@ pub async fn torn(store: &Store) -> Result<Found, StoreError> {
 }
 
 /// Tables under the journal.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn relations(store: &Store) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar("select relation from journal_shape order by 1").fetch_all(store.pool()).await?)
 }
 
 /// Tables whose changes are not written down any more, because a trigger is gone or switched off.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn unguarded(store: &Store) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(
         "select s.relation from journal_shape s

@@ -32,27 +32,18 @@ pub struct Counted {
 }
 
 /// Whether a run's orders come as events, so that its leaf grows.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn gathers_events(store: &Store, id: RunId) -> Result<bool, StoreError> {
     let sql = "select exists (select from run where id = $1 and standing_approval is not null)";
     Ok(sqlx::query_scalar(sql).bind(id.get()).fetch_one(store.pool()).await?)
 }
 
 /// The hash over all orders of a run, as they were made.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn orders_sha256(store: &Store, id: RunId) -> Result<Option<Vec<u8>>, StoreError> {
     let sql = "select orders_sha256 from run where id = $1";
     Ok(sqlx::query_scalar(sql).bind(id.get()).fetch_optional(store.pool()).await?.flatten())
 }
 
 /// Runs that can be read, newest first, and the numbers of those that cannot.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list_readable(store: &Store) -> Result<(Vec<Run>, Vec<i64>), StoreError> {
     let ids: Vec<i64> =
         sqlx::query_scalar("select id from run order by id desc").fetch_all(store.pool()).await?;
@@ -70,9 +61,6 @@ pub async fn list_readable(store: &Store) -> Result<(Vec<Run>, Vec<i64>), StoreE
 }
 
 /// What orders of a run keep back, by their instalments.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn kept_back(store: &Store, run: RunId) -> Result<HashMap<i64, i64>, StoreError> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "select order_id, sum(amount)::bigint from recovery_instalment where run_id = $1 group by order_id",
@@ -84,9 +72,6 @@ pub async fn kept_back(store: &Store, run: RunId) -> Result<HashMap<i64, i64>, S
 }
 
 /// Households of a programme that changed by events.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn changed_households(store: &Store, programme: i16) -> Result<HashSet<String>, StoreError> {
     let sql = "select distinct household_id from household_change where programme_id = $1";
     let rows: Vec<String> = sqlx::query_scalar(sql).bind(programme).fetch_all(store.pool()).await?;
@@ -94,9 +79,6 @@ pub async fn changed_households(store: &Store, programme: i16) -> Result<HashSet
 }
 
 /// Codes of purposes by their number; one that is no code is left out.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn purposes(store: &Store) -> Result<HashMap<i16, Code>, StoreError> {
     let rows: Vec<(i16, String)> =
         sqlx::query_as("select id, code from purpose").fetch_all(store.pool()).await?;
@@ -104,9 +86,6 @@ pub async fn purposes(store: &Store) -> Result<HashMap<i16, Code>, StoreError> {
 }
 
 /// One number that a query gives.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn number(store: &Store, sql: String) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(sql)).fetch_one(store.pool()).await?.unwrap_or(0))
 }
@@ -125,9 +104,6 @@ pub struct PaidBeyond {
 }
 
 /// Counts what a run's close left open between each bank and its orders, and what came back since.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn paid_beyond(store: &Store, run: RunId) -> Result<Vec<PaidBeyond>, StoreError> {
     let sql = format!(
         "with carried as materialized (
@@ -173,9 +149,6 @@ pub struct Reservation {
 }
 
 /// Reservations of all runs, counted from their rows.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn reservations(store: &Store) -> Result<Vec<Reservation>, StoreError> {
     Ok(sqlx::query_as(
         "select r.id as run, coalesce((select sum(a.balance) from ledger_account a where a.run_id = r.id and a.kind = 'reserved'), 0)::bigint as reserved,
@@ -203,9 +176,6 @@ pub struct Envelope {
 }
 
 /// All envelopes.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn envelopes(store: &Store) -> Result<Vec<Envelope>, StoreError> {
     Ok(sqlx::query_as(
         "select p.code as programme, a.budget_year as year, coalesce(-sum(a.balance) filter (where a.kind = 'envelope'), 0)::bigint as given,
@@ -218,9 +188,6 @@ pub async fn envelopes(store: &Store) -> Result<Vec<Envelope>, StoreError> {
 }
 
 /// Pairs of live runs that could order one claim twice.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn rival_runs(store: &Store) -> Result<Vec<(i64, i64)>, StoreError> {
     Ok(sqlx::query_as(
         "select a.id, b.id from run a join run b on a.programme_id = b.programme_id and a.id < b.id
@@ -251,9 +218,6 @@ pub struct StreamLane {
 }
 
 /// Counts a run's stream lane.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn stream_lane(store: &Store, run: RunId) -> Result<StreamLane, StoreError> {
     let sql = format!(
         "with lanes as (select provider_id, min(first_order) as low, max(last_order) as high, sum(orders)::bigint as orders
@@ -287,9 +251,6 @@ pub async fn stream_lane(store: &Store, run: RunId) -> Result<StreamLane, StoreE
 }
 
 /// Events that asked for an order and were taken, orders under standing approvals, and on how many they differ.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn events(store: &Store) -> Result<(i64, i64, i64), StoreError> {
     Ok(sqlx::query_as(
         "select e.n, r.n, abs(e.n - r.n) + e.without from
@@ -302,9 +263,6 @@ pub async fn events(store: &Store) -> Result<(i64, i64, i64), StoreError> {
 }
 
 /// Days on which more was ordered than the standing approval allows, or whose approval lacks a person.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn over_day_ceiling(store: &Store) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(
         "select count(*) from (select r.standing_approval, r.business_day, sum(r.ordered) as ordered from run r

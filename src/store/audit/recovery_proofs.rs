@@ -39,9 +39,6 @@ pub struct Cases {
 }
 
 /// Counts cases again, and run by run what orders keep back.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn cases(store: &Store) -> Result<Cases, StoreError> {
     let mut found: Cases = sqlx::query_as(
         "select count(*) as cases, coalesce(sum(outstanding) filter (where state = 'receivable'), 0)::bigint as receivable,
@@ -102,9 +99,6 @@ pub struct Books {
 }
 
 /// The balances of the accounts of recovery.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn books(store: &Store) -> Result<Books, StoreError> {
     Ok(sqlx::query_as(
         "select coalesce(sum(balance) filter (where kind = 'receivable'), 0)::bigint as receivable,

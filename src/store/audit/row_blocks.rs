@@ -86,9 +86,6 @@ struct Block {
 
 impl BlockCheck {
     /// Reads a leaf's blocks.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn open(store: &Store, leaf: Leaf) -> Result<Self, StoreError> {
         Self::open_range(store, leaf, i64::MIN, i64::MAX).await
     }

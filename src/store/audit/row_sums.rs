@@ -16,9 +16,6 @@ use crate::store::messages::feedback;
 use crate::store::{Store, StoreError};
 
 /// What the journal says of the groups of a table.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn sums(store: &Store, relation: &str) -> Result<HashMap<String, Sum>, StoreError> {
     let rows: Vec<(String, i64, String)> = sqlx::query_as(
         "select key, coalesce(sum(rows), 0)::bigint, coalesce(sum(total), 0)::text from journal
@@ -55,9 +52,6 @@ impl StepsFound {
 }
 
 /// The groups of a table as they are, read in whatever order the rows lie, but for steps that were `read` before.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn sums_found(
     store: &Store,
     relation: &str,
@@ -91,9 +85,6 @@ pub async fn sums_found(
 }
 
 /// Adds steps that were written by a statement, not sent by COPY, to the sums of their message.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn note_steps_in_tx(
     connection: &mut PgConnection,
     message: i64,

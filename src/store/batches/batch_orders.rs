@@ -7,9 +7,6 @@ use crate::domain::ids::RunId;
 use crate::store::{StoreError, orders};
 
 /// Numbers of the orders that left in a batch, ascending, after `after`, at most `limit`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn numbers_in_tx(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -39,9 +36,6 @@ pub async fn numbers_in_tx(
 }
 
 /// Numbers of a run's orders at a provider that are over one of these amounts, ascending, after `after`, at most `limit`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_amounts_in_tx(
     connection: &mut PgConnection,
     run: RunId,

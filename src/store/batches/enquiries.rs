@@ -22,9 +22,6 @@ pub struct Enquiry {
 }
 
 /// Puts orders on the list, or changes what they are asked for.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn put_in_tx(
     connection: &mut PgConnection,
     provider: i16,
@@ -53,18 +50,12 @@ pub async fn put_in_tx(
 }
 
 /// Takes orders off the list.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn remove_in_tx(connection: &mut PgConnection, orders: &[i64]) -> Result<(), StoreError> {
     sqlx::query("delete from enquiry where order_id = any($1)").bind(orders).execute(connection).await?;
     Ok(())
 }
 
 /// Claims orders that are due, for so many seconds; a worker that dies leaves them to the next.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn claim(
     store: &Store,
     provider: i16,
@@ -101,9 +92,6 @@ pub async fn claim(
 }
 
 /// Puts enquiries off until `next_at`, those that are still on the list.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn put_off(store: &Store, orders: &[i64], next_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("update enquiry set next_at = $2, leased_until = null where order_id = any($1)")
         .bind(orders)
@@ -114,9 +102,6 @@ pub async fn put_off(store: &Store, orders: &[i64], next_at: OffsetDateTime) -> 
 }
 
 /// Notes that a person was asked about orders.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn mark_asked_in_tx(connection: &mut PgConnection, orders: &[i64]) -> Result<(), StoreError> {
     sqlx::query("update enquiry set asked_person = true where order_id = any($1)")
         .bind(orders)
@@ -126,9 +111,6 @@ pub async fn mark_asked_in_tx(connection: &mut PgConnection, orders: &[i64]) -> 
 }
 
 /// How many orders are on a provider's list.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn count(store: &Store, provider: i16, unknown_only: bool) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("select count(*) from enquiry where provider_id = $1 and (unknown or not $2)")
         .bind(provider)

@@ -34,9 +34,6 @@ pub struct Holder {
 
 impl Exclusive {
     /// Takes the work, unless somebody else does it.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn take(store: &Store, work: SessionLock) -> Result<Result<Self, Holder>, StoreError> {
         let name = work.key();
         let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

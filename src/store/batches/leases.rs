@@ -7,9 +7,6 @@ use std::time::Duration;
 use crate::store::{Store, StoreError};
 
 /// Takes a lease that nobody holds, or whose time is over: its fence, or `None` while somebody holds it.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn acquire(
     store: &Store,
     name: &str,
@@ -32,9 +29,6 @@ pub async fn acquire(
 }
 
 /// Holds a lease for longer: whether it was still held. One that ran out and that nobody took is held again.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn renew(store: &Store, name: &str, fence: i64, time: Duration) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "update lease set held_until = clock_timestamp() + $3 * interval '1 millisecond'
@@ -49,9 +43,6 @@ pub async fn renew(store: &Store, name: &str, fence: i64, time: Duration) -> Res
 }
 
 /// Gives a lease back, so that the next need not wait for its end; nothing happens when it is another's by now.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn release(store: &Store, name: &str, fence: i64) -> Result<(), StoreError> {
     sqlx::query("update lease set held_until = '-infinity' where name = $1 and fence = $2")
         .bind(name)

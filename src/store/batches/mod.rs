@@ -151,9 +151,6 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Batch, StoreError> {
 }
 
 /// Batches of a run, by provider, wave and place.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_run_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Batch>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from batch b join provider p on p.id = b.provider_id where b.run_id = $1 order by p.code, b.wave, b.sequence"
@@ -162,9 +159,6 @@ pub async fn of_run_in_tx(connection: &mut PgConnection, run: RunId) -> Result<V
 }
 
 /// The batch of a message id of ours, its row locked.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn by_message_id_in_tx(
     connection: &mut PgConnection,
     message_id: &str,
@@ -182,9 +176,6 @@ pub async fn by_message_id_in_tx(
 }
 
 /// Run and batch by those of the message ids that are of files to a provider.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn named_in_tx(
     connection: &mut PgConnection,
     provider: i16,
@@ -201,9 +192,6 @@ pub async fn named_in_tx(
 }
 
 /// The newest runs of which files left to a provider, newest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn newest_runs_in_tx(
     connection: &mut PgConnection,
     provider: i16,
@@ -220,9 +208,6 @@ pub async fn newest_runs_in_tx(
 }
 
 /// Provider codes by the message ids of all files that left.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn providers_by_message_id(store: &Store) -> Result<HashMap<String, String>, StoreError> {
     let rows: Vec<(String, String)> =
         sqlx::query_as("select b.message_id, p.code from batch b join provider p on p.id = b.provider_id where b.message_id is not null")
@@ -232,9 +217,6 @@ pub async fn providers_by_message_id(store: &Store) -> Result<HashMap<String, St
 }
 
 /// Writes the slices of a new run as planned batches.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_planned_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -264,9 +246,6 @@ pub async fn insert_planned_in_tx(
 /// held now are marked as missed by their
 /// batch and taken off its totals. Orders that an earlier release missed and that were let go since are put into
 /// listed batches. Returns how many batches were released.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn release_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -361,9 +340,6 @@ pub struct Intent<'a> {
 }
 
 /// Commits a batch to leave under these names.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn intend_in_tx(
     connection: &mut PgConnection,
     id: BatchId,
@@ -385,9 +361,6 @@ pub async fn intend_in_tx(
 }
 
 /// Records that a batch's file lies in the outbox; `false` when it was recorded before.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn sent_in_tx(
     connection: &mut PgConnection,
     id: BatchId,
@@ -406,9 +379,6 @@ pub async fn sent_in_tx(
 }
 
 /// Moves a batch to a state.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_state_in_tx(
     connection: &mut PgConnection,
     id: BatchId,
@@ -423,9 +393,6 @@ pub async fn set_state_in_tx(
 }
 
 /// Adds to the figures kept on a batch.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn add_in_tx(
     connection: &mut PgConnection,
     id: BatchId,

@@ -36,9 +36,6 @@ pub struct OutboxRow {
 }
 
 /// Writes changes, in the order given, and wakes the publisher once they are committed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn append_in_tx(
     connection: &mut PgConnection,
     rows: &[NewOutbox],
@@ -63,9 +60,6 @@ pub async fn append_in_tx(
 }
 
 /// The first rows by id, at most `limit`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn peek(store: &Store, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
     let rows = sqlx::query("select id, subject, body::text, at from outbox order by id limit $1")
         .bind(i64::from(limit))
@@ -84,9 +78,6 @@ pub async fn peek(store: &Store, limit: u32) -> Result<Vec<OutboxRow>, StoreErro
 }
 
 /// Takes rows away that were told; safe to repeat.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn remove(store: &Store, ids: &[i64]) -> Result<(), StoreError> {
     if !ids.is_empty() {
         sqlx::query("delete from outbox where id = any($1)").bind(ids).execute(store.pool()).await?;
@@ -95,9 +86,6 @@ pub async fn remove(store: &Store, ids: &[i64]) -> Result<(), StoreError> {
 }
 
 /// How many rows wait, and since when the oldest does.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn waiting(store: &Store) -> Result<(i64, Option<OffsetDateTime>), StoreError> {
     Ok(sqlx::query_as("select count(*), min(at) from outbox").fetch_one(store.pool()).await?)
 }
@@ -107,9 +95,6 @@ pub async fn waiting(store: &Store) -> Result<(i64, Option<OffsetDateTime>), Sto
 pub struct Listener(PgListener);
 
 /// Listens for new rows.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn listen(store: &Store) -> Result<Listener, StoreError> {
     let mut listener = PgListener::connect_with(store.pool()).await?;
     listener.listen(CHANNEL).await?;
@@ -129,9 +114,6 @@ impl Listener {
 }
 
 /// Says whether anybody is to be told; what is not told is not kept.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_switch(store: &Store, tells: bool) -> Result<(), StoreError> {
     sqlx::query("update outbox_switch set tells = $1 where tells <> $1")
         .bind(tells)

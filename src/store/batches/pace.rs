@@ -27,16 +27,13 @@ pub struct Ask {
 
 /// Grants a share of a provider's time: in how many microseconds it begins (0 or less: at once). `None` when the day's
 /// capacity is used up.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn ask(store: &Store, provider: i16, ask: Ask) -> Result<Option<i64>, StoreError> {
     let mut tx = store.begin().await?;
     // A crash may forget the last grants: the pace is slightly exceeded once, no order is lost or doubled.
     sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
     let begins = sqlx::query_scalar(
         "insert into pace as p (provider_id, given_until, day, day_orders)
-         values ($1, clock_timestamp() + ($2 - $3) * interval '1 microsecond',
+         values ($1, clock_timestamp() + ($2::bigint - $3::bigint) * interval '1 microsecond',
                  coalesce($4, (clock_timestamp() at time zone 'UTC' + $7 * interval '1 second')::date), $5)
          on conflict (provider_id) do update
             set given_until = greatest(p.given_until, clock_timestamp() - $3::bigint * interval '1 microsecond')

@@ -35,9 +35,6 @@ pub struct Shard {
 
 /// Cuts the released stream batches of a run into shards of `orders_per_shard` and tells the workers; batches move to
 /// dispatching. Providers in `fetching` come for their orders themselves: theirs are not cut. Returns how many batches.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn cut_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -103,9 +100,6 @@ async fn cut_one_in_tx(
 }
 
 /// Claims the next shard of a provider that is due, orders that came as events before the month's: one that nobody holds, or whose holder went silent.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn claim(
     store: &Store,
     provider: i16,
@@ -145,9 +139,6 @@ pub async fn claim(
 }
 
 /// Renews a lease and moves its shard on; `false` when another worker holds it by now.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn advance_in_tx(
     connection: &mut PgConnection,
     shard: &Shard,
@@ -168,9 +159,6 @@ pub async fn advance_in_tx(
 }
 
 /// Renews a lease; `false` when another worker holds the shard by now.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn renew(store: &Store, shard: &Shard, lease_s: u32) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "update shard set leased_until = clock_timestamp() + $3::bigint * interval '1 second' where id = $1 and fence = $2 and not done",
@@ -185,9 +173,6 @@ pub async fn renew(store: &Store, shard: &Shard, lease_s: u32) -> Result<bool, S
 
 /// Gives a shard back: worked off (`done`), or to be gone on with at `not_before`. Without effect when another worker
 /// holds it by now.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn give_back(
     store: &Store,
     shard: &Shard,
@@ -227,9 +212,6 @@ pub struct Waiting {
 }
 
 /// The next orders of a shard that have not been handed over, at most `limit`, ascending.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn waiting(store: &Store, shard: &Shard, limit: u32) -> Result<Vec<Waiting>, StoreError> {
     let (leaf, run) = (orders::leaf(shard.run), shard.run);
     let (next, last) = (shard.next.get(), shard.last.get());
@@ -253,9 +235,6 @@ pub async fn waiting(store: &Store, shard: &Shard, limit: u32) -> Result<Vec<Wai
 }
 
 /// Orders by their numbers, whatever was said of them: to be handed over once more after the provider denied them.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn by_number(store: &Store, run: RunId, ids: &[i64]) -> Result<Vec<Waiting>, StoreError> {
     let list: Vec<String> = ids.iter().map(i64::to_string).collect();
     select_waiting(
@@ -288,9 +267,6 @@ async fn select_waiting(store: &Store, source: &str) -> Result<Vec<Waiting>, Sto
 }
 
 /// Orders of a shard that the worker before meant to hand over and heard nothing of.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn unanswered(store: &Store, shard: &Shard) -> Result<Vec<i64>, StoreError> {
     let sql = format!(
         "select o.order_id from {} o join lateral (select max(step) as step from outcome_{} x where x.order_id = o.order_id) x on true
@@ -308,9 +284,6 @@ pub async fn unanswered(store: &Store, shard: &Shard) -> Result<Vec<i64>, StoreE
 }
 
 /// Marks the stream batches of a run whose shards are all worked off as sent: how many.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn finish_batches_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -357,9 +330,6 @@ impl Left {
 }
 
 /// What is left of a run's shards.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn left_of_run(store: &Store, run: RunId, now: OffsetDateTime) -> Result<Left, StoreError> {
     type Row = (i64, i64, i64, Vec<String>, i64, Option<OffsetDateTime>);
     let (free, leased, leased_s, workers, later, later_at): Row = sqlx::query_as(
@@ -380,9 +350,6 @@ pub async fn left_of_run(store: &Store, run: RunId, now: OffsetDateTime) -> Resu
 }
 
 /// Orders at a payment point since before `until` that were not drawn: of one provider, ascending, at most `limit`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn uncollected(
     store: &Store,
     run: RunId,
@@ -409,9 +376,6 @@ pub async fn uncollected(
 }
 
 /// Runs with orders of a state, by their kept totals: run and provider number.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn runs_with(store: &Store, state: OrderState) -> Result<Vec<(RunId, i16)>, StoreError> {
     let rows: Vec<(i64, i16)> = sqlx::query_as(
         "select run_id, provider_id from run_total where state = $1 and orders > 0 order by 1, 2",

@@ -45,9 +45,6 @@ impl Reservation {
 }
 
 /// Run funded: the sum of its orders is reserved.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn run_funded_in_tx(
     connection: &mut PgConnection,
     run: &Run,

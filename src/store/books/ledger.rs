@@ -56,9 +56,6 @@ impl AccountKey {
 }
 
 /// Balance (debits less credits) of one account; zero when it was never opened.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn balance_in_tx(connection: &mut PgConnection, key: AccountKey) -> Result<Centimes, StoreError> {
     let balance: Option<i64> = bind_key(
         sqlx::query_scalar(
@@ -84,9 +81,6 @@ pub(crate) fn bind_key(query: Scalar<'_>, key: AccountKey) -> Scalar<'_> {
 }
 
 /// Balances of a run's accounts by provider and kind.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn run_balances_in_tx(
     connection: &mut PgConnection,
     run: RunId,

@@ -32,9 +32,6 @@ impl NewOrders {
 }
 
 /// Orders computed: what a run's households are due is planned, or held.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn computed_in_tx(
     connection: &mut PgConnection,
     new: &[NewOrders],
@@ -45,9 +42,6 @@ pub async fn computed_in_tx(
 }
 
 /// Orders by events: they are released at once, or held, and their sum is reserved for their run.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn made_by_events_in_tx(
     connection: &mut PgConnection,
     new: &[NewOrders],

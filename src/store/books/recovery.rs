@@ -41,9 +41,6 @@ pub struct Repayment {
 }
 
 /// An undue payment reached the household: it is owed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn undue_found_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -55,9 +52,6 @@ pub async fn undue_found_in_tx(
 }
 
 /// The money of an undue payment came back: it is not owed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn undue_came_back_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -69,9 +63,6 @@ pub async fn undue_came_back_in_tx(
 }
 
 /// A complaint is granted: so much is found not to be owed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn complaint_granted_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -83,9 +74,6 @@ pub async fn complaint_granted_in_tx(
 }
 
 /// A write-off is confirmed: what is owed is given up.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn written_off_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -97,9 +85,6 @@ pub async fn written_off_in_tx(
 }
 
 /// A receipt in suspense repays what is owed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn repaid_in_tx(
     connection: &mut PgConnection,
     repayment: Repayment,
@@ -113,9 +98,6 @@ pub async fn repaid_in_tx(
 }
 
 /// A run's orders keep instalments back from what households are due.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn kept_back_in_tx(
     connection: &mut PgConnection,
     kept: Instalments,
@@ -131,9 +113,6 @@ pub async fn kept_back_in_tx(
 }
 
 /// The run is cancelled: nothing was kept back.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn kept_back_undone_in_tx(
     connection: &mut PgConnection,
     kept: Instalments,
@@ -149,9 +128,6 @@ pub async fn kept_back_undone_in_tx(
 }
 
 /// A later list takes an undue payment back: what is owed of it, and what was given up.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn taken_back_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -164,9 +140,6 @@ pub async fn taken_back_in_tx(
 }
 
 /// The run that heard that list is cancelled: what it took back is undue again.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn taken_back_undone_in_tx(
     connection: &mut PgConnection,
     programme: i16,

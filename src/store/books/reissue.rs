@@ -45,9 +45,6 @@ pub async fn restored_in_tx(
 }
 
 /// Reissue funded: what earlier runs reserved for its claims goes back to their envelopes.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn reservations_moved_in_tx(
     connection: &mut PgConnection,
     earlier: &[(Run, Centimes)],
@@ -59,9 +56,6 @@ pub async fn reservations_moved_in_tx(
 }
 
 /// Funded reissue cancelled: the earlier runs reserve for their claims again.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn reservations_restored_in_tx(
     connection: &mut PgConnection,
     earlier: &[(Run, Centimes)],

@@ -48,9 +48,6 @@ impl Bookings {
     }
 
     /// Posts what was collected.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn post_in_tx(
         self,
         connection: &mut PgConnection,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::domain::hint::{Hint, NextStep};
+
 /// Why no PostgreSQL server is at hand. Display never holds a password or a row's value.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -90,9 +92,14 @@ pub enum ClusterError {
     Database(#[from] sqlx::Error),
 }
 
+impl Hint for ClusterError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(self.next_step().into())
+    }
+}
+
 impl ClusterError {
-    /// The next step, for the `hint:` line.
-    pub fn hint(&self) -> String {
+    fn next_step(&self) -> String {
         match self {
             Self::NoBinaries { .. } => {
                 "install PostgreSQL (Debian: `apt-get install postgresql`), or run `make` to \
@@ -132,7 +139,7 @@ impl ClusterError {
                 )
             }
             Self::Url => "write it as `postgres://user@host:5432/database`".into(),
-            Self::Database(error) => crate::store::hint_of(error),
+            Self::Database(error) => crate::store::hint_of(error).to_owned(),
         }
     }
 
@@ -226,3 +233,19 @@ fn of_io(path: &std::path::Path, source: &io::Error) -> String {
 fn listed(tried: &[String]) -> String {
     if tried.is_empty() { String::new() } else { format!(" (tried: {})", tried.join("; ")) }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(ClusterError {
+    Self::NoBinaries { .. } => Self::NoBinaries { tried: Vec::new() },
+    Self::OtherMajor { .. } => Self::OtherMajor { data: "pg/data".into(), wanted: 15 },
+    Self::NoAccount => Self::NoAccount,
+    Self::NotTraversable { .. } => Self::NotTraversable { dir: "pg".into(), uid: 1 },
+    Self::OtherOwner { .. } => Self::OtherOwner { path: "pg".into(), owner: 1 },
+    Self::NoSocketDir { .. } => Self::NoSocketDir { dir: "pg".into() },
+    Self::NotAFolder { .. } => Self::NotAFolder { path: "pg".into() },
+    Self::Io { .. } => Self::Io { doing: "read", path: "pg".into(), source: io::ErrorKind::Other.into() },
+    Self::Program { .. } => Self::Program { program: "initdb", said: String::new(), log: "log".into() },
+    Self::NotReady { .. } => Self::NotReady { data: "pg".into(), seconds: 60, log: "log".into() },
+    Self::Url => Self::Url,
+    Self::Database(_) => Self::Database(sqlx::Error::PoolTimedOut),
+});

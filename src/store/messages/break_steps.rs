@@ -39,9 +39,6 @@ async fn append_in_tx(
 }
 
 /// Keeps a step that follows by rule, for breaks that were moved already.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn by_rule_in_tx(
     connection: &mut PgConnection,
     ids: &[i64],
@@ -65,9 +62,6 @@ pub async fn by_rule_in_tx(
 }
 
 /// One person resolves a break.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn resolve_in_tx(
     connection: &mut PgConnection,
     id: BreakId,
@@ -87,9 +81,6 @@ pub async fn resolve_in_tx(
 }
 
 /// One person proposes how a break is resolved: it stays open.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn propose_in_tx(
     connection: &mut PgConnection,
     id: BreakId,
@@ -131,9 +122,6 @@ pub async fn confirm_in_tx(
 }
 
 /// What came later explains a break, whose money was posted with it; a proposal for it falls away.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn explain_in_tx(
     connection: &mut PgConnection,
     id: BreakId,
@@ -154,9 +142,6 @@ pub async fn explain_in_tx(
 }
 
 /// A person takes a resolution, or a proposal, back.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn reopen_in_tx(
     connection: &mut PgConnection,
     id: BreakId,
@@ -189,9 +174,6 @@ pub struct Step {
 }
 
 /// The steps of a break, as they were taken.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_break(store: &Store, id: BreakId) -> Result<Vec<Step>, StoreError> {
     let rows: Vec<(String, String, OffsetDateTime, String, Option<String>)> = sqlx::query_as(
         "select step, taken_by, taken_at, why, post from break_step where break_id = $1 order by id",

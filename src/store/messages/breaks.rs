@@ -45,9 +45,6 @@ pub struct NewBreak {
 
 /// Opens breaks: how many are open that were not. One that was explained by rule and is found again opens again; one that
 /// a person resolved stays resolved.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_in_tx(
     connection: &mut PgConnection,
     breaks: &[NewBreak],
@@ -100,9 +97,6 @@ pub async fn open_in_tx(
 }
 
 /// Households whose payee is in doubt, by breaks that nobody has resolved.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn doubted_households_in_tx(
     connection: &mut PgConnection,
 ) -> Result<HashSet<HouseholdId>, StoreError> {
@@ -118,9 +112,6 @@ pub async fn doubted_households_in_tx(
 }
 
 /// The open break over the payee of an order.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn doubt_of_order_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -135,9 +126,6 @@ pub async fn doubt_of_order_in_tx(
 }
 
 /// The first open break over the payee of an order's household, whichever of its orders the doubt came with.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn doubt_of_household_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -154,9 +142,6 @@ pub async fn doubt_of_household_in_tx(
 }
 
 /// Whether a fact was found before, whatever became of it.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn is_known_in_tx(connection: &mut PgConnection, key: &str) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar("select exists (select from break where dedup_key = $1)")
         .bind(key)
@@ -269,9 +254,6 @@ pub struct Filter {
 }
 
 /// Breaks, oldest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(store: &Store, filter: Filter) -> Result<Vec<Break>, StoreError> {
     let sql = format!(
         "{SELECT} where ($1::bigint is null or b.run_id = $1) and ($2::text is null or b.kind = $2)
@@ -288,9 +270,6 @@ pub async fn list(store: &Store, filter: Filter) -> Result<Vec<Break>, StoreErro
 }
 
 /// A break by its number.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find(store: &Store, id: BreakId) -> Result<Option<Break>, StoreError> {
     let sql = format!("{SELECT} where b.id = $1");
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id.get()).fetch_optional(store.pool()).await?;
@@ -298,9 +277,6 @@ pub async fn find(store: &Store, id: BreakId) -> Result<Option<Break>, StoreErro
 }
 
 /// A break by its number, its row locked.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_in_tx(connection: &mut PgConnection, id: BreakId) -> Result<Option<Break>, StoreError> {
     let sql = format!("{SELECT} where b.id = $1 for update of b");
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id.get()).fetch_optional(connection).await?;
@@ -325,9 +301,6 @@ pub struct QueueFigures {
 }
 
 /// Queues that are not empty, of all runs.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn queues(store: &Store) -> Result<Vec<QueueFigures>, StoreError> {
     let rows: Vec<(String, i64, i64, OffsetDateTime, i64, i64)> = sqlx::query_as(
         "select kind, count(*), count(proposed_at), min(opened_at), coalesce(sum(abs(amount)), 0)::bigint, sum(suspense)::bigint
@@ -351,9 +324,6 @@ pub async fn queues(store: &Store) -> Result<Vec<QueueFigures>, StoreError> {
 
 /// Open breaks that concern a run: its own, and those of providers it uses that belong to no run. One whose resolution
 /// waits for a second person is open; one that does not keep the books open is not counted.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_count_in_tx(connection: &mut PgConnection, run: RunId) -> Result<i64, StoreError> {
     let aside: Vec<&str> =
         BreakKind::ALL.iter().filter(|kind| !kind.keeps_books_open()).map(|kind| kind.as_str()).collect();
@@ -368,9 +338,6 @@ pub async fn open_count_in_tx(connection: &mut PgConnection, run: RunId) -> Resu
 }
 
 /// Runs that a break concerns, in the sense of [`open_count_in_tx`], and whose books are not closed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn concerned_runs_in_tx(
     connection: &mut PgConnection,
     found: &Break,
@@ -390,9 +357,6 @@ pub async fn concerned_runs_in_tx(
 }
 
 /// Marks the open breaks of a run that is closed as carried forward: how many.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn carry_open_in_tx(connection: &mut PgConnection, run: RunId) -> Result<i64, StoreError> {
     let sql = "update break set carried = true where run_id = $1 and resolved_at is null";
     let carried = sqlx::query(sql).bind(run.get()).execute(connection).await?;
@@ -400,9 +364,6 @@ pub async fn carry_open_in_tx(connection: &mut PgConnection, run: RunId) -> Resu
 }
 
 /// Resolves the breaks of a kind in a run whose fact no longer holds; a proposal for them falls away.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn resolve_gone_in_tx(
     connection: &mut PgConnection,
     run: RunId,

@@ -44,9 +44,6 @@ pub struct MessageCounts {
 }
 
 /// Writes a message; `None` when its content was imported before.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_message_in_tx(
     connection: &mut PgConnection,
     new: NewMessage<'_>,
@@ -79,9 +76,6 @@ pub struct KnownMessage {
 }
 
 /// The message of a content that was imported before.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn message_of_in_tx(
     connection: &mut PgConnection,
     sha256: &[u8; 32],
@@ -110,9 +104,6 @@ pub async fn message_of_in_tx(
 }
 
 /// Writes a set of reports of the stream lane as a message without a file.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_report_in_tx(
     connection: &mut PgConnection,
     kind: &str,
@@ -132,9 +123,6 @@ pub async fn insert_report_in_tx(
 }
 
 /// Writes what a message came to.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn finish_message_in_tx(
     connection: &mut PgConnection,
     id: MessageId,
@@ -195,9 +183,6 @@ pub struct OrderFacts {
 }
 
 /// Plans of the look-ups below must not depend on statistics of tables that fill as the message is read.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn prefer_indexes_in_tx(connection: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query("set local enable_seqscan = off").execute(connection).await?;
     Ok(())
@@ -206,9 +191,6 @@ pub async fn prefer_indexes_in_tx(connection: &mut PgConnection) -> Result<(), S
 /// Facts of orders of a run, ascending: by a range scan where their numbers lie close, else one by one.
 /// `ids` ascend; those that are no orders (of `provider`, where given) are missing in the answer. Outcomes are looked up
 /// only `with_outcomes`: most messages are the first to speak of their orders.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn facts_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -316,9 +298,6 @@ pub struct HistoryStep {
 }
 
 /// The steps of an order, as they were recorded: its own, and those that it took with its whole file.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn history(store: &Store, order: OrderId) -> Result<Vec<HistoryStep>, StoreError> {
     type Row = (i16, OffsetDateTime, String, Option<String>, Option<String>, bool);
     let sql = format!(
@@ -344,17 +323,11 @@ pub async fn history(store: &Store, order: OrderId) -> Result<Vec<HistoryStep>, 
 }
 
 /// Purpose codes by number.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn purposes_in_tx(connection: &mut PgConnection) -> Result<Vec<(i16, String)>, StoreError> {
     Ok(sqlx::query_as("select id, code from purpose").fetch_all(connection).await?)
 }
 
 /// Writes what a message said of a whole batch; without a step where that moves nothing.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_batch_event_in_tx(
     connection: &mut PgConnection,
     batch: BatchId,

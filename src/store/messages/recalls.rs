@@ -102,9 +102,6 @@ pub struct LeftIn {
 }
 
 /// The batch that an order is in; `None` before it is released.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn left_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<Option<LeftIn>, StoreError> {
     type Row = (i64, i16, String, Option<String>, Option<Date>, Option<OffsetDateTime>);
     let sql = format!(
@@ -181,9 +178,6 @@ pub async fn insert_in_tx(
 }
 
 /// Gives a recall the names that it goes by outside.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn name_in_tx(
     connection: &mut PgConnection,
     id: RecallId,
@@ -200,9 +194,6 @@ pub async fn name_in_tx(
 }
 
 /// A recall by its number, its row locked.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_in_tx(connection: &mut PgConnection, id: RecallId) -> Result<Option<Recall>, StoreError> {
     let sql = format!("{SELECT} where r.id = $1 for update of r");
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id.get()).fetch_optional(connection).await?;
@@ -210,9 +201,6 @@ pub async fn find_in_tx(connection: &mut PgConnection, id: RecallId) -> Result<O
 }
 
 /// The recall of an order, its row locked: that of the case where it is one of this order's, else the latest.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_order_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -227,9 +215,6 @@ pub async fn of_order_in_tx(
 }
 
 /// The recall of a case, its row locked.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_case_in_tx(
     connection: &mut PgConnection,
     case_id: &str,
@@ -240,9 +225,6 @@ pub async fn of_case_in_tx(
 }
 
 /// Takes a recall on to a state.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_state_in_tx(
     connection: &mut PgConnection,
     id: RecallId,
@@ -257,9 +239,6 @@ pub async fn set_state_in_tx(
 }
 
 /// Records that the file of a recall lies in the outbox.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn sent_in_tx(
     connection: &mut PgConnection,
     id: RecallId,
@@ -276,9 +255,6 @@ pub async fn sent_in_tx(
 }
 
 /// Records an answer: the state it leads to, its code, and the message it came in.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn answer_in_tx(
     connection: &mut PgConnection,
     id: RecallId,
@@ -301,9 +277,6 @@ pub async fn answer_in_tx(
 }
 
 /// Recalls, newest first, at most `limit`; with `open_only`, those neither refused nor lapsed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(store: &Store, open_only: bool, limit: i64) -> Result<Vec<Recall>, StoreError> {
     let sql = format!(
         "{SELECT} where not $1 or r.state in ('requested', 'sent', 'pending', 'accepted') order by r.id desc limit $2"

@@ -45,9 +45,6 @@ pub struct Share {
 }
 
 /// The message and file that a settlement of this reference was read from before.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn known_in_tx(
     connection: &mut PgConnection,
     provider: i16,
@@ -65,9 +62,6 @@ pub async fn known_in_tx(
 }
 
 /// Sums of a provider's settlements, by those of the references that have come.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn sums_in_tx(
     connection: &mut PgConnection,
     provider: i16,
@@ -84,9 +78,6 @@ pub async fn sums_in_tx(
 }
 
 /// Writes a settlement and its shares.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_in_tx(
     connection: &mut PgConnection,
     new: &NewSettlement<'_>,
@@ -122,9 +113,6 @@ pub async fn insert_in_tx(
 }
 
 /// The settlement of a reference that no statement has debited yet, marked as debited now: its sum and shares.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn debit_in_tx(
     connection: &mut PgConnection,
     provider: i16,
@@ -155,9 +143,6 @@ pub async fn debit_in_tx(
 }
 
 /// Resolves the break that a debit opened for want of its settlement file: the debit's amount, if there was one.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn take_waiting_debit_in_tx(
     connection: &mut PgConnection,
     key: &str,

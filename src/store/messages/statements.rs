@@ -32,9 +32,6 @@ pub struct NewStatement<'a> {
 }
 
 /// Writes a statement.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_statement_in_tx(
     connection: &mut PgConnection,
     new: &NewStatement<'_>,
@@ -65,9 +62,6 @@ pub async fn insert_statement_in_tx(
 }
 
 /// Notes that a statement of which nothing was taken was replaced by a later message's.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn replace_statement_in_tx(
     connection: &mut PgConnection,
     message: MessageId,
@@ -102,9 +96,6 @@ pub struct KnownStatement {
 
 /// A provider's statements, in the order that they follow each other: by number within a year, where a bank begins again
 /// with the year.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn statements_in_tx(
     connection: &mut PgConnection,
     provider: i16,
@@ -113,9 +104,6 @@ pub async fn statements_in_tx(
 }
 
 /// A provider's statements of one reference.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn statements_of_reference_in_tx(
     connection: &mut PgConnection,
     provider: i16,

@@ -49,18 +49,12 @@ pub async fn begin_in_tx(
 }
 
 /// Finds an upload, its row locked.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn locked_in_tx(connection: &mut PgConnection, id: &str) -> Result<Option<Upload>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} for update"));
     sqlx::query(sql).bind(id).fetch_optional(connection).await?.as_ref().map(read).transpose()
 }
 
 /// Finds an upload.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find(store: &Store, id: &str) -> Result<Option<Upload>, StoreError> {
     sqlx::query(COLUMNS).bind(id).fetch_optional(store.pool()).await?.as_ref().map(read).transpose()
 }
@@ -77,18 +71,12 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Upload, StoreError> {
 }
 
 /// How many uploads of a provider are not whole yet.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn unfinished_in_tx(connection: &mut PgConnection, provider_id: i16) -> Result<i64, StoreError> {
     let sql = "select count(*) from upload where provider_id = $1 and done_at is null";
     Ok(sqlx::query_scalar(sql).bind(provider_id).fetch_one(connection).await?)
 }
 
 /// Pieces that share a byte with `first..end`, ascending: where each begins, and its bytes.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn overlapping_in_tx(
     connection: &mut PgConnection,
     id: &str,
@@ -107,9 +95,6 @@ pub async fn overlapping_in_tx(
 }
 
 /// Keeps a piece whose bytes are all new, and counts them; `false` when the upload has too many pieces already.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn add_piece_in_tx(
     connection: &mut PgConnection,
     id: &str,
@@ -139,9 +124,6 @@ pub async fn add_piece_in_tx(
 }
 
 /// What has come, as `(first byte, end)`, ascending, neighbours joined.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn spans(store: &Store, id: &str) -> Result<Vec<(i64, i64)>, StoreError> {
     let pieces: Vec<(i64, i64)> = sqlx::query_as(
         "select first_byte, first_byte + octet_length(body) from upload_piece where upload_id = $1 order by 1",
@@ -180,9 +162,6 @@ pub async fn whole(store: &Store, id: &str, bytes: i64) -> Result<Vec<u8>, Store
 }
 
 /// Keeps what came of an upload, and lets its pieces go.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn finish_in_tx(
     connection: &mut PgConnection,
     id: &str,
@@ -200,9 +179,6 @@ pub async fn finish_in_tx(
 }
 
 /// Takes an upload away, so that it can begin anew.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn drop_in_tx(connection: &mut PgConnection, id: &str) -> Result<(), StoreError> {
     sqlx::query("delete from upload_piece where upload_id = $1").bind(id).execute(&mut *connection).await?;
     sqlx::query("delete from upload where id = $1 and done_at is null").bind(id).execute(connection).await?;
@@ -211,9 +187,6 @@ pub async fn drop_in_tx(connection: &mut PgConnection, id: &str) -> Result<(), S
 
 /// Takes away uploads that were begun before one instant and never became whole, and results from before another; says
 /// how many.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn prune(
     store: &Store,
     unfinished_before: OffsetDateTime,

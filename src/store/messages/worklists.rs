@@ -17,9 +17,6 @@ use crate::store::registry::households;
 use crate::store::{Store, StoreError};
 
 /// The number of a provider; `None` before its first order.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn provider_number(store: &Store, code: &str) -> Result<Option<i16>, StoreError> {
     let sql = "select id from provider where code = $1";
     Ok(sqlx::query_scalar(sql).bind(code).fetch_optional(store.pool()).await?)
@@ -39,9 +36,6 @@ pub struct OpenRun {
 }
 
 /// Runs with orders of a provider's stream lane that are under way.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_runs(store: &Store, provider: i16) -> Result<Vec<OpenRun>, StoreError> {
     let rows: Vec<(i64, i64, bool, String)> = sqlx::query_as(
         "select r.id, r.snapshot_id, r.standing_approval is not null, p.code from run r join programme p on p.id = r.programme_id
@@ -65,18 +59,12 @@ pub async fn open_runs(store: &Store, provider: i16) -> Result<Vec<OpenRun>, Sto
 }
 
 /// The places of a snapshot: number, province, commune.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn places(store: &Store, snapshot: SnapshotId) -> Result<Vec<(i32, String, String)>, StoreError> {
     let sql = "select id, province, commune from place where snapshot_id = $1";
     Ok(sqlx::query_as(sql).bind(snapshot.get()).fetch_all(store.pool()).await?)
 }
 
 /// A provider's orders in a run as (place, order), ascending; of some places only, where given.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn orders_by_place(
     store: &Store,
     run: RunId,
@@ -103,9 +91,6 @@ pub enum Waiting {
 }
 
 /// Of `among`, the orders that wait and are on no list yet, ascending: each with its furthest step.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn waiting(
     store: &Store,
     run: RunId,
@@ -263,9 +248,6 @@ pub struct PointDay<'a> {
 }
 
 /// A list by its number, or the last one of the day.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find(
     store: &Store,
     at: PointDay<'_>,
@@ -287,9 +269,6 @@ pub async fn find(
 }
 
 /// The lists of a point's day, by number.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_day(store: &Store, at: PointDay<'_>) -> Result<Vec<Summary>, StoreError> {
     let rows = sqlx::query(
         "select number, orders, amount, encode(sha256, 'hex'), octet_length(body)::bigint, made_at from worklist
@@ -317,9 +296,6 @@ fn read_summary(row: &sqlx::postgres::PgRow) -> Result<Summary, StoreError> {
 
 /// Keeps others from making a list for this point until the transaction ends, and says which number comes next;
 /// `None` when one of the orders was put on a list meanwhile.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn next_number_in_tx(
     connection: &mut PgConnection,
     at: PointDay<'_>,
@@ -380,9 +356,6 @@ pub async fn insert_in_tx(
 }
 
 /// Notes that a list was asked for, the first time.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn fetched(
     store: &Store,
     at: PointDay<'_>,

@@ -232,9 +232,6 @@ fn orders_source(run: RunId) -> String {
 
 impl Extracts {
     /// Begins to look at the database as it is now.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn begin(store: &Store) -> Result<Self, StoreError> {
         let mut connection = store.pool().acquire().await?;
         // A COPY that is given up midway leaves a connection that nobody else can use.
@@ -251,25 +248,16 @@ impl Extracts {
     }
 
     /// The run.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn run(&mut self, id: RunId) -> Result<Option<Run>, StoreError> {
         runs::find_in_tx(&mut self.connection, id, false).await
     }
 
     /// The run's kept totals.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn totals(&mut self, run: RunId) -> Result<Vec<RunTotal>, StoreError> {
         runs::totals_in_tx(&mut self.connection, run).await
     }
 
     /// Codes by number, of `provider` or `purpose`.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn codes(&mut self, of: Coded) -> Result<Vec<(i16, String)>, StoreError> {
         let sql = match of {
             Coded::Provider => "select id, code from provider",
@@ -279,9 +267,6 @@ impl Extracts {
     }
 
     /// Household rows that a snapshot held.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn household_rows(&mut self, snapshot: SnapshotId) -> Result<u64, StoreError> {
         let rows: i64 = sqlx::query_scalar("select household_rows from snapshot where id = $1")
             .bind(snapshot.get())
@@ -291,17 +276,11 @@ impl Extracts {
     }
 
     /// The run's orders, ascending.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn orders(&mut self, run: RunId) -> Result<CopyOut<'_>, StoreError> {
         CopyOut::begin(&mut self.connection, &orders_source(run)).await
     }
 
     /// A list as CSV with a header.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn csv(
         &mut self,
         list: List,
@@ -313,17 +292,11 @@ impl Extracts {
     }
 
     /// The run's batches, by provider, wave and place.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn batches(&mut self, run: RunId) -> Result<Vec<Batch>, StoreError> {
         crate::store::batches::of_run_in_tx(&mut self.connection, run).await
     }
 
     /// What was carried forward when the run was closed.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn carried_forward(&mut self, run: RunId) -> Result<Vec<Carried>, StoreError> {
         let rows: Vec<(String, i64, i64, String, String)> = sqlx::query_as(
             "select subject, orders, amount, reason, carried_by from carried_forward where run_id = $1 order by subject",
@@ -342,9 +315,6 @@ impl Extracts {
     }
 
     /// Counts and sums by a text, in the order to be shown.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn sums(&mut self, by: Sums, run: RunId, snapshot: SnapshotId) -> Result<Vec<Sum>, StoreError> {
         let rows: Vec<(String, i64, i64)> =
             sqlx::query_as(AssertSqlSafe(by.sql(run, snapshot))).fetch_all(&mut *self.connection).await?;

@@ -35,9 +35,6 @@ const OPEN: &str = "select id, order_id, reasons, why, proposed_by, proposed_at 
     where confirmed_at is null and withdrawn_at is null";
 
 /// Proposals that wait, oldest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open(store: &Store) -> Result<Vec<Proposal>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("{OPEN} order by id"));
     let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(store.pool()).await?;
@@ -45,9 +42,6 @@ pub async fn open(store: &Store) -> Result<Vec<Proposal>, StoreError> {
 }
 
 /// The proposal that waits for an order.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_of_order_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -58,9 +52,6 @@ pub async fn open_of_order_in_tx(
 }
 
 /// Writes a proposal.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn propose_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -102,9 +93,6 @@ pub async fn confirm_in_tx(
 }
 
 /// Ends a proposal that nobody has confirmed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn withdraw_in_tx(
     connection: &mut PgConnection,
     id: i64,

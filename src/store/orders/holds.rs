@@ -33,9 +33,6 @@ pub struct Hold {
 }
 
 /// Holds of an order.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_order(store: &Store, order: OrderId) -> Result<Vec<Hold>, StoreError> {
     let rows: Vec<(String, String, Option<String>, Option<String>)> =
         sqlx::query_as("select reason, placed_by, released_by, released_why from order_hold where order_id = $1 order by reason")
@@ -54,9 +51,6 @@ pub async fn of_order(store: &Store, order: OrderId) -> Result<Vec<Hold>, StoreE
 }
 
 /// Open holds of a run by reason: orders and their sum; an order with two reasons counts under each.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn by_reason_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -74,9 +68,6 @@ pub async fn by_reason_in_tx(
 }
 
 /// SHA-256 over which orders of a run are held and why: order numbers and reasons, ascending.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn digest_in_tx(connection: &mut PgConnection, run: RunId) -> Result<[u8; 32], StoreError> {
     let (low, high) = OrderId::bounds(run);
     let source = format!(
@@ -95,9 +86,6 @@ pub async fn digest_in_tx(connection: &mut PgConnection, run: RunId) -> Result<[
 }
 
 /// Open reasons of an order, with commas between.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_reasons_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<String, StoreError> {
     Ok(sqlx::query_scalar(
         "select coalesce(string_agg(reason, ',' order by reason collate \"C\"), '') from order_hold
@@ -109,9 +97,6 @@ pub async fn open_reasons_in_tx(connection: &mut PgConnection, order: OrderId) -
 }
 
 /// Takes a held order out of its planned batch, where it is in one: once let go, it leaves in a file of its own.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn leave_batch_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<(), StoreError> {
     let sql = format!(
         "update order_hold h set missed_batch = b.id from payment_order o join batch b on b.run_id = $2
@@ -128,9 +113,6 @@ pub async fn leave_batch_in_tx(connection: &mut PgConnection, order: OrderId) ->
 }
 
 /// Orders of a run that are, or were, held for a reason, ascending.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn orders_with_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -149,9 +131,6 @@ pub async fn orders_with_in_tx(
 }
 
 /// Places a manual hold; `false` when it stands already.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn place_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -175,9 +154,6 @@ pub async fn place_in_tx(
 }
 
 /// Releases all holds of an order: how many were open.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn release_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -211,9 +187,6 @@ pub struct Reachable {
 }
 
 /// Where orders of a run lie, within the transaction that locked it.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn reachable_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -241,9 +214,6 @@ pub async fn reachable_in_tx(
 }
 
 /// Holds orders for other orders, whose numbers are kept as the detail.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn place_for_in_tx(
     connection: &mut PgConnection,
     pairs: &[(OrderId, OrderId)],
@@ -269,9 +239,6 @@ pub async fn place_for_in_tx(
 }
 
 /// The order of another programme that an order is held for, as long as that one's run is not cancelled.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn gives_way_to_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -288,9 +255,6 @@ pub async fn gives_way_to_in_tx(
 }
 
 /// Whether an order has an open hold.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn is_held_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(
         "select exists (select from order_hold where order_id = $1 and released_at is null)",

@@ -8,7 +8,7 @@ pub mod order_state;
 pub mod origins;
 pub mod personal;
 pub mod questions;
-pub mod standing;
+pub mod state_walk;
 pub mod unpaid;
 
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -76,9 +76,6 @@ pub fn push(buffer: &mut CopyBuffer, order: &NewOrder<'_>) {
 }
 
 /// Makes the leaves of a run (orders, exclusions, outcomes), standing alone.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn create_leaves_in_tx(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     let ((low, high), leaf, exclusions) = (OrderId::bounds(run), leaf(run), exclusion_leaf(run));
     for sql in [
@@ -220,9 +217,6 @@ pub struct Exclusion {
 }
 
 /// What a household was refused, the newest first, in runs that are not cancelled.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn exclusions_of(store: &Store, household: &str) -> Result<Vec<Exclusion>, StoreError> {
     let rows: Vec<(i64, String, String, i32, i32, String)> = sqlx::query_as(
         "select e.run_id, r.kind, p.code, r.period, e.household_row, e.reason
@@ -241,9 +235,6 @@ pub async fn exclusions_of(store: &Store, household: &str) -> Result<Vec<Exclusi
 }
 
 /// Finds orders of a household, or one order by its number, newest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find(
     store: &Store,
     household: Option<&str>,

@@ -64,9 +64,6 @@ fn made_from(run: &Run) -> Option<String> {
 }
 
 /// Orders of a run that are not what they were made from, the first of them; `None` for a run whose orders are made otherwise.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn differing(store: &Store, run: &Run) -> Result<Option<Vec<Differing>>, StoreError> {
     let Some(made_from) = made_from(run) else { return Ok(None) };
     let sql = format!(
@@ -105,9 +102,6 @@ pub struct Granted {
 }
 
 /// All grants of a run beside their claims in the list that it was made from.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn granted(store: &Store, run: &Run) -> Result<Vec<Granted>, StoreError> {
     Ok(sqlx::query_as(
         "select p.order_id, p.rank, p.amount, c.claimed_on from child_payment p

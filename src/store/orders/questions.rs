@@ -94,9 +94,6 @@ fn claims_sql() -> String {
 }
 
 /// Claims of a programme that are in question.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_programme_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -121,9 +118,6 @@ pub async fn of_programme_in_tx(
 
 /// The break that puts the claim of an order in question, or, with `any_claim`, any claim of its household; number 0 stands
 /// for a debit above its file's sum, whose break is opened by the next reconciliation.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_order_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -149,9 +143,6 @@ pub async fn of_order_in_tx(
 }
 
 /// Those of some orders about which an open break contradicts what their provider says: it may have paid what it denies.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn contradicted_in_tx(
     connection: &mut PgConnection,
     orders: &[i64],
@@ -166,9 +157,6 @@ pub async fn contradicted_in_tx(
 
 /// Orders of a run whose claims are in question; of a correction run those of every household that has a claim in
 /// question.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_run_in_tx(
     connection: &mut PgConnection,
     run: RunId,

@@ -17,9 +17,6 @@ use crate::store::registry::households;
 use crate::store::{Store, StoreError, orders};
 
 /// Runs in which orders stand unpaid, as kept totals say; of one programme, or of all.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn runs_in_tx(
     connection: &mut PgConnection,
     programme: Option<i16>,
@@ -35,9 +32,6 @@ pub async fn runs_in_tx(
 }
 
 /// Providers at which orders of these runs stand unpaid.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn providers_in_tx(connection: &mut PgConnection, runs: &[RunId]) -> Result<Vec<i16>, StoreError> {
     Ok(sqlx::query_scalar(
         "select distinct provider_id from run_total
@@ -222,9 +216,6 @@ fn read(mut row: CopyRow) -> Result<Unpaid, StoreError> {
 }
 
 /// Where an order stands unpaid: its state and its reason; `None` while it does not.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_in_tx(
     connection: &mut PgConnection,
     order: OrderId,

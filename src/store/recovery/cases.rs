@@ -112,9 +112,6 @@ fn read(row: &PgRow) -> Result<Case, StoreError> {
 }
 
 /// One case, locked where it is to be changed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_in_tx(
     connection: &mut PgConnection,
     id: CaseId,
@@ -126,9 +123,6 @@ pub async fn find_in_tx(
 }
 
 /// Cases by their numbers, the oldest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_many_in_tx(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<Case>, StoreError> {
     let sql = format!("{SELECT} where c.id = any($1) order by c.opened_at, c.id");
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(ids).fetch_all(connection).await?;
@@ -136,9 +130,6 @@ pub async fn find_many_in_tx(connection: &mut PgConnection, ids: &[i64]) -> Resu
 }
 
 /// Appends what was done about a case.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn step_in_tx(
     connection: &mut PgConnection,
     id: CaseId,

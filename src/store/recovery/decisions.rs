@@ -25,9 +25,6 @@ pub struct Wanted<'a> {
 }
 
 /// Cases, oldest first, at most `limit`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(store: &Store, wanted: Wanted<'_>, limit: i64) -> Result<Vec<Case>, StoreError> {
     let ids: Vec<i64> = sqlx::query_scalar(
         "select id from recovery_case where ($1::text is null or state = $1) and ($2::text is null or household_id = $2)
@@ -47,9 +44,6 @@ pub async fn list(store: &Store, wanted: Wanted<'_>, limit: i64) -> Result<Vec<C
 }
 
 /// The programme of a case; `None` when there is no such case.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn programme_in_tx(connection: &mut PgConnection, case: CaseId) -> Result<Option<i16>, StoreError> {
     Ok(sqlx::query_scalar("select programme_id from recovery_case where id = $1")
         .bind(case.get())
@@ -58,9 +52,6 @@ pub async fn programme_in_tx(connection: &mut PgConnection, case: CaseId) -> Res
 }
 
 /// The number of a programme.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn programme_id_in_tx(
     connection: &mut PgConnection,
     code: &str,
@@ -88,9 +79,6 @@ pub struct StepTaken {
 }
 
 /// The steps of a case, as they were taken.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn steps(store: &Store, case: CaseId) -> Result<Vec<StepTaken>, StoreError> {
     let rows: Vec<(String, Option<i64>, String, OffsetDateTime, String)> = sqlx::query_as(
         "select step, amount, taken_by, taken_at, why from recovery_step where case_id = $1 order by id",
@@ -109,9 +97,6 @@ pub async fn steps(store: &Store, case: CaseId) -> Result<Vec<StepTaken>, StoreE
 }
 
 /// Who last took one of some steps of a case.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn taken_by_in_tx(
     connection: &mut PgConnection,
     case: CaseId,
@@ -142,9 +127,6 @@ pub struct Instalment {
 }
 
 /// What was kept back for a case, by run.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn instalments(store: &Store, case: CaseId) -> Result<Vec<Instalment>, StoreError> {
     let rows: Vec<(i64, i32, i64, i64, bool)> = sqlx::query_as(
         "select i.run_id, r.period, i.order_id, i.amount, i.live from recovery_instalment i join run r on r.id = i.run_id
@@ -162,9 +144,6 @@ pub async fn instalments(store: &Store, case: CaseId) -> Result<Vec<Instalment>,
 }
 
 /// What the cases of an order come to, less what was found not to be owed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn undue_of_order_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -179,9 +158,6 @@ pub async fn undue_of_order_in_tx(
 }
 
 /// The case that was opened for an origin.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_origin_in_tx(
     connection: &mut PgConnection,
     origin: &str,
@@ -194,9 +170,6 @@ pub async fn of_origin_in_tx(
 }
 
 /// Keeps where a household's complaint stands.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_appeal_in_tx(
     connection: &mut PgConnection,
     case: CaseId,
@@ -215,9 +188,6 @@ pub async fn set_appeal_in_tx(
 }
 
 /// Keeps the agreed monthly maximum of a case.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_monthly_in_tx(
     connection: &mut PgConnection,
     case: CaseId,
@@ -232,9 +202,6 @@ pub async fn set_monthly_in_tx(
 }
 
 /// Keeps who put the write-off of a case forward; `None` takes the proposal away.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_proposal_in_tx(
     connection: &mut PgConnection,
     case: CaseId,
@@ -253,9 +220,6 @@ pub async fn set_proposal_in_tx(
 }
 
 /// Takes a case on to a state.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_state_in_tx(
     connection: &mut PgConnection,
     case: CaseId,
@@ -270,9 +234,6 @@ pub async fn set_state_in_tx(
 }
 
 /// Whether the latest list of a programme has a household.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn is_listed_in_tx(
     connection: &mut PgConnection,
     programme: &str,
@@ -316,9 +277,6 @@ pub struct PutRight {
 }
 
 /// The months of a household that later lists put right, oldest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn put_right(store: &Store, household: HouseholdId) -> Result<Vec<PutRight>, StoreError> {
     let rows: Vec<(i32, i64, String, String, i64, i64, i64)> = sqlx::query_as(
         "select c.period, c.run_id, p.code, c.reason, c.was, c.due, c.difference from correction c
@@ -344,9 +302,6 @@ pub async fn put_right(store: &Store, household: HouseholdId) -> Result<Vec<PutR
 }
 
 /// Takes a part of a receipt out of what its break keeps in suspense; the break stays open over the rest.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn take_from_break_in_tx(
     connection: &mut PgConnection,
     id: BreakId,
@@ -361,9 +316,6 @@ pub async fn take_from_break_in_tx(
 }
 
 /// Whether a receipt was assigned to a case before; `why` names its break.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn was_assigned_in_tx(
     connection: &mut PgConnection,
     case: CaseId,
@@ -379,9 +331,6 @@ pub async fn was_assigned_in_tx(
 }
 
 /// What was repaid: by the figures of cases, by their steps, and by what left suspense for receivables.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn repaid(store: &Store) -> Result<(Centimes, Centimes, Centimes), StoreError> {
     let (cases, steps, posted): (i64, i64, i64) = sqlx::query_as(
         "select (select coalesce(sum(repaid), 0)::bigint from recovery_case),

@@ -32,9 +32,6 @@ pub struct NewCase<'a> {
 }
 
 /// Opens one case; `None` when one of that origin is there.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_in_tx(
     connection: &mut PgConnection,
     new: NewCase<'_>,
@@ -67,9 +64,6 @@ pub async fn insert_in_tx(
 }
 
 /// Programmes with cases that have something outstanding.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn programmes_with_open_cases(store: &Store) -> Result<Vec<i16>, StoreError> {
     Ok(sqlx::query_scalar(
         "select distinct programme_id from recovery_case where state in ('opened', 'recalled', 'receivable') order by 1",
@@ -79,9 +73,6 @@ pub async fn programmes_with_open_cases(store: &Store) -> Result<Vec<i16>, Store
 }
 
 /// Opens a case for each undue payment that a correction run found, once: how many, and their sum.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_corrections_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -111,9 +102,6 @@ pub async fn open_corrections_in_tx(
 }
 
 /// Opens a case over an order whose claim an earlier order is said to have paid, once.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_paid_twice_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -160,9 +148,6 @@ fn fates() -> String {
 }
 
 /// Moves the cases of a programme to where their payments are by now. The caller posts what became owed, or no longer is.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn follow_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -291,9 +276,6 @@ impl Undue {
 }
 
 /// Undue payments that ended unpaid, by order; of one programme, or of all.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn undue_unpaid_in_tx(
     connection: &mut PgConnection,
     programme: Option<i16>,
@@ -359,9 +341,6 @@ pub async fn take_instalments_in_tx(
 
 /// Gives a cancelled run's instalments back to its cases: what goes back to receivables, and what is not owed: of payments
 /// that were never made, or granted since.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn give_back_instalments_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -395,9 +374,6 @@ pub async fn give_back_instalments_in_tx(
 }
 
 /// Orders of a run that keep something back, and how much.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn kept_back_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -412,9 +388,6 @@ pub async fn kept_back_in_tx(
 }
 
 /// What an order keeps back, by case.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_order(store: &Store, order: OrderId) -> Result<Vec<(CaseId, Centimes)>, StoreError> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "select case_id, amount from recovery_instalment where order_id = $1 and live order by case_id",

@@ -87,9 +87,6 @@ pub async fn grant_in_tx(
 }
 
 /// What later lists gave back of the month of a case, as arrears.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn put_right_since_in_tx(
     connection: &mut PgConnection,
     case: CaseId,
@@ -131,9 +128,6 @@ pub async fn take_in_tx(
 }
 
 /// Puts what a cancelled run would have refunded back among what is to be refunded.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn undo_in_tx(
     connection: &mut PgConnection,
     run: RunId,

@@ -109,9 +109,6 @@ pub async fn take_in_tx(
 }
 
 /// Gives a cancelled run's reversals back: what is owed again, and what is given up again.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn undo_in_tx(
     connection: &mut PgConnection,
     run: RunId,

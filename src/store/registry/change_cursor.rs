@@ -3,9 +3,6 @@
 use crate::store::{Store, StoreError};
 
 /// Takes the turn to read a provider's changes, once in `every_s` seconds over all workers: the cursor to read from.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn claim(store: &Store, provider: i16, every_s: u32) -> Result<Option<String>, StoreError> {
     Ok(sqlx::query_scalar(
         "insert into change_cursor as c (provider_id, cursor, read_at) values ($1, '', clock_timestamp())
@@ -20,9 +17,6 @@ pub async fn claim(store: &Store, provider: i16, every_s: u32) -> Result<Option<
 }
 
 /// Moves the cursor on, if nobody else has; with `more` waiting, the next turn is at once.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn keep(store: &Store, provider: i16, from: &str, to: &str, more: bool) -> Result<(), StoreError> {
     sqlx::query(
         "update change_cursor set cursor = $3, read_at = case when $4 then to_timestamp(0) else read_at end

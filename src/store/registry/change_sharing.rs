@@ -60,9 +60,6 @@ impl Held {
 
 /// Makes the indexes by which a list is asked who has an account or a phone, unless they are there. A RIB is the end of what is
 /// kept of a payee, a phone stands at a fixed place (`store::personal`).
-///
-/// # Errors
-/// When the database is gone.
 pub async fn prepare(store: &Store, list: SnapshotId) -> Result<(), StoreError> {
     let leaf = households::leaf(list);
     let mut tx = store.begin().await?;
@@ -85,9 +82,6 @@ pub async fn prepare(store: &Store, list: SnapshotId) -> Result<(), StoreError> 
 }
 
 /// Whether the account of any household of a programme changed since a list was made.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn any_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -152,9 +146,6 @@ pub struct Found {
 
 /// Who shares what changes since a list brought; with `only`, of these things alone, and whose changes are unusual of those
 /// that were asked for. The list was prepared.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -263,9 +254,6 @@ pub struct Pace<'a> {
 
 /// Marks the changes of account of a sender, and of communes, that are more than usual: households whose changes were not
 /// marked before, and by what.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn mark_in_tx(
     connection: &mut PgConnection,
     pace: &Pace<'_>,

@@ -117,9 +117,6 @@ pub fn read(row: &mut CopyRow) -> Result<ChangeRow, StoreError> {
 }
 
 /// Changes of some households, by time; with `since`, only those since that list was made.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_households_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -138,9 +135,6 @@ pub async fn of_households_in_tx(
 }
 
 /// Changes with a number above `after`, since a list was made.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn after_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -164,17 +158,11 @@ async fn read_all(connection: &mut PgConnection, source: &str) -> Result<Vec<Cha
 }
 
 /// Number of the last change; every change up to it is committed when the caller keeps writers away.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn last_in_tx(connection: &mut PgConnection) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("select coalesce(max(id), 0) from household_change").fetch_one(connection).await?)
 }
 
 /// A programme's runs whose orders may still be on their way.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_runs_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -189,9 +177,6 @@ pub async fn open_runs_in_tx(
 }
 
 /// Keeps others from moving runs; those closed or cancelled meanwhile are missing in the answer.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn lock_runs_in_tx(
     connection: &mut PgConnection,
     runs: &[RunId],
@@ -248,9 +233,6 @@ pub struct Concerned {
 }
 
 /// Orders of a run for some households.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn orders_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -331,9 +313,6 @@ pub struct NewHold {
 }
 
 /// Places holds; one that was let go before stands again.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn place_in_tx(
     connection: &mut PgConnection,
     holds: &[NewHold],
@@ -363,9 +342,6 @@ pub async fn place_in_tx(
 }
 
 /// Ends the holds of one reason on some orders.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn lift_in_tx(
     connection: &mut PgConnection,
     ids: &[OrderId],
@@ -390,9 +366,6 @@ pub async fn lift_in_tx(
 }
 
 /// Takes orders out of a released batch, which leaves without them; `listed` ones are taken off its list.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn take_out_in_tx(
     connection: &mut PgConnection,
     batch: BatchId,

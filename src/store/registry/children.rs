@@ -61,9 +61,6 @@ pub type RuledOut = (String, String, i64);
 
 /// Rejects what the rows of a list rule out among each other (claims of households that were not taken, a child named twice, a
 /// deposit under a household's id), and counts what was taken. The list's households are in place.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn settle_in_tx(
     connection: &mut PgConnection,
     list: SnapshotId,
@@ -283,9 +280,6 @@ pub fn push_release(
 }
 
 /// The run of a kind that a month has, and the list that it was made from.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn run_of_month_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -304,9 +298,6 @@ pub async fn run_of_month_in_tx(
 }
 
 /// A live run of a kind, of whatever month, of which nothing has left.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn run_under_way_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -324,9 +315,6 @@ pub async fn run_under_way_in_tx(
 }
 
 /// Frees what a run that is cancelled would have paid and released.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn undo_in_tx(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     for sql in [
         "update child_payment set live = false where run_id = $1 and live",
@@ -351,9 +339,6 @@ pub struct Content {
 }
 
 /// What a run pays for children and releases.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn content_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Content, StoreError> {
     Ok(sqlx::query_as(
         "select (select count(*) from child_payment where run_id = $1) as payments,
@@ -389,9 +374,6 @@ pub struct Proven {
 }
 
 /// Counts a run's payments for children again.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn prove(
     store: &Store,
     run: RunId,
@@ -420,9 +402,6 @@ pub async fn prove(
 }
 
 /// Children that are live in more than one payment of the same thing; unique indexes forbid it.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn paid_twice(store: &Store) -> Result<(i64, i64), StoreError> {
     Ok(sqlx::query_as(
         "select coalesce(sum(n), 0)::bigint, count(*) filter (where n > 1) from (select count(*) as n from child_payment where live
@@ -464,9 +443,6 @@ fn as_text<S: serde::Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::
 }
 
 /// What was paid in for a deposit, month by month: the month, the amount and the first order that pays it.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn paid_in(
     store: &Store,
     programme: &str,
@@ -485,9 +461,6 @@ pub async fn paid_in(
 }
 
 /// The last live order along the reissues of an order.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn last_order(store: &Store, order: OrderId) -> Result<OrderId, StoreError> {
     let last: i64 = sqlx::query_scalar(
         "with recursive chain as (select $1::bigint as order_id union all
@@ -501,9 +474,6 @@ pub async fn last_order(store: &Store, order: OrderId) -> Result<OrderId, StoreE
 }
 
 /// Live releases, of one deposit or of one run.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn releases(
     store: &Store,
     deposit: Option<&str>,
@@ -527,9 +497,6 @@ pub async fn releases(
 }
 
 /// The child of a deposit as the latest list of a programme that names it has it.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn latest_in_care(
     store: &Store,
     programme: &str,

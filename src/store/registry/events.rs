@@ -91,9 +91,6 @@ impl NewEvents {
 }
 
 /// Those of `ids` that were decided before.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn known_in_tx(
     connection: &mut PgConnection,
     ids: &[&str],

@@ -22,9 +22,6 @@ pub const fn key(snapshot: SnapshotId, row: u32) -> i64 {
 }
 
 /// Makes the leaf, standing alone.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn create_leaf_in_tx(
     connection: &mut PgConnection,
     snapshot: SnapshotId,
@@ -135,9 +132,6 @@ fn read_code(row: &mut CopyRow) -> Result<Option<Code>, StoreError> {
 }
 
 /// What changed between two snapshots, in households: joined, left, and changed by kind of change.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn diff(
     store: &crate::store::Store,
     before: SnapshotId,

@@ -15,9 +15,6 @@ const GIVE_PROVIDER: &str = "insert into provider (code)
     select c from unnest($1::text[]) c where not exists (select from provider p where p.code = c) on conflict do nothing";
 
 /// The number of a programme, given on first sight.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn programme_id_in_tx(connection: &mut PgConnection, code: &str) -> Result<i16, StoreError> {
     sqlx::query(GIVE_PROGRAMME).bind(code).execute(&mut *connection).await?;
     Ok(sqlx::query_scalar("select id from programme where code = $1")
@@ -27,18 +24,12 @@ pub async fn programme_id_in_tx(connection: &mut PgConnection, code: &str) -> Re
 }
 
 /// The number of a purpose, given on first sight.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn purpose_id_in_tx(connection: &mut PgConnection, code: &str) -> Result<i16, StoreError> {
     sqlx::query(GIVE_PURPOSE).bind(code).execute(&mut *connection).await?;
     Ok(sqlx::query_scalar("select id from purpose where code = $1").bind(code).fetch_one(connection).await?)
 }
 
 /// The numbers of all providers, those in `codes` given on first sight.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn provider_ids_in_tx(
     connection: &mut PgConnection,
     codes: &[String],

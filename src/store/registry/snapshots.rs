@@ -111,9 +111,6 @@ fn read(row: Row) -> Result<Snapshot, StoreError> {
 }
 
 /// The snapshot of a content hash.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_by_hash(store: &Store, sha256: &[u8; 32]) -> Result<Option<SnapshotId>, StoreError> {
     let id: Option<i64> = sqlx::query_scalar("select id from snapshot where content_sha256 = $1")
         .bind(sha256.as_slice())
@@ -123,27 +120,18 @@ pub async fn find_by_hash(store: &Store, sha256: &[u8; 32]) -> Result<Option<Sna
 }
 
 /// One snapshot.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find(store: &Store, id: SnapshotId) -> Result<Option<Snapshot>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("select {COLUMNS} from snapshot where id = $1"));
     sqlx::query_as::<_, Row>(sql).bind(id.get()).fetch_optional(store.pool()).await?.map(read).transpose()
 }
 
 /// All snapshots, newest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(store: &Store) -> Result<Vec<Snapshot>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("select {COLUMNS} from snapshot order by id desc"));
     sqlx::query_as::<_, Row>(sql).fetch_all(store.pool()).await?.into_iter().map(read).collect()
 }
 
 /// Writes how many households bear each code of exclusion.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_codes_in_tx(
     connection: &mut PgConnection,
     id: SnapshotId,
@@ -161,9 +149,6 @@ pub async fn insert_codes_in_tx(
 }
 
 /// How many households of a snapshot bear each code of exclusion.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn codes(store: &Store, id: SnapshotId) -> Result<BTreeMap<Code, i64>, StoreError> {
     let rows: Vec<(String, i64)> =
         sqlx::query_as("select code, households from snapshot_code where snapshot_id = $1")
@@ -222,7 +207,7 @@ pub async fn finish_in_tx(
     .await?;
     sqlx::query(
         "update snapshot set household_rows = $2, member_rows = $3, households = $4, members = $5,
-                rejected_households = r.households, rejected_members = $3 - $5
+                rejected_households = r.households, rejected_members = $3::bigint - $5::bigint
            from (select count(*) filter (where part = 'households') as households
                    from snapshot_rejection where snapshot_id = $1) r
           where id = $1",
@@ -238,9 +223,6 @@ pub async fn finish_in_tx(
 }
 
 /// The places of a snapshot, by index.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn places(store: &Store, id: SnapshotId) -> Result<Vec<Place>, StoreError> {
     let rows: Vec<(String, String, String)> =
         sqlx::query_as("select region, province, commune from place where snapshot_id = $1 order by id")
@@ -268,9 +250,6 @@ pub struct Rejected {
 }
 
 /// The first `limit` rejected rows of a snapshot.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn rejections(store: &Store, id: SnapshotId, limit: i64) -> Result<Vec<Rejected>, StoreError> {
     let rows: Vec<(String, i64, Option<String>, String, String, String)> = sqlx::query_as(
         "select part, row_number, household_id, field, value_masked, reason from snapshot_rejection
@@ -294,9 +273,6 @@ pub async fn rejections(store: &Store, id: SnapshotId, limit: i64) -> Result<Vec
 }
 
 /// Rejected rows of a household, in all lists, the newest list first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn rejections_of(
     store: &Store,
     household: &str,
@@ -316,9 +292,6 @@ pub async fn rejections_of(
 }
 
 /// Rejected rows by part, field and reason.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn rejection_counts(
     store: &Store,
     id: SnapshotId,

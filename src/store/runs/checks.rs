@@ -33,9 +33,6 @@ pub struct ComparisonLine {
 }
 
 /// Writes the comparison.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_comparison_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -65,9 +62,6 @@ pub async fn insert_comparison_in_tx(
 }
 
 /// Reads the comparison.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn comparison(store: &Store, run: RunId) -> Result<Vec<ComparisonLine>, StoreError> {
     type Line = (String, String, i64, i64, i64, i64, i64, i64, i64, i64);
     let rows: Vec<Line> = sqlx::query_as(
@@ -142,9 +136,6 @@ impl Check {
 }
 
 /// Writes the checks.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_checks_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -173,9 +164,6 @@ pub async fn insert_checks_in_tx(
 }
 
 /// Reads the checks, breaches first, the most unusual of them first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn checks_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Check>, StoreError> {
     let rows = sqlx::query(
         "select code, scope, value, threshold, breached, acknowledged_by, acknowledged_why, part, whole, elsewhere, score
@@ -205,9 +193,6 @@ pub async fn checks_in_tx(connection: &mut PgConnection, run: RunId) -> Result<V
 }
 
 /// Takes note of all breaches of a run: how many were open.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn acknowledge_in_tx(
     connection: &mut PgConnection,
     run: RunId,

@@ -261,9 +261,6 @@ pub fn push(buffer: &mut CopyBuffer, new: &NewCorrection<'_>) {
 }
 
 /// Points a run's corrections at the order that pays the month by now: the last along live reissues.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn follow_reissues_in_tx(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     sqlx::query(
         "with recursive chain as (
@@ -280,9 +277,6 @@ pub async fn follow_reissues_in_tx(connection: &mut PgConnection, run: RunId) ->
 }
 
 /// Whether a list had to reject rows of households whose ids cannot be read.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn rejects_unreadable_in_tx(
     connection: &mut PgConnection,
     list: SnapshotId,
@@ -297,9 +291,6 @@ pub async fn rejects_unreadable_in_tx(
 
 /// Brings the statistics of lists up to date, so that they are merged as they lie and not sorted. Outside of any transaction:
 /// the pass reads them on a connection of its own.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn know_order(store: &Store, lists: &[SnapshotId]) -> Result<(), StoreError> {
     for list in lists {
         let sql = format!("analyze {} (household_id)", households::leaf(*list));
@@ -326,9 +317,6 @@ pub struct Part {
 }
 
 /// What a run puts right, by month, reason and direction.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn parts_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Part>, StoreError> {
     let rows: Vec<(i32, String, bool, i64, i64, i64)> = sqlx::query_as(
         "select period, reason, difference > 0, count(*), abs(sum(difference))::bigint, sum(off_case)::bigint from correction
@@ -374,9 +362,6 @@ pub struct Correction {
 }
 
 /// A run's corrections by household, from `after` on, at most `limit`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(
     store: &Store,
     run: RunId,
@@ -421,9 +406,6 @@ pub struct Proven {
 }
 
 /// Counts corrections again, run by run.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn prove(store: &Store) -> Result<Proven, StoreError> {
     let mut proven = Proven::default();
     let runs: Vec<i64> = sqlx::query_scalar(

@@ -40,18 +40,12 @@ pub struct DayRun {
 }
 
 /// The database's clock, which all processes share.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn now_in_tx(connection: &mut PgConnection) -> Result<OffsetDateTime, StoreError> {
     Ok(sqlx::query_scalar("select clock_timestamp()").fetch_one(connection).await?)
 }
 
 /// The list that a day's events of a programme are judged by, and when the registry made it: that of the day's first run,
 /// so that one day has one list; before there is a run, the latest.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list_of_day_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -73,9 +67,6 @@ pub async fn list_of_day_in_tx(
 }
 
 /// A programme's runs of a day's events, by number, locked.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of_day_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -166,9 +157,6 @@ pub async fn begin_in_tx(connection: &mut PgConnection, new: &NewDayRun<'_>) -> 
 }
 
 /// Adds orders to a run's figures.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn grow_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -210,9 +198,6 @@ pub struct Added {
 
 /// Puts new orders into the provider's open batch, or into a new one once that has left; in the stream lane they become a
 /// shard, and workers are told. Gives the batch, which those that are held have missed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn add_to_batch_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -315,9 +300,6 @@ async fn insert_shard_in_tx(
 }
 
 /// Runs that can hold claims of a programme and period, with the purpose of those that gather events.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn claimants_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -335,9 +317,6 @@ pub async fn claimants_in_tx(
 }
 
 /// Purposes of those of `runs` that gather events.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn purposes_in_tx(
     connection: &mut PgConnection,
     runs: &[RunId],
@@ -359,9 +338,6 @@ pub(crate) fn array_of(households: &[HouseholdId]) -> String {
 }
 
 /// Those of `households` with an order in a run for a period, with the purpose numbers.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn claimed_in_tx(
     connection: &mut PgConnection,
     run: RunId,
@@ -384,9 +360,6 @@ pub async fn claimed_in_tx(
 }
 
 /// Those of `ids` that stand in a list.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn households_in_tx(
     connection: &mut PgConnection,
     snapshot: SnapshotId,
@@ -408,9 +381,6 @@ pub async fn households_in_tx(
 }
 
 /// What households of a list share with others, by row: the kind, and in how many households the thing stands.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn shares_in_tx(
     connection: &mut PgConnection,
     snapshot: SnapshotId,

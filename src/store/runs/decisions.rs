@@ -30,9 +30,6 @@ pub struct Computed<'a> {
 }
 
 /// Keeps what a run came to: it is computed.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn computed_in_tx(tx: &mut PgConnection, run: RunId, made: Computed<'_>) -> Result<(), StoreError> {
     sqlx::query(
         "update run set state = $2, orders_sha256 = $3, households = $4, orders = $5, exclusions = $6, entitled = $7,
@@ -53,27 +50,18 @@ pub async fn computed_in_tx(tx: &mut PgConnection, run: RunId, made: Computed<'_
 }
 
 /// The hash over all orders of a run, as they were made; none before.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn orders_sha256_in_tx(tx: &mut PgConnection, run: RunId) -> Result<Option<Vec<u8>>, StoreError> {
     let sql = "select orders_sha256 from run where id = $1";
     Ok(sqlx::query_scalar(sql).bind(run.get()).fetch_one(tx).await?)
 }
 
 /// The content that was submitted; none where nothing is.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn content_in_tx(tx: &mut PgConnection, run: RunId) -> Result<Option<Value>, StoreError> {
     let sql = "select content from run where id = $1";
     Ok(sqlx::query_scalar(sql).bind(run.get()).fetch_one(tx).await?)
 }
 
 /// A preparer submits a content, under its hash.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn submitted_in_tx(
     tx: &mut PgConnection,
     run: RunId,
@@ -95,9 +83,6 @@ pub async fn submitted_in_tx(
 }
 
 /// An approver approves what was submitted.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn approved_in_tx(
     tx: &mut PgConnection,
     run: RunId,
@@ -114,9 +99,6 @@ pub async fn approved_in_tx(
 }
 
 /// What was submitted has changed: submission and approval no longer stand.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn gone_stale_in_tx(tx: &mut PgConnection, run: RunId, state: RunState) -> Result<(), StoreError> {
     sqlx::query(
         "update run set state = $2, submitted_by = null, approved_by = null, content = null, content_sha256 = null where id = $1",
@@ -129,9 +111,6 @@ pub async fn gone_stale_in_tx(tx: &mut PgConnection, run: RunId, state: RunState
 }
 
 /// An accountant funds the run.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn funded_in_tx(
     tx: &mut PgConnection,
     run: RunId,
@@ -148,9 +127,6 @@ pub async fn funded_in_tx(
 }
 
 /// Whether files of the run may leave for now.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_paused_in_tx(tx: &mut PgConnection, run: RunId, paused: bool) -> Result<(), StoreError> {
     sqlx::query("update run set paused = $2 where id = $1").bind(run.get()).bind(paused).execute(tx).await?;
     Ok(())
@@ -170,9 +146,6 @@ pub struct Left {
 }
 
 /// Closes a run, and keeps what is carried forward.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn closed_in_tx(
     tx: &mut PgConnection,
     run: RunId,

@@ -144,9 +144,6 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Run, StoreError> {
 }
 
 /// One run; with `lock`, nobody else moves it until the transaction ends.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_in_tx(
     connection: &mut PgConnection,
     id: RunId,
@@ -167,9 +164,6 @@ pub async fn find_in_tx(
 }
 
 /// All runs, newest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(store: &Store) -> Result<Vec<Run>, StoreError> {
     let sql =
         format!("select {COLUMNS} from run r join programme p on p.id = r.programme_id order by r.id desc");
@@ -178,9 +172,6 @@ pub async fn list(store: &Store) -> Result<Vec<Run>, StoreError> {
 
 /// Runs of programmes and a period that are not cancelled, reissues apart: what they pay again are claims of runs that
 /// are among these in their own period.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn live_of_period_in_tx(
     connection: &mut PgConnection,
     programmes: &[String],
@@ -204,9 +195,6 @@ pub async fn live_of_period_in_tx(
 }
 
 /// The regular run of the latest earlier period.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn previous_regular_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -268,9 +256,6 @@ pub async fn insert_in_tx(connection: &mut PgConnection, new: NewRun<'_>) -> Res
 }
 
 /// Moves a run to a state. The caller has asked [`RunState::after`].
-///
-/// # Errors
-/// When the database is gone.
 pub async fn set_state_in_tx(
     connection: &mut PgConnection,
     id: RunId,
@@ -298,9 +283,6 @@ pub struct RunTotal {
 }
 
 /// The kept totals of a run that are not empty.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn totals_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<RunTotal>, StoreError> {
     let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
         "select p.code, t.state, t.orders, t.amount from run_total t join provider p on p.id = t.provider_id
@@ -317,9 +299,6 @@ pub async fn totals_in_tx(connection: &mut PgConnection, run: RunId) -> Result<V
         .collect()
 }
 /// Numbers of all runs.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn ids_in_tx(
     connection: &mut PgConnection,
 ) -> Result<std::collections::HashSet<RunId>, StoreError> {

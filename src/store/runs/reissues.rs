@@ -52,9 +52,6 @@ pub fn push(buffer: &mut CopyBuffer, link: &NewLink) {
 }
 
 /// The latest list of a programme.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn latest_snapshot_in_tx(
     connection: &mut PgConnection,
     programme: &str,
@@ -69,9 +66,6 @@ pub async fn latest_snapshot_in_tx(
 }
 
 /// Adds places to the end of a snapshot's table: those of households that its list no longer names.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn add_places_in_tx(
     connection: &mut PgConnection,
     snapshot: SnapshotId,
@@ -94,9 +88,6 @@ pub async fn add_places_in_tx(
 }
 
 /// The last reissue run of a programme and budget month that is not cancelled.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn last_run_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -145,9 +136,6 @@ pub async fn mark_in_tx(
 }
 
 /// Takes the step back and ends the links.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn unmark_in_tx(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     count_own_in_tx(connection, run, -1).await?;
     let step_back = format!(
@@ -195,9 +183,6 @@ pub struct Earlier {
 
 /// The earlier orders of a run's live links by run, provider and where they stand, but for being reissued: a return may
 /// have been booked since.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn earlier_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Earlier>, StoreError> {
     let sql = format!(
         "select l.of_order >> 32, l.of_provider, coalesce({state}, l.was), count(*), sum(l.amount)::bigint
@@ -231,9 +216,6 @@ pub struct Part {
 }
 
 /// What a run pays again, by decision and earlier run.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn parts_in_tx(connection: &mut PgConnection, run: RunId) -> Result<Vec<Part>, StoreError> {
     let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(
         "select decision, of_order >> 32, count(*), sum(amount)::bigint from order_reissue
@@ -267,9 +249,6 @@ pub struct Link {
 }
 
 /// Links of an order, both ways, the earliest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn links(store: &Store, order: OrderId) -> Result<Vec<Link>, StoreError> {
     let rows: Vec<(i64, i64, i64, i16, String, bool)> = sqlx::query_as(
         "select order_id, run_id, of_order, attempt, decision, live from order_reissue where order_id = $1
@@ -293,9 +272,6 @@ pub async fn links(store: &Store, order: OrderId) -> Result<Vec<Link>, StoreErro
 }
 
 /// The order that pays a claim now: the last along live links.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn last_in_tx(connection: &mut PgConnection, order: OrderId) -> Result<OrderId, StoreError> {
     let last: i64 = sqlx::query_scalar(
         "with recursive chain as (
@@ -311,9 +287,6 @@ pub async fn last_in_tx(connection: &mut PgConnection, order: OrderId) -> Result
 
 /// Keeps an order back because an earlier one of its claim is said to be paid; `false` when that hold was placed before,
 /// or a person let it go.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn hold_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -332,9 +305,6 @@ pub async fn hold_in_tx(
 }
 
 /// Puts an order forward; `false` when it was before.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn put_forward_in_tx(
     connection: &mut PgConnection,
     order: OrderId,
@@ -355,9 +325,6 @@ pub async fn put_forward_in_tx(
 }
 
 /// Who put an order forward, and why.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn request(store: &Store, order: OrderId) -> Result<Option<(String, String)>, StoreError> {
     Ok(sqlx::query_as("select put_by, why from reissue_request where order_id = $1")
         .bind(order.get())
@@ -381,9 +348,6 @@ pub struct Proven {
 }
 
 /// Counts the links from the rows, pair of runs by pair of runs.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn prove(store: &Store) -> Result<Proven, StoreError> {
     let sql = format!(
         "select (select count(*) from outcome where step = {}), (select count(*) from order_reissue where live),

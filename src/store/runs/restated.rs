@@ -42,9 +42,6 @@ pub struct NewReview<'a> {
 }
 
 /// Keeps that a list is heard: the number of the review.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_in_tx(connection: &mut PgConnection, new: NewReview<'_>) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(
         "insert into review (programme_id, snapshot_id, period, months_back, rules_sha256, run_id, reviewed_by, reviewed_at)
@@ -96,9 +93,6 @@ pub struct Heard {
 }
 
 /// What was heard of a programme before a list.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn heard_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -131,9 +125,6 @@ pub async fn heard_in_tx(
 }
 
 /// Corrected lists of a month that were heard, beside the one it was paid from.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn corrected_lists_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -153,9 +144,6 @@ pub async fn corrected_lists_in_tx(
 }
 
 /// How many correction runs of a month are not cancelled.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn runs_of_month_in_tx(
     connection: &mut PgConnection,
     programme: i16,
@@ -307,9 +295,6 @@ pub fn read_persons(row: &mut CopyRow) -> Result<HouseholdPersons, StoreError> {
 }
 
 /// Where persons stand is gathered in a table that lives as long as the transaction.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn gather_places_in_tx(connection: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query(
         "create temporary table person_place (period integer, person bigint, household_id text collate \"C\", counted smallint,
@@ -355,9 +340,6 @@ pub fn push_place(
 pub type Placed = (Period, Idcs, Vec<Place<HouseholdId>>);
 
 /// Persons that stand in more than one household, one after the other, told to `tell`.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn placed_twice_in_tx(
     connection: &mut PgConnection,
     mut tell: impl FnMut(&Placed) + Send,

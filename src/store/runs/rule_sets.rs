@@ -5,9 +5,6 @@ use sqlx::PgConnection;
 use crate::store::{Store, StoreError};
 
 /// Keeps a programme's rules.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn keep_in_tx(
     connection: &mut PgConnection,
     sha256: &[u8; 32],
@@ -24,9 +21,6 @@ pub async fn keep_in_tx(
 }
 
 /// The text of rules; `None` where they were not kept.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find(store: &Store, sha256: &[u8]) -> Result<Option<String>, StoreError> {
     Ok(sqlx::query_scalar("select body from rule_set where sha256 = $1")
         .bind(sha256)

@@ -98,9 +98,6 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<StandingApproval, StoreError> {
 }
 
 /// All, newest first.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(store: &Store) -> Result<Vec<StandingApproval>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from standing_approval a join programme p on p.id = a.programme_id order by a.id desc"
@@ -109,9 +106,6 @@ pub async fn list(store: &Store) -> Result<Vec<StandingApproval>, StoreError> {
 }
 
 /// One, locked.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn find_in_tx(
     connection: &mut PgConnection,
     id: StandingApprovalId,
@@ -125,9 +119,6 @@ pub async fn find_in_tx(
 }
 
 /// Those in force on a day for any of `purposes`, by number, locked: their ceilings are this transaction's to use up.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn in_force_in_tx(
     connection: &mut PgConnection,
     programme_id: i16,
@@ -145,9 +136,6 @@ pub async fn in_force_in_tx(
 }
 
 /// The same proposal by the same person that nobody has ended.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn same_in_tx(
     connection: &mut PgConnection,
     new: &NewStandingApproval<'_>,
@@ -170,9 +158,6 @@ pub async fn same_in_tx(
 }
 
 /// Writes a proposal.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn insert_in_tx(
     connection: &mut PgConnection,
     new: &NewStandingApproval<'_>,

@@ -5,8 +5,9 @@ use time::PrimitiveDateTime;
 
 use super::{DispatchError, MadeWith};
 use crate::domain::ids::Code;
+use crate::domain::not_found::Entity;
 use crate::domain::provider::Provider;
-use crate::pipeline::Context;
+use crate::pipeline::{Context, Refusal};
 use crate::store::StoreError;
 use crate::store::batches::{self, Batch, Intent};
 use crate::store::runs::Run;
@@ -53,5 +54,5 @@ fn message_id(run: &Run, batch: &Batch) -> String {
 /// The configuration of a provider that a batch is for.
 pub(super) fn configured<'a>(context: &'a Context, code: &str) -> Result<&'a Provider, DispatchError> {
     let known = Code::parse(code).ok().and_then(|c| context.config.router.by_code(c.as_str()));
-    known.map(|(_, provider)| provider).ok_or_else(|| DispatchError::NoProvider(code.to_owned()))
+    known.map(|(_, provider)| provider).ok_or_else(|| Refusal::not_found(Entity::Provider, code).into())
 }

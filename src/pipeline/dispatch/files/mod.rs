@@ -28,8 +28,10 @@ pub(in crate::pipeline) use format::{FileOrder, Format, MadeWith};
 
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::calendar::CalendarError;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::RunId;
-use crate::domain::provider::{Provider, StreamApi};
+use crate::domain::not_found::Entity;
+use crate::domain::provider::Provider;
 use crate::domain::run::{RunEvent, RunState};
 use crate::pipeline::runs::as_written::{self, WithList};
 use crate::pipeline::{Context, Refusal, locked_run, next_state, person};
@@ -53,13 +55,10 @@ pub enum DispatchError {
     #[error("run `{0}` is paused")]
     Paused(RunId),
     /// No value date can be given.
-    #[error("value date")]
+    #[error("the value date cannot be computed")]
     Calendar(#[from] CalendarError),
-    /// A provider of the run is no longer configured.
-    #[error("provider `{0}` is not configured")]
-    NoProvider(String),
     /// A file could not be delivered.
-    #[error("file")]
+    #[error("a file could not be delivered")]
     Delivery(#[from] DeliveryError),
     /// Another process dispatches the run.
     #[error("run `{run}` is being dispatched by {}{}", holder.who, since(holder))]
@@ -70,15 +69,58 @@ pub enum DispatchError {
         holder: Holder,
     },
     /// The connection that kept others from dispatching the run is gone.
-    #[error("the database was lost while run `{0}` was being dispatched")]
+    #[error("the connection to the database was lost while run `{0}` was being dispatched")]
     Lost(RunId),
     /// Files that left are not whole, and cannot be written again.
     #[error("{} in the outbox are not whole, and their orders no longer give the bytes that were recorded", named(.0))]
     NotWhole(Vec<String>),
     /// A file that is to be written again lies in the outbox, or was answered.
-    #[error("`{0}` is no file of this run that is missing from the outbox and not answered yet")]
+    #[error("`{0}` is not a missing file of this run: it is in the outbox, or answered, or of another run")]
     NotMissing(String),
 }
+
+impl Hint for DispatchError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::Paused(run) => format!("let it go on with `sarf run resume {run}`").into(),
+            Self::Calendar(e) => return e.hint(),
+            Self::Delivery(DeliveryError::Differs(_)) => {
+                "the provider may have it: compare it with what was recorded before anything else is sent".into()
+            }
+            Self::Delivery(_) => {
+                "start the command again: what was delivered stays, the rest is written anew".into()
+            }
+            Self::Busy { run, .. } => format!(
+                "wait for it to end; then `sarf dispatch {run}` goes on with what is left, if anything is"
+            )
+            .into(),
+            Self::Lost(_) => {
+                "start the command again once the database answers: what was delivered stays, the rest is written anew"
+                    .into()
+            }
+            Self::NotWhole(_) => {
+                "the run's rows were changed after it left: `sarf verify` names them; ask the bank for the file that it has"
+                    .into()
+            }
+            Self::NotMissing(_) => "`sarf dispatch RUN` names the files that are missing".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(DispatchError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::Paused(_) => Self::Paused(RunId::new(7)),
+    Self::Calendar(_) => Self::Calendar(CalendarError::YearNotCovered { year: 2031 }),
+    Self::Delivery(_) => Self::Delivery(DeliveryError::Differs("a.xml".into())),
+    Self::Busy { .. } => {
+        Self::Busy { run: RunId::new(7), holder: Holder { who: "process 1".into(), since: None } }
+    },
+    Self::Lost(_) => Self::Lost(RunId::new(7)),
+    Self::NotWhole(_) => Self::NotWhole(vec!["a.xml".into()]),
+    Self::NotMissing(_) => Self::NotMissing("a.xml".into()),
+});
 
 fn since(holder: &Holder) -> String {
     holder.since.map_or_else(String::new, |at| {
@@ -273,7 +315,8 @@ async fn record_restored(context: &Context, done: &Done) -> Result<(), DispatchE
 /// Refuses when something is to leave and rows are not as they were written: before anything is fixed.
 async fn as_written(context: &Context, id: RunId) -> Result<(), DispatchError> {
     let mut tx = context.store.begin().await?;
-    let run = runs::find_in_tx(&mut tx, id, false).await?.ok_or(Refusal::NoRun(id))?;
+    let run =
+        runs::find_in_tx(&mut tx, id, false).await?.ok_or_else(|| Refusal::not_found(Entity::Run, id))?;
     let batches = batches::of_run_in_tx(&mut tx, id).await?;
     tx.rollback().await?;
     if batches.iter().any(|b| matches!(b.state, BatchState::Released | BatchState::Dispatching)) {
@@ -302,7 +345,7 @@ async fn intend(context: &Context, id: RunId, again: &Again) -> Result<(Run, Vec
         RunState::Dispatching | RunState::Settling | RunState::Reconciled | RunState::Closed
     );
     if !leaving {
-        return Err(Refusal::WrongState { run: id, state: run.state }.into());
+        return Err(Refusal::WrongState { run: id, step: "dispatched", state: run.state }.into());
     }
     if run.paused {
         return Err(DispatchError::Paused(id));
@@ -322,7 +365,7 @@ async fn intend(context: &Context, id: RunId, again: &Again) -> Result<(Run, Vec
 /// Numbers of the providers that fetch work lists.
 async fn fetching_providers(context: &Context, tx: &mut sqlx::PgConnection) -> Result<Vec<i16>, StoreError> {
     let ids = reference::provider_ids_in_tx(tx, &[]).await?;
-    let fetches = |p: &&Provider| p.stream.as_ref().is_some_and(|t| t.api == StreamApi::Worklist);
+    let fetches = |p: &&Provider| p.stream.as_ref().is_some_and(|t| !t.capabilities().is_called);
     let providers = context.config.router.providers().iter().filter(fetches);
     Ok(providers.filter_map(|p| ids.get(p.code.as_str()).copied()).collect())
 }

@@ -18,10 +18,12 @@ use time::OffsetDateTime;
 
 use crate::domain::batch::Lane;
 use crate::domain::calendar::CalendarError;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{Code, HouseholdId, OrderId, RecallId};
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::order::{OrderKey, OrderNames, OrderState};
-use crate::domain::provider::{Provider, StreamApi};
+use crate::domain::provider::Provider;
 use crate::domain::recall::{CancellationReason, RecallEffect, RecallEvent, RecallState};
 use crate::iso20022::camt055::{Cancellation, Header};
 use crate::iso20022::pain001::{self, Agent};
@@ -49,11 +51,8 @@ pub enum RecallError {
     /// The person or the run does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No such order.
-    #[error("order `{0}` is not known")]
-    NoOrder(i64),
     /// It has not left.
-    #[error("order `{order}` is {state}: it has not left")]
+    #[error("order `{order}` is {state}: it has not been sent")]
     NotLeft {
         /// Which.
         order: i64,
@@ -68,20 +67,17 @@ pub enum RecallError {
         /// Its state.
         state: OrderState,
     },
-    /// The provider is no longer configured.
-    #[error("provider `{0}` is not configured")]
-    NoProvider(String),
     /// The provider cannot be asked over a connection.
-    #[error("provider `{0}` takes no cancellations from here")]
+    #[error("provider `{0}` cannot be asked from here to cancel a payment")]
     NoConnection(String),
     /// No deadline can be given.
-    #[error("deadline")]
+    #[error("the deadline of the answer cannot be computed")]
     Calendar(#[from] CalendarError),
     /// The file could not be delivered.
-    #[error("file")]
+    #[error("the request to cancel could not be delivered")]
     Delivery(#[from] DeliveryError),
     /// The provider gave no answer.
-    #[error("provider `{provider}`")]
+    #[error("provider `{provider}` could not be asked to cancel")]
     Call {
         /// Which.
         provider: String,
@@ -90,6 +86,35 @@ pub enum RecallError {
         source: CallError,
     },
 }
+
+impl Hint for RecallError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::NotLeft { .. } => "keep it back instead: `sarf order hold`".into(),
+            Self::Ended { order, .. } => format!("see its life: sarf order show {order}").into(),
+            Self::NoConnection(_) => "call the provider, and let its reports say what became of it".into(),
+            Self::Calendar(e) => return e.hint(),
+            Self::Delivery(DeliveryError::Differs(_)) => {
+                "the bank may have it: compare it with the settings of the debtor and of the provider".into()
+            }
+            Self::Delivery(_) | Self::Call { .. } => {
+                "give the command again: it goes on under the same names".into()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(RecallError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::NotLeft { .. } => Self::NotLeft { order: 7, state: OrderState::Planned },
+    Self::Ended { .. } => Self::Ended { order: 7, state: OrderState::Settled },
+    Self::NoConnection(_) => Self::NoConnection("m2t".into()),
+    Self::Calendar(_) => Self::Calendar(CalendarError::YearNotCovered { year: 2031 }),
+    Self::Delivery(_) => Self::Delivery(DeliveryError::Differs("a.xml".into())),
+    Self::Call { .. } => Self::Call { provider: "m2t".into(), source: CallError::Refused { status: 400 } },
+});
 
 impl<E: Into<StoreError>> From<E> for RecallError {
     fn from(error: E) -> Self {
@@ -111,10 +136,10 @@ pub async fn ask(
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Accountant).await?;
     // Its run is locked: two people do not ask at once.
-    let unknown = || RecallError::NoOrder(order.get());
+    let unknown = || Refusal::not_found(Entity::Order, order.get());
     locked_run(&mut tx, order.run()).await.map_err(|e| match e {
-        Refusal::NoRun(_) => unknown(),
-        other => other.into(),
+        Refusal::NotFound(_) => unknown(),
+        other => other,
     })?;
     let (detail, state) = standing(context, order).await?.ok_or_else(unknown)?;
     let now = context.clock.now();
@@ -136,7 +161,7 @@ pub async fn ask(
     may_be_recalled(order, state)?;
     let left = recalls::left_in_tx(&mut tx, order).await?.ok_or(StoreError::Corrupt("batch of an order"))?;
     let provider = configured(context, &detail.provider)?;
-    if left.lane == Lane::Stream && provider.stream.as_ref().is_none_or(|t| t.api == StreamApi::Worklist) {
+    if left.lane == Lane::Stream && provider.stream.as_ref().is_none_or(|t| !t.capabilities().is_called) {
         return Err(RecallError::NoConnection(detail.provider));
     }
     let at = now.replace_nanosecond(0).expect("zero nanoseconds are valid");
@@ -233,7 +258,7 @@ async fn standing(
 
 fn configured<'a>(context: &'a Context, code: &str) -> Result<&'a Provider, RecallError> {
     let known = context.config.router.by_code(code);
-    known.map(|(_, provider)| provider).ok_or_else(|| RecallError::NoProvider(code.to_owned()))
+    known.map(|(_, provider)| provider).ok_or_else(|| Refusal::not_found(Entity::Provider, code).into())
 }
 
 /// The end-to-end id and the UETR of an order.
@@ -259,8 +284,9 @@ pub async fn deliver(context: &Context, recall: &Recall) -> Result<Recall, Recal
     let Some(name) = recall.file_name.as_deref().filter(|_| recall.state == RecallState::Requested) else {
         return Ok(recall.clone());
     };
-    let (detail, _) =
-        standing(context, recall.order).await?.ok_or(RecallError::NoOrder(recall.order.get()))?;
+    let (detail, _) = standing(context, recall.order)
+        .await?
+        .ok_or_else(|| Refusal::not_found(Entity::Order, recall.order.get()))?;
     let mut tx = context.store.begin().await?;
     let left = recalls::left_in_tx(&mut tx, recall.order).await?;
     tx.rollback().await?;
@@ -352,8 +378,9 @@ pub async fn cancel(
     if !recall.state.is_undecided() {
         return Ok(recall.clone());
     }
-    let (detail, _) =
-        standing(context, recall.order).await?.ok_or(RecallError::NoOrder(recall.order.get()))?;
+    let (detail, _) = standing(context, recall.order)
+        .await?
+        .ok_or_else(|| Refusal::not_found(Entity::Order, recall.order.get()))?;
     let (key, _) = names(&detail, recall.order)?;
     let answers = match rail.cancel(std::slice::from_ref(&key)).await {
         Ok(answers) => answers,
@@ -366,9 +393,9 @@ pub async fn cancel(
     };
     let own = judge(Source::Enquiry, answers.into_iter().filter(|a| a.key == key).collect());
     let first = own.answers.first().cloned();
-    let Judged { mut answers, contradicted } = own;
+    let Judged { mut answers, orders_to_hold } = own;
     answers.retain(|a| a.status != Status::NotFound);
-    record_judged(context, &recall.provider, Source::Enquiry, Judged { answers, contradicted }).await?;
+    record_judged(context, &recall.provider, Source::Enquiry, Judged { answers, orders_to_hold }).await?;
     let Some(Answer { status, reason, .. }) = first else {
         return settle(context, recall.id, RecallEvent::Send, None).await;
     };
@@ -430,9 +457,6 @@ pub struct Standing {
 }
 
 /// Recalls with their orders, newest first, at most a thousand; with `open_only`, those that something is still to come of.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(context: &Context, open_only: bool) -> Result<Vec<Standing>, StoreError> {
     let now = context.clock.now();
     let mut found = Vec::new();

@@ -4,6 +4,7 @@
 //! command is given again and goes on. What becomes of the case follows what becomes of the order, never the promise.
 //! Limit: a payment is asked back whole, also where only a part of it is undue; the claim is paid again less that part.
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::CaseId;
 use crate::domain::order::OrderState;
 use crate::domain::recall::CancellationReason;
@@ -28,6 +29,21 @@ pub enum UndueRecallError {
     #[error(transparent)]
     Recall(#[from] RecallError),
 }
+
+impl Hint for UndueRecallError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Case(e) => e.hint(),
+            Self::Recall(e) => e.hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(UndueRecallError {
+    Self::Case(_) => Self::Case(CaseError::NoReason),
+    Self::Recall(_) => Self::Recall(RecallError::NoConnection("m2t".into())),
+});
 
 impl<E: Into<StoreError>> From<E> for UndueRecallError {
     fn from(error: E) -> Self {
@@ -59,7 +75,7 @@ pub async fn ask(
         _ => return Err(CaseError::Ended { order: order.get(), state }.into()),
     }
     if !matches!(case.state, CaseState::Opened | CaseState::Recalled) {
-        return Err(wrong_state(&case).into());
+        return Err(wrong_state(&case, "asked back").into());
     }
     let asked = recall::ask(context, order, CancellationReason::Upay, why, by).await?.into_inner();
     let mut tx = context.store.begin().await?;

@@ -25,9 +25,6 @@ use crate::store::batches::shards::Shard;
 /// Commits to hand orders over, before any request is made: planned becomes in flight. With the shard that they belong
 /// to, only under its lease, which is renewed and moved on to `next`. Gives the orders that may leave now: those held
 /// meanwhile, or handed over before, are not among them. `None` when the lease is lost.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn intend(
     context: &Context,
     provider: &str,
@@ -38,9 +35,6 @@ pub async fn intend(
 }
 
 /// Notes that no readable answer came for orders: they are unknown, and on the list of enquiries.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn lose(context: &Context, provider: &str, ids: &[i64], why: &str) -> Result<(), StoreError> {
     if ids.is_empty() { Ok(()) } else { reports::lose(context, provider, ids, why).await }
 }

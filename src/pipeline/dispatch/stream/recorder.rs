@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::pipeline::Context;
 use crate::pipeline::messages::answers::{Judged, judge};
 use crate::pipeline::messages::record::{self, Source};
@@ -40,6 +41,19 @@ pub enum RecorderError {
     #[error("the reports could not be recorded")]
     Failed,
 }
+
+impl Hint for RecorderError {
+    fn hint(&self) -> Option<NextStep> {
+        Some("send the same reports again in a moment: taking them twice changes nothing".into())
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(RecorderError {
+    Self::Full => Self::Full,
+    Self::Stopped => Self::Stopped,
+    Self::Failed => Self::Failed,
+});
 
 type Record = Arc<
     dyn Fn(String, Source, Judged) -> BoxFuture<'static, Result<MessageCounts, StoreError>> + Send + Sync,

@@ -7,6 +7,7 @@
 use time::Duration;
 
 use super::name;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::Code;
 use crate::domain::order::OrderState;
 use crate::pipeline::Context;
@@ -24,7 +25,7 @@ pub enum SweepError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The provider.
-    #[error("provider `{provider}`")]
+    #[error("provider `{provider}` could not be asked")]
     Call {
         /// Which.
         provider: String,
@@ -33,6 +34,21 @@ pub enum SweepError {
         source: CallError,
     },
 }
+
+impl Hint for SweepError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Store(e) => e.hint(),
+            Self::Call { .. } => Some("see that the provider answers: it is asked again by itself".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(SweepError {
+    Self::Store(_) => Self::Store(StoreError::Corrupt("shard")),
+    Self::Call { .. } => Self::Call { provider: "m2t".into(), source: CallError::Refused { status: 400 } },
+});
 
 /// Sweeps one provider's uncollected orders, of all runs.
 ///

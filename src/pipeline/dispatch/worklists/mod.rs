@@ -18,7 +18,9 @@ use time::{Date, OffsetDateTime};
 use tokio::sync::Mutex;
 
 use super::stream;
-use crate::domain::provider::{Provider, StreamApi, StreamTerms};
+use crate::domain::hint::{Hint, NextStep};
+use crate::domain::not_found::{Entity, NotFound};
+use crate::domain::provider::{Provider, StreamTerms};
 use crate::domain::step::Step;
 use crate::pipeline::Context;
 use crate::store::StoreError;
@@ -38,32 +40,37 @@ pub enum WorklistError {
     /// A provider of bank files.
     #[error("provider `{0}` gets bank files, not work lists")]
     FileLane(String),
-    /// No commune of that name.
-    #[error("payment point `{0}` is not known")]
-    NoPoint(String),
     /// A day in the future.
     #[error("`{0}` is in the future")]
     NotYet(Date),
-    /// No list of this number.
-    #[error("no list of this number")]
-    NoNumber,
+    /// No commune of that name, or no list of that number.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl WorklistError {
-    /// The next step.
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::FileLane(_) => "its orders are in the bank files of the outbox; see docs/bank-guide.md",
-            Self::NoPoint(_) => "name a commune, as docs/thin-links.md writes them",
-            Self::NotYet(_) => "ask for today, or a day before",
-            Self::NoNumber => "ask without a number for the day's last list; lists are numbered from 1",
-            Self::Store(_) => "send the same request again",
-        }
+impl Hint for WorklistError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::FileLane(_) => {
+                "its orders are in the bank files of the outbox; see docs/bank-guide.md".into()
+            }
+            Self::NotFound(e) => return e.hint(),
+            Self::NotYet(_) => "ask for today, or a day before".into(),
+            Self::Store(_) => "send the same request again".into(),
+        })
     }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(WorklistError {
+    Self::FileLane(_) => Self::FileLane("awb".into()),
+    Self::NotYet(_) => Self::NotYet(Date::MAX),
+    Self::NotFound(_) => Self::NotFound(Entity::PaymentPoint.not_found("nowhere")),
+    Self::Store(_) => Self::Store(StoreError::Corrupt("work list")),
+});
 
 impl From<sqlx::Error> for WorklistError {
     fn from(error: sqlx::Error) -> Self {
@@ -132,7 +139,10 @@ impl Lists {
         }
         let found = worklists::find(store, at, number).await?;
         match &found {
-            None if number.is_some() => return Err(WorklistError::NoNumber),
+            None if number.is_some() => {
+                let number = number.unwrap_or_default();
+                return Err(Entity::Worklist.not_found(number).into());
+            }
             None => {}
             Some(list) => {
                 worklists::fetched(store, at, list.summary.number, self.context.clock.now()).await?;
@@ -195,7 +205,7 @@ impl Lists {
         terms: &StreamTerms,
     ) -> Result<Draft, WorklistError> {
         let store = &self.context.store;
-        let what = if terms.api == StreamApi::Worklist { Waiting::ToHandOver } else { Waiting::AtHand };
+        let what = if terms.capabilities().is_called { Waiting::AtHand } else { Waiting::ToHandOver };
         let mut draft = Draft { orders: Vec::new(), programmes: Vec::new() };
         let runs = worklists::open_runs(store, at.provider).await?;
         let mut known = runs.is_empty();
@@ -210,7 +220,7 @@ impl Lists {
             };
             self.add(&mut draft, run, &listed).await?;
         }
-        if known { Ok(draft) } else { Err(WorklistError::NoPoint(at.point.into())) }
+        if known { Ok(draft) } else { Err(Entity::PaymentPoint.not_found(at.point).into()) }
     }
 
     /// Those that may leave, with those that were to leave before and are on no list.

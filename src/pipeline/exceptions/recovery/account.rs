@@ -84,9 +84,6 @@ pub struct Account {
 }
 
 /// The account of a household; `None` when it has neither orders nor cases.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn of(context: &Context, household: HouseholdId) -> Result<Option<Account>, StoreError> {
     let cases = cases::list(context, None, Some(household.as_str()), false).await?;
     let found = standing_orders(context, household).await?;

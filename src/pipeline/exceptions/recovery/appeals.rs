@@ -20,10 +20,11 @@ use super::cases::{
 };
 use crate::domain::ids::CaseId;
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::recovery::appeal::{Appeal, AppealEvent, AppealFault};
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::recovery::{AppealStage, CaseState};
-use crate::pipeline::{Applied, Context, person};
+use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::access::operators::Role;
 use crate::store::recovery::cases::{self, Case, Field};
 use crate::store::recovery::{decisions, refunds};
@@ -100,7 +101,7 @@ async fn household_acts(
         return Ok(Applied::Already(case));
     }
     if !is_open(&case) && case.state != CaseState::Recovered {
-        return Err(wrong_state(&case));
+        return Err(wrong_state(&case, "complained about"));
     }
     let opened = case.opened_at.to_offset(context.config.settings.calendar.utc_offset).date();
     if on > today || on < opened {
@@ -197,7 +198,8 @@ async fn rule(
         reduce(&mut tx, &case, reduced, wholly, act).await?;
         refunds::grant_in_tx(&mut tx, id, to_refund).await?;
     }
-    let case = cases::find_in_tx(&mut tx, id, false).await?.ok_or(CaseError::NoCase(id))?;
+    let case =
+        cases::find_in_tx(&mut tx, id, false).await?.ok_or_else(|| Refusal::not_found(Entity::Case, id))?;
     tx.commit().await?;
     Ok(Applied::Now(Ruled { case, reduced, to_refund }))
 }

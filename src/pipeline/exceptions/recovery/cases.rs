@@ -12,12 +12,13 @@ use time::{Date, OffsetDateTime};
 use super::{CaseError, NewCase, follow, follow_in_tx, open_in_tx};
 use crate::domain::ids::{CaseId, HouseholdId, OrderId};
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::recovery::appeal::{Appeal, Deadlines};
 use crate::domain::recovery::reference::CaseReference;
 use crate::domain::recovery::{CaseCause, CaseState};
-use crate::pipeline::{Applied, Context, person};
+use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::access::operators::Role;
 use crate::store::audit::chain::{self, Decision};
 use crate::store::locks::{self, Lock};
@@ -103,8 +104,9 @@ pub(super) fn positive(amount: Centimes) -> Result<Centimes, CaseError> {
     if amount > Centimes::ZERO { Ok(amount) } else { Err(CaseError::NotPositive(amount)) }
 }
 
-pub(in crate::pipeline) fn wrong_state(case: &Case) -> CaseError {
-    CaseError::WrongState { case: CaseReference::of(case.id), state: case.state }
+/// `step`: what was to be done with the case, as a participle.
+pub(in crate::pipeline) fn wrong_state(case: &Case, step: &'static str) -> CaseError {
+    CaseError::WrongState { case: CaseReference::of(case.id), step, state: case.state }
 }
 
 /// Cases of its programme are followed to where their payments are, and the case is locked.
@@ -113,10 +115,12 @@ pub(in crate::pipeline) async fn locked(
     id: CaseId,
     at: OffsetDateTime,
 ) -> Result<Case, CaseError> {
-    let programme = decisions::programme_in_tx(tx, id).await?.ok_or(CaseError::NoCase(id))?;
+    let programme =
+        decisions::programme_in_tx(tx, id).await?.ok_or_else(|| Refusal::not_found(Entity::Case, id))?;
     locks::take_in_tx(tx, Lock::Cases(programme)).await?;
     follow_in_tx(tx, programme, at).await?;
-    cases::find_in_tx(tx, id, true).await?.ok_or(CaseError::NoCase(id))
+    let found = cases::find_in_tx(tx, id, true).await?;
+    found.ok_or_else(|| Refusal::not_found(Entity::Case, id).into())
 }
 
 /// A person's step.
@@ -174,15 +178,17 @@ pub async fn open(
         (Payment::Earlier { household, period, programme }, _) => {
             (programme, *household, *period, format!("{programme} {household} {period}"))
         }
-        (Payment::Order(order), None) => return Err(CaseError::NoOrder(order.get())),
+        (Payment::Order(order), None) => return Err(Refusal::not_found(Entity::Order, order.get()).into()),
     };
     let programme_id = decisions::programme_id_in_tx(&mut tx, programme).await?;
-    let programme_id = programme_id.ok_or_else(|| CaseError::NoProgramme(programme.clone()))?;
+    let programme_id = programme_id.ok_or_else(|| Refusal::not_found(Entity::Programme, programme))?;
     locks::take_in_tx(&mut tx, Lock::Cases(programme_id)).await?;
     // The same payment, amount and reason are the same case, however often the command is given.
     let origin = format!("person {what} {amount} {}", crate::domain::hex(&digest(why)[..8]));
     if let Some(id) = decisions::of_origin_in_tx(&mut tx, &origin).await? {
-        let case = cases::find_in_tx(&mut tx, id, false).await?.ok_or(CaseError::NoCase(id))?;
+        let case = cases::find_in_tx(&mut tx, id, false)
+            .await?
+            .ok_or_else(|| Refusal::not_found(Entity::Case, id))?;
         return Ok(Applied::Already(case));
     }
     let order = match (payment, &found) {
@@ -207,7 +213,8 @@ pub async fn open(
     let new = NewCase { programme_id, household, period, order, cause: CaseCause::Person, origin, amount };
     let opened = open_in_tx(&mut tx, std::slice::from_ref(&new), by, why, now).await?;
     let id = *opened.first().ok_or(StoreError::Corrupt("case just opened"))?;
-    let case = cases::find_in_tx(&mut tx, id, false).await?.ok_or(CaseError::NoCase(id))?;
+    let case =
+        cases::find_in_tx(&mut tx, id, false).await?.ok_or_else(|| Refusal::not_found(Entity::Case, id))?;
     tx.commit().await?;
     Ok(Applied::Now(case))
 }
@@ -223,7 +230,7 @@ pub(in crate::pipeline) async fn order_of(
     order: OrderId,
 ) -> Result<(OrderDetail, OrderState), CaseError> {
     let found = orders::find(&context.store, None, Some(order)).await?.into_iter().next();
-    let detail = found.ok_or(CaseError::NoOrder(order.get()))?;
+    let detail = found.ok_or_else(|| Refusal::not_found(Entity::Order, order.get()))?;
     let state = OrderState::parse(&detail.state).ok_or(StoreError::Corrupt("state of an order"))?;
     Ok((detail, state))
 }
@@ -267,7 +274,7 @@ pub async fn plan(
         return Ok(Applied::Already(case));
     }
     if !is_open(&case) {
-        return Err(wrong_state(&case));
+        return Err(wrong_state(&case, "repaid by a plan"));
     }
     decisions::set_monthly_in_tx(&mut tx, id, monthly).await?;
     let why = if monthly.is_some() { "agreed monthly maximum" } else { "no monthly maximum" };
@@ -297,9 +304,6 @@ pub fn standing(case: Case, today: Date) -> Standing {
 }
 
 /// Cases, oldest first, at most a thousand; with `overdue`, those whose household waits for a word that is overdue.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn list(
     context: &Context,
     state: Option<CaseState>,

@@ -9,9 +9,6 @@ use crate::store::recovery::instalments;
 use crate::store::{StoreError, books};
 
 /// Moves a programme's cases to where their payments are by now, with their postings. The caller holds the lock.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn follow_in_tx(
     tx: &mut PgConnection,
     programme: i16,
@@ -23,9 +20,6 @@ pub async fn follow_in_tx(
 }
 
 /// The same for all programmes with open cases, in a transaction of its own.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn follow(context: &Context) -> Result<(), StoreError> {
     for programme in instalments::programmes_with_open_cases(&context.store).await? {
         let mut tx = context.store.begin().await?;

@@ -34,9 +34,6 @@ pub struct NewCase {
 }
 
 /// Opens cases, and follows them to where their payments are: the numbers of those that are new.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_in_tx(
     tx: &mut PgConnection,
     new: &[NewCase],
@@ -82,9 +79,6 @@ fn case_row(case: &NewCase) -> instalments::NewCase<'_> {
 }
 
 /// Opens a case over an order that can no longer be stopped, when word comes that an earlier one of its claim was paid.
-///
-/// # Errors
-/// When the database is gone.
 pub(in crate::pipeline) async fn open_paid_twice_in_tx(
     tx: &mut PgConnection,
     run: &Run,
@@ -103,9 +97,6 @@ pub(in crate::pipeline) async fn open_paid_twice_in_tx(
 }
 
 /// Opens a case for each undue payment that a correction run found: how many, and their sum.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn open_corrections_in_tx(
     tx: &mut PgConnection,
     run: &Run,

@@ -14,10 +14,11 @@ use super::{CaseError, follow_in_tx};
 use crate::domain::breaks::BreakState;
 use crate::domain::ids::{BreakId, CaseId, MessageId};
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::recovery::CaseState;
 use crate::domain::recovery::reference::CaseReference;
-use crate::pipeline::exceptions::breaks::{BreakError, Explanation, explain_in_tx};
-use crate::pipeline::{Applied, Context, person};
+use crate::pipeline::exceptions::breaks::{Explanation, explain_in_tx};
+use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::access::operators::Role;
 use crate::store::books::recovery::Repayment;
 use crate::store::locks::{self, Lock};
@@ -131,7 +132,8 @@ pub async fn assign(
     let now = context.clock.now();
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Accountant).await?;
-    let held = breaks::find_in_tx(&mut tx, found).await?.ok_or(BreakError::NoBreak(found))?;
+    let held =
+        breaks::find_in_tx(&mut tx, found).await?.ok_or_else(|| Refusal::not_found(Entity::Break, found))?;
     let case = locked(&mut tx, id, now).await?;
     let why = format!("break {found}");
     let came_in = match held.state {
@@ -149,7 +151,7 @@ pub async fn assign(
         return Err(CaseError::NoReceipt(found));
     };
     if case.state != CaseState::Receivable {
-        return Err(wrong_state(&case));
+        return Err(wrong_state(&case, "repaid"));
     }
     let repaid = came_in.min(case.outstanding);
     record(&mut tx, &case, Act { step: "repaid", amount: Some(repaid), by, why: &why, at: now }).await?;
@@ -165,7 +167,8 @@ pub async fn assign(
         post_in_tx(&mut tx, &case, receipt, repaid, now).await?;
         decisions::take_from_break_in_tx(&mut tx, found, repaid).await?;
     }
-    let case = cases::find_in_tx(&mut tx, id, false).await?.ok_or(CaseError::NoCase(id))?;
+    let case =
+        cases::find_in_tx(&mut tx, id, false).await?.ok_or_else(|| Refusal::not_found(Entity::Case, id))?;
     tx.commit().await?;
     Ok(Applied::Now(Assigned { case, repaid, left: came_in - repaid }))
 }

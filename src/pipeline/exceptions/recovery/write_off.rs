@@ -6,9 +6,10 @@
 use super::CaseError;
 use super::cases::{Act, locked, reason, record, wrong_state};
 use crate::domain::ids::CaseId;
+use crate::domain::not_found::Entity;
 use crate::domain::recovery::CaseState;
 use crate::domain::recovery::reference::CaseReference;
-use crate::pipeline::{Applied, Context, person};
+use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::access::operators::Role;
 use crate::store::books;
 use crate::store::recovery::cases::{self, Case, Field};
@@ -29,7 +30,7 @@ pub async fn propose(context: &Context, id: CaseId, why: &str, by: &str) -> Resu
         return Ok(Applied::Already(case));
     }
     if case.state != CaseState::Receivable {
-        return Err(wrong_state(&case));
+        return Err(wrong_state(&case, "written off"));
     }
     decisions::set_proposal_in_tx(&mut tx, id, Some((by, why, now))).await?;
     let act = Act { step: "write_off_proposed", amount: Some(case.outstanding), by, why, at: now };
@@ -58,7 +59,7 @@ pub async fn confirm(context: &Context, id: CaseId, by: &str) -> Result<Applied<
         return Err(CaseError::SamePerson { case: CaseReference::of(id), name: proposer });
     }
     if case.state != CaseState::Receivable {
-        return Err(wrong_state(&case));
+        return Err(wrong_state(&case, "written off"));
     }
     let amount = case.outstanding;
     cases::add_in_tx(&mut tx, id, Field::WrittenOff, amount).await?;
@@ -68,7 +69,8 @@ pub async fn confirm(context: &Context, id: CaseId, by: &str) -> Result<Applied<
     let why = format!("as {proposer} proposed: {}", case.proposed_why.as_deref().unwrap_or_default());
     let act = Act { step: "written_off", amount: Some(amount), by, why: &why, at: now };
     record(&mut tx, &case, act).await?;
-    let case = cases::find_in_tx(&mut tx, id, false).await?.ok_or(CaseError::NoCase(id))?;
+    let case =
+        cases::find_in_tx(&mut tx, id, false).await?.ok_or_else(|| Refusal::not_found(Entity::Case, id))?;
     tx.commit().await?;
     Ok(Applied::Now(case))
 }

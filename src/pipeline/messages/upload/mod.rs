@@ -18,6 +18,8 @@ use time::Duration;
 use tokio::sync::Semaphore;
 
 use super::record::{self, Source};
+use crate::domain::hint::{Hint, NextStep};
+use crate::domain::not_found::{Entity, NotFound};
 use crate::pipeline::Context;
 use crate::rails::stream::sign::{Secret, SignatureError};
 use crate::store::StoreError;
@@ -51,51 +53,67 @@ pub enum UploadError {
     #[error("an upload has 1 to {BYTES_MAX} bytes")]
     TooLarge,
     /// The first piece must declare the hash of the whole.
-    #[error("the SHA-256 of the whole is not declared")]
+    #[error("the SHA-256 of the whole file is not declared")]
     NoHash,
     /// Length or hash of the whole are not what was declared before.
-    #[error("the upload was begun with another length or hash")]
+    #[error("the upload was begun with another length or SHA-256 of the whole file")]
     Differs,
     /// Bytes that came before came as others now.
-    #[error("this piece came before with other bytes")]
+    #[error("bytes of this piece were uploaded before, with another content")]
     Conflict,
     /// Too many pieces.
     #[error("the upload has too many pieces")]
     TooManyPieces,
     /// Too many files that never became whole.
-    #[error("{UNFINISHED_MAX} uploads are unfinished")]
+    #[error("there are already {UNFINISHED_MAX} unfinished uploads")]
     TooMany,
     /// No such upload of this institution.
-    #[error("the upload is not known")]
-    Unknown,
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
     /// The whole is not what was declared; it was thrown away.
-    #[error("the whole does not have the declared SHA-256")]
+    #[error("the whole file does not have the declared SHA-256")]
     Hash,
     /// The whole is not signed by the institution; it waits for a right signature.
-    #[error("the whole is there, but its signature is not right")]
+    #[error("the file is complete, but its signature does not match")]
     Signature(#[from] SignatureError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl UploadError {
-    /// The next step.
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::Id => "name it with 1 to 31 letters, digits, `.`, `_`, `-`; see docs/thin-links.md",
-            Self::NoHash => "declare the SHA-256 of the whole with the first piece; see docs/thin-links.md",
-            Self::TooLarge => "send the confirmations in several uploads",
-            Self::Differs | Self::Conflict => "send another file under another id",
-            Self::TooManyPieces => "send larger pieces, under another id",
-            Self::TooMany => "finish them first; unfinished ones end after a week",
-            Self::Unknown => "send its first piece",
-            Self::Hash => "it was thrown away: send it again",
-            Self::Signature(_) => "send any piece again, with a fresh signature of the whole file",
-            Self::Store(_) => "send the same piece again",
-        }
+impl Hint for UploadError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Id => "name it with 1 to 31 letters, digits, `.`, `_`, `-`; see docs/thin-links.md".into(),
+            Self::NoHash => {
+                "declare the SHA-256 of the whole file with the first piece; see docs/thin-links.md".into()
+            }
+            Self::TooLarge => "send the confirmations in several uploads".into(),
+            Self::Differs | Self::Conflict => "send another file under another id".into(),
+            Self::TooManyPieces => "send larger pieces, under another id".into(),
+            Self::TooMany => "finish them first; unfinished ones end after a week".into(),
+            Self::NotFound(e) => return e.hint(),
+            Self::Hash => "it was thrown away: send it again".into(),
+            Self::Signature(_) => "send any piece again, with a fresh signature of the whole file".into(),
+            Self::Store(_) => "send the same piece again".into(),
+        })
     }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(UploadError {
+    Self::Id => Self::Id,
+    Self::TooLarge => Self::TooLarge,
+    Self::NoHash => Self::NoHash,
+    Self::Differs => Self::Differs,
+    Self::Conflict => Self::Conflict,
+    Self::TooManyPieces => Self::TooManyPieces,
+    Self::TooMany => Self::TooMany,
+    Self::NotFound(_) => Self::NotFound(Entity::Upload.not_found("a")),
+    Self::Hash => Self::Hash,
+    Self::Signature(_) => Self::Signature(SignatureError::Mismatch),
+    Self::Store(_) => Self::Store(StoreError::Corrupt("upload")),
+});
 
 impl From<sqlx::Error> for UploadError {
     fn from(error: sqlx::Error) -> Self {
@@ -124,6 +142,14 @@ impl UploadId {
             return Err(UploadError::Id);
         }
         Ok(Self { provider: provider.to_owned(), kept: format!("{provider}.{id}") })
+    }
+}
+
+impl UploadId {
+    /// That there is none of that id.
+    fn not_found(&self) -> NotFound {
+        let own = self.kept.strip_prefix(&self.provider).and_then(|rest| rest.strip_prefix('.'));
+        Entity::Upload.not_found(own.unwrap_or(&self.kept))
     }
 }
 
@@ -228,10 +254,10 @@ impl Uploads {
     /// How far an upload is.
     ///
     /// # Errors
-    /// [`UploadError::Unknown`], or when the database is gone.
+    /// [`UploadError::NotFound`], or when the database is gone.
     pub async fn progress(&self, id: &UploadId) -> Result<Progress, UploadError> {
         let store = &self.context.store;
-        let upload = uploads::find(store, &id.kept).await?.ok_or(UploadError::Unknown)?;
+        let upload = uploads::find(store, &id.kept).await?.ok_or_else(|| id.not_found())?;
         let total = upload.bytes as u64;
         if upload.result.is_some() {
             let missing = Vec::new();
@@ -263,7 +289,7 @@ impl Uploads {
     ) -> Result<Option<Value>, UploadError> {
         let Some(_mine) = Taking::begin(&self.taking, &id.kept) else { return Ok(None) };
         let store = &self.context.store;
-        let upload = uploads::find(store, &id.kept).await?.ok_or(UploadError::Unknown)?;
+        let upload = uploads::find(store, &id.kept).await?.ok_or_else(|| id.not_found())?;
         if let Some(result) = upload.result {
             return Ok(Some(result));
         }
@@ -322,9 +348,6 @@ impl Uploads {
     }
 
     /// Takes away what never became whole for a week, and results after 400 days.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn prune(&self) -> Result<u64, StoreError> {
         let now = self.context.clock.now();
         let (unfinished, done) = (now - Duration::days(UNFINISHED_DAYS), now - Duration::days(RESULT_DAYS));

@@ -20,21 +20,16 @@ pub(in crate::pipeline) use deposits::account_holder;
 use sqlx::PgConnection;
 
 use super::OrderError;
-use super::book::book;
-use super::changed::{self, hold_changed, last_change};
-use super::maker::{Inputs, Maker};
+use super::maker::Maker;
+use super::run_builder::RunBuilder;
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::run::RunKind;
-use crate::pipeline::{Applied, Context, person};
+use crate::pipeline::{Applied, Context};
 use crate::store::StoreError;
-use crate::store::access::operators::Role;
 use crate::store::copy::CopyBuffer;
-use crate::store::locks::{self, Lock};
-use crate::store::messages::breaks;
-use crate::store::orders::{self, questions};
-use crate::store::registry::snapshots::{self, Snapshot};
-use crate::store::registry::{children, reference};
-use crate::store::runs::{self, NewRun, rule_sets};
+use crate::store::orders;
+use crate::store::registry::children;
+use crate::store::registry::snapshots::Snapshot;
 
 /// The purpose of orders that pay birth grants.
 pub const BIRTH_GRANT: &str = "birth_grant";
@@ -51,64 +46,19 @@ pub async fn create(
     kind: RunKind,
     by: &str,
 ) -> Result<Applied<RunId>, OrderError> {
-    let snapshot =
-        snapshots::find(&context.store, snapshot).await?.ok_or(OrderError::NoSnapshot(snapshot))?;
-    let programme = context
-        .config
-        .programme(&snapshot.programme)
-        .ok_or_else(|| OrderError::UnknownProgramme(snapshot.programme.clone()))?;
-    let mut tx = context.store.begin().await?;
-    person(&mut tx, by, Role::Preparer).await?;
-    let programme_id = reference::programme_id_in_tx(&mut tx, programme.rules.code().as_str()).await?;
-    // The first of these is the programme's own: two runs of one kind for two months are made one after the other.
-    locks::take_in_tx(&mut tx, Lock::Making(programme_id)).await?;
-    locks::take_in_tx(&mut tx, Lock::Month(programme_id, snapshot.period)).await?;
-    if let Some(run) = made_before(&mut tx, programme_id, &snapshot, kind).await? {
+    let (mut tx, builder) = RunBuilder::begin(context, snapshot, by, |_, _| Ok(())).await?;
+    if let Some(run) = made_before(&mut tx, builder.programme_id, &builder.snapshot, kind).await? {
         return Ok(Applied::Already(run));
     }
-    let last_change = last_change(context, programme_id).await?;
-    let now = context.clock.now();
-    let new = NewRun {
-        programme_id,
-        period: snapshot.period,
-        kind,
-        snapshot: snapshot.id,
-        rules_sha256: &programme.sha256,
-        created_by: by,
-        created_at: now,
-    };
-    let run = runs::insert_in_tx(&mut tx, new).await?;
-    let rules = &programme.rules;
-    rule_sets::keep_in_tx(&mut tx, &programme.sha256, rules.code().as_str(), rules.fingerprint_input())
-        .await?;
-    orders::create_leaves_in_tx(&mut tx, run).await?;
-    let providers: Vec<String> =
-        context.config.router.providers().iter().map(|p| p.code.to_string()).collect();
     let purpose = if kind == RunKind::Deposit { DEPOSIT } else { BIRTH_GRANT };
-    let inputs = Inputs {
-        context,
-        run,
-        programme_id,
-        period: snapshot.period,
-        purpose: reference::purpose_id_in_tx(&mut tx, purpose).await?,
-        snapshot: &snapshot,
-        programme,
-        providers: &reference::provider_ids_in_tx(&mut tx, &providers).await?,
-        previous: None,
-        barring: &[],
-        doubted: &breaks::doubted_households_in_tx(&mut tx).await?,
-        correction: false,
-        questions: &questions::of_programme_in_tx(&mut tx, programme_id).await?,
-        flagged: &changed::flagged(context, &mut tx, programme_id, snapshot.id).await?,
-        now,
-    };
+    let open = builder.open_in_tx(&mut tx, kind, purpose).await?;
+    let (run, inputs) = (open.run, open.inputs());
     let computed = match kind {
         RunKind::Deposit => deposits::pass(&mut tx, &inputs).await?,
         _ => grants::pass(&mut tx, &inputs).await?,
     };
     orders::attach_leaves_in_tx(&mut tx, run).await?;
-    book(context, &mut tx, &inputs, programme_id, computed).await?;
-    hold_changed(&mut tx, &inputs, last_change).await?;
+    open.close_in_tx(&mut tx, computed).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Applied::Now(run))
 }

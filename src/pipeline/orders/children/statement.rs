@@ -7,8 +7,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{OrderId, RunId};
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::order::OrderState;
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
@@ -22,9 +24,6 @@ pub enum DepositError {
     /// The run is not known.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No list names the deposit and nothing was paid in for it.
-    #[error("no deposit `{0}` is known")]
-    NoDeposit(String),
     /// The run releases no deposits.
     #[error("run `{run}` is a {kind} run: only a deposit run releases deposits")]
     NotOfDeposits {
@@ -46,19 +45,24 @@ pub enum DepositError {
     Store(#[from] StoreError),
 }
 
-impl DepositError {
-    /// The next step.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Refused(_) | Self::NotOfDeposits { .. } => "see `sarf run list`",
-            Self::NoDeposit(_) => {
-                "compare the identifier with the list's `deposits` part; name the programme with --programme"
-            }
-            Self::Write { .. } => "see that the folder can be written and the disk has room",
-            Self::Store(_) => "see that the server of DATABASE_URL answers, then start the command again",
-        }
+impl Hint for DepositError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::NotOfDeposits { .. } => "see `sarf run list`".into(),
+            Self::Write { .. } => "see that the folder can be written and the disk has room".into(),
+            Self::Store(e) => return e.hint(),
+        })
     }
 }
+
+#[cfg(test)]
+crate::domain::hint::samples!(DepositError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::NotOfDeposits { .. } => Self::NotOfDeposits { run: RunId::new(7), kind: RunKind::Regular },
+    Self::Write { .. } => Self::Write { path: "out".into(), source: std::io::ErrorKind::Other.into() },
+    Self::Store(_) => Self::Store(StoreError::Corrupt("state of an order")),
+});
 
 /// The statement of a deposit.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -94,7 +98,7 @@ pub async fn of(context: &Context, programme: &str, deposit: &str) -> Result<Sta
     }
     let releases = children::releases(store, Some(deposit), None).await?;
     if lines.is_empty() && children::latest_in_care(store, programme, deposit).await?.is_none() {
-        return Err(DepositError::NoDeposit(deposit.to_owned()));
+        return Err(Refusal::not_found(Entity::Deposit, deposit).into());
     }
     let settled = |line: &&StatementLine| {
         OrderState::parse(&line.state)
@@ -117,7 +121,8 @@ pub async fn of(context: &Context, programme: &str, deposit: &str) -> Result<Sta
 pub async fn write_releases(context: &Context, run: RunId, path: &Path) -> Result<usize, DepositError> {
     let store = &context.store;
     let mut tx = store.begin().await?;
-    let found = runs::find_in_tx(&mut tx, run, false).await?.ok_or(Refusal::NoRun(run))?;
+    let found =
+        runs::find_in_tx(&mut tx, run, false).await?.ok_or_else(|| Refusal::not_found(Entity::Run, run))?;
     tx.rollback().await.map_err(StoreError::from)?;
     if found.kind != RunKind::Deposit {
         return Err(DepositError::NotOfDeposits { run, kind: found.kind });

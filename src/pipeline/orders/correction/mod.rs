@@ -30,28 +30,23 @@ use sqlx::PgConnection;
 pub(in crate::pipeline) use arrears::Arrears;
 pub(in crate::pipeline) use find::Differences;
 
-use super::book::book;
-use super::changed::{self, hold_changed, last_change};
 use super::compare::Comparison;
-use super::maker::{Computed, Inputs, Maker, Parcel};
+use super::maker::{Computed, Inputs, Maker, RowBuffers};
+use super::run_builder::RunBuilder;
 use super::{OrderError, checks};
 use crate::config::ConfiguredProgramme;
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
 use crate::pipeline::exceptions::recovery;
-use crate::pipeline::{Applied, Context, person};
-use crate::store::access::operators::Role;
+use crate::pipeline::{Applied, Context};
 use crate::store::audit::chain::{self, Decision};
 use crate::store::copy::CopyBuffer;
-use crate::store::locks::{self, Lock};
-use crate::store::messages::breaks;
-use crate::store::orders::{self, questions};
+use crate::store::orders;
 use crate::store::recovery::{refunds, reversals};
-use crate::store::registry::reference;
-use crate::store::registry::snapshots::{self, Snapshot};
+use crate::store::registry::snapshots::Snapshot;
 use crate::store::runs::restated::{self, Heard, NewReview};
-use crate::store::runs::{self, NewRun, checks as run_checks, corrections};
+use crate::store::runs::{checks as run_checks, corrections};
 use crate::store::{StoreError, Tx};
 use find::{Finder, Rows};
 use persons::Elsewhere;
@@ -82,58 +77,18 @@ pub async fn create(
     months: Option<u8>,
     by: &str,
 ) -> Result<Applied<Found>, OrderError> {
-    let snapshot =
-        snapshots::find(&context.store, snapshot).await?.ok_or(OrderError::NoSnapshot(snapshot))?;
-    let programme = context
-        .config
-        .programme(&snapshot.programme)
-        .ok_or_else(|| OrderError::UnknownProgramme(snapshot.programme.clone()))?;
     let back = months.unwrap_or(context.config.settings.corrections.months_back);
-    let mut tx = context.store.begin().await?;
-    person(&mut tx, by, Role::Preparer).await?;
-    let programme_id = reference::programme_id_in_tx(&mut tx, programme.rules.code().as_str()).await?;
-    // In the order of a regular run, since refunds change cases as instalments do.
-    locks::take_in_tx(&mut tx, Lock::Making(programme_id)).await?;
-    locks::take_in_tx(&mut tx, Lock::Month(programme_id, snapshot.period)).await?;
-    let heard = restated::heard_in_tx(&mut tx, programme_id, snapshot.id, back, &programme.sha256).await?;
-    if let Some(run) = asked_again(&heard, snapshot.id)? {
+    let (mut tx, builder) = RunBuilder::begin(context, snapshot, by, |_, _| Ok(())).await?;
+    let (programme, programme_id) = (builder.programme, builder.programme_id);
+    let list = &builder.snapshot;
+    let heard = restated::heard_in_tx(&mut tx, programme_id, list.id, back, &programme.sha256).await?;
+    if let Some(run) = asked_again(&heard, list.id)? {
         return Ok(Applied::Already(Found::Run(run)));
     }
-    let months = months::to_look_at(context, &mut tx, programme, &snapshot, back).await?;
-    let last_change = last_change(context, programme_id).await?;
-    recovery::follow(context).await?;
-    locks::take_in_tx(&mut tx, Lock::CasesOfRunBeingMade(programme_id)).await?;
-    let new = NewRun {
-        programme_id,
-        period: snapshot.period,
-        kind: RunKind::Correction,
-        snapshot: snapshot.id,
-        rules_sha256: &programme.sha256,
-        created_by: by,
-        created_at: context.clock.now(),
-    };
-    let purpose = arrears_purpose(&mut tx, programme_id, snapshot.period).await?;
-    let run = runs::insert_in_tx(&mut tx, new).await?;
-    orders::create_leaves_in_tx(&mut tx, run).await?;
-    let providers: Vec<String> =
-        context.config.router.providers().iter().map(|p| p.code.to_string()).collect();
-    let inputs = Inputs {
-        context,
-        run,
-        programme_id,
-        period: snapshot.period,
-        purpose,
-        snapshot: &snapshot,
-        programme,
-        providers: &reference::provider_ids_in_tx(&mut tx, &providers).await?,
-        previous: None,
-        barring: &[],
-        doubted: &breaks::doubted_households_in_tx(&mut tx).await?,
-        correction: true,
-        questions: &questions::of_programme_in_tx(&mut tx, programme_id).await?,
-        flagged: &changed::flagged(context, &mut tx, programme_id, snapshot.id).await?,
-        now: context.clock.now(),
-    };
+    let months = months::to_look_at(context, &mut tx, programme, list, back).await?;
+    let purpose = arrears_purpose(&mut tx, programme_id, list.period).await?;
+    let open = builder.open_in_tx(&mut tx, RunKind::Correction, &purpose).await?;
+    let (run, inputs) = (open.run, open.inputs());
     let review = restated::insert_in_tx(&mut tx, review_of(&inputs, back, by)).await?;
     let pass = pass(&mut tx, &inputs, review, programme, &months).await?;
     if pass.corrected == 0 && pass.computed.orders == 0 {
@@ -143,11 +98,11 @@ pub async fn create(
     corrections::follow_reissues_in_tx(&mut tx, run).await?;
     refunds::take_in_tx(&mut tx, run, inputs.now).await?;
     recovery::reverse_in_tx(&mut tx, programme_id, run, inputs.now).await?;
-    book(context, &mut tx, &inputs, programme_id, pass.computed).await?;
+    let households = inputs.snapshot.households;
+    open.close_in_tx(&mut tx, pass.computed).await?;
     let limit = context.config.settings.checks.corrected_share_max;
-    let share = checks::share("corrected", "all", pass.corrected, snapshot.households, limit);
+    let share = checks::share("corrected", "all", pass.corrected, households, limit);
     run_checks::insert_checks_in_tx(&mut tx, run, &[share]).await?;
-    hold_changed(&mut tx, &inputs, last_change).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Applied::Now(Found::Run(run)))
 }
@@ -208,10 +163,13 @@ fn review_of<'a>(inputs: &Inputs<'a>, months_back: u8, by: &'a str) -> NewReview
 }
 
 /// The purpose of a run's arrears: a month's second correction run pays claims of its own.
-async fn arrears_purpose(tx: &mut PgConnection, programme: i16, period: Period) -> Result<i16, StoreError> {
+async fn arrears_purpose(
+    tx: &mut PgConnection,
+    programme: i16,
+    period: Period,
+) -> Result<String, StoreError> {
     let before = restated::runs_of_month_in_tx(tx, programme, period).await?;
-    let code = if before == 0 { ARREARS.to_owned() } else { format!("{ARREARS}-{}", before + 1) };
-    reference::purpose_id_in_tx(tx, &code).await
+    Ok(if before == 0 { ARREARS.to_owned() } else { format!("{ARREARS}-{}", before + 1) })
 }
 
 struct Pass {
@@ -298,7 +256,7 @@ impl Writing {
         &mut self,
         tx: &mut PgConnection,
         run: RunId,
-        mut parcel: Parcel,
+        mut buffers: RowBuffers,
     ) -> Result<(), StoreError> {
         let Rows { corrections: corrected, restated: months, reversals } = &mut self.rows;
         self.digest.update(corrected.row_bytes());
@@ -309,7 +267,7 @@ impl Writing {
         reversals.send_in_tx(tx, &target, "").await?;
         let refunds = format!("recovery_refund ({})", refunds::COLUMNS);
         self.refunds.send_in_tx(tx, &refunds, "").await?;
-        parcel.send_in_tx(tx, run).await
+        buffers.send_in_tx(tx, run).await
     }
 }
 

@@ -12,11 +12,11 @@ use crate::pipeline::orders::OrderError;
 use crate::pipeline::orders::barring::Barring;
 use crate::pipeline::orders::compare::Comparison;
 use crate::pipeline::orders::judge::shared_reason;
-use crate::pipeline::orders::maker::{Computed, Inputs, Maker, Parcel};
+use crate::pipeline::orders::maker::{Computed, Inputs, Maker, RowBuffers};
 use crate::pipeline::orders::merge::{ChangesSince, EarlierOrders, Shares};
 use crate::store::StoreError;
 use crate::store::copy::CopyAhead;
-use crate::store::orders::standing::Standing;
+use crate::store::orders::state_walk::StateWalk;
 use crate::store::registry::{households, snapshots};
 use crate::telemetry::StageGuard;
 
@@ -41,7 +41,7 @@ struct Bars {
     cause: ExclusionCause,
     orders: EarlierOrders,
     /// Where they stand, in a run of a programme that goes second: they give way as long as they have not left.
-    second: Option<Standing>,
+    second: Option<StateWalk>,
 }
 
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ impl<'a> Computation<'a> {
             // Orders in the order of their arrival are urgent aid, which leaves at once.
             let goes_second = !by_arrival && config.outranks(&inputs.snapshot.programme, &run.programme);
             let second = match goes_second {
-                true => Some(Standing::open(store, run.id, run.state).await?),
+                true => Some(StateWalk::open(store, run.id, run.state).await?),
                 false => None,
             };
             let orders = EarlierOrders::open(store, Some(run), *by_arrival).await?;
@@ -105,7 +105,7 @@ impl<'a> Computation<'a> {
     /// Reads every household once and sends its order or exclusion on.
     pub async fn run(
         mut self,
-        sender: mpsc::Sender<Parcel>,
+        sender: mpsc::Sender<RowBuffers>,
         stage: &StageGuard,
     ) -> Result<Computed, OrderError> {
         let (mut assessment, mut members) = (Assessment::default(), Vec::<Member>::new());

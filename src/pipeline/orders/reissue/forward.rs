@@ -1,9 +1,11 @@
 //! What the policy says of one order, and putting one forward.
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{BreakId, OrderId};
+use crate::domain::not_found::Entity;
 use crate::domain::order::OrderState;
 use crate::domain::policy::Verdict;
-use crate::pipeline::{Applied, Context, Refusal, person};
+use crate::pipeline::{Applied, Context, DECIDE_THE_BREAK, Refusal, person, resolve_the_doubt};
 use crate::store::StoreError;
 use crate::store::access::operators::Role;
 use crate::store::audit::chain::{self, Decision};
@@ -17,9 +19,6 @@ pub enum ForwardError {
     /// The person may not.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No such order.
-    #[error("order `{0}` is not known")]
-    NoOrder(i64),
     /// It did not end unpaid, or is reissued already.
     #[error("order `{order}` is {state}: there is nothing to pay again")]
     NotUnpaid {
@@ -29,7 +28,7 @@ pub enum ForwardError {
         state: String,
     },
     /// Nobody has cleared up whether the payee may be paid.
-    #[error("order `{order}`: its payee is in doubt until break `{break_id}` is resolved")]
+    #[error("order `{order}`: it is in doubt who is to be paid, until break `{break_id}` is resolved")]
     InDoubt {
         /// Which.
         order: i64,
@@ -37,7 +36,7 @@ pub enum ForwardError {
         break_id: BreakId,
     },
     /// An open break may mean that the claim is paid.
-    #[error("order `{order}`: its claim may be paid, as break {break_id} says, until a person has decided")]
+    #[error("order `{order}`: its claim may have been paid already, until break `{break_id}` is resolved")]
     InQuestion {
         /// Which.
         order: i64,
@@ -45,7 +44,7 @@ pub enum ForwardError {
         break_id: BreakId,
     },
     /// The policy does not leave it to an operator.
-    #[error("order `{order}`: the policy decides `{decision}`, which is not an operator's to change")]
+    #[error("order `{order}`: the policy decides `{decision}`, which an operator cannot change")]
     NotAnOperators {
         /// Which.
         order: i64,
@@ -53,6 +52,30 @@ pub enum ForwardError {
         decision: crate::domain::policy::Decision,
     },
 }
+
+impl Hint for ForwardError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::InDoubt { break_id, .. } => resolve_the_doubt(*break_id),
+            Self::InQuestion { .. } => DECIDE_THE_BREAK.into(),
+            Self::NotUnpaid { order, .. } | Self::NotAnOperators { order, .. } => {
+                format!("see what is known of it: sarf order show {order}").into()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(ForwardError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::NotUnpaid { .. } => Self::NotUnpaid { order: 7, state: "settled".into() },
+    Self::InDoubt { .. } => Self::InDoubt { order: 7, break_id: BreakId::new(3) },
+    Self::InQuestion { .. } => Self::InQuestion { order: 7, break_id: BreakId::new(3) },
+    Self::NotAnOperators { .. } => {
+        Self::NotAnOperators { order: 7, decision: crate::domain::policy::Decision::ALL[0] }
+    },
+});
 
 impl<E: Into<StoreError>> From<E> for ForwardError {
     fn from(error: E) -> Self {
@@ -76,9 +99,6 @@ pub struct Standing {
 }
 
 /// What is known of an order's way to be paid again.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn standing(context: &Context, order: OrderId, attempt: u16) -> Result<Standing, StoreError> {
     let mut tx = context.store.begin().await?;
     let ended = unpaid::find_in_tx(&mut tx, order).await?;
@@ -110,7 +130,7 @@ pub async fn put_forward(
     why: &str,
 ) -> Result<Applied<()>, ForwardError> {
     let known = orders::find(&context.store, None, Some(order)).await?.into_iter().next();
-    let known = known.ok_or(ForwardError::NoOrder(order.get()))?;
+    let known = known.ok_or_else(|| Refusal::not_found(Entity::Order, order.get()))?;
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Preparer).await?;
     let Some((state, reason)) = unpaid::find_in_tx(&mut tx, order).await? else {

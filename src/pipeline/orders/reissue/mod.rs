@@ -3,7 +3,7 @@
 //! | phase | what happens | in memory |
 //! |---|---|---|
 //! | open | run in draft; changes by events and messages of the providers concerned wait | places of the earlier runs |
-//! | stream | unpaid orders of all earlier runs, by household, beside the latest list and changes since: judged, routed, held; rows go into the run's leaf by COPY FREEZE | a parcel |
+//! | stream | unpaid orders of all earlier runs, by household, beside the latest list and changes since: judged, routed, held; rows go into the run's leaf by COPY FREEZE | a buffers |
 //! | link | each new order is linked to the one before; that one becomes *reissued*, in kept totals and books too | – |
 //! | book | batches planned, totals kept, control accounts posted, checks written, audit record; one commit | – |
 //!
@@ -26,26 +26,26 @@ pub(in crate::pipeline) use undo::{
     give_back_in_tx, keep_back_in_tx, lock_earlier_in_tx, release_reservations_in_tx,
 };
 
+use super::book::{OrdersMade, made_in_tx};
 use super::checks;
 use crate::config::ConfiguredProgramme;
-use crate::domain::hex;
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::money::Centimes;
+use crate::domain::not_found::Entity;
 use crate::domain::period::Period;
 use crate::domain::policy::{Decision, Waits};
 use crate::domain::run::RunKind;
 use crate::pipeline::exceptions::recovery;
 use crate::pipeline::{Applied, Context, Refusal, person};
 use crate::store::access::operators::Role;
-use crate::store::audit::chain::{self, Decision as Record};
-use crate::store::books::orders::NewOrders;
-use crate::store::books::{self, OrderSum, RunAt};
+use crate::store::books;
 use crate::store::locks::{self, Lock};
 use crate::store::orders::unpaid::{self, UnpaidOrders};
 use crate::store::registry::reference;
 use crate::store::runs::reissues::{self, Earlier};
-use crate::store::runs::{self, NewRun, checks as run_checks, decisions};
-use crate::store::{StoreError, Tx, batches, orders};
+use crate::store::runs::{self, NewRun};
+use crate::store::{StoreError, Tx, orders};
 
 /// Why a reissue run was not made.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +53,6 @@ pub enum ReissueError {
     /// The person may not.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The programme is not configured.
-    #[error("programme `{0}` is not configured")]
-    UnknownProgramme(String),
     /// No list was imported for it.
     #[error("programme `{0}` has no snapshot")]
     NoSnapshot(String),
@@ -71,6 +68,27 @@ pub enum ReissueError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl Hint for ReissueError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::NoSnapshot(_) => "import its list: sarf snapshot import DIR".into(),
+            Self::Nothing { .. } => {
+                "see what waits, and for what: sarf report unclaimed --out FILE.csv".into()
+            }
+            Self::Store(e) => return e.hint(),
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(ReissueError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::NoSnapshot(_) => Self::NoSnapshot("asd".into()),
+    Self::Nothing { .. } => Self::Nothing { programme: "asd".into(), waiting: 2 },
+    Self::Store(_) => Self::Store(StoreError::Corrupt("state of an order")),
+});
 
 /// Unpaid orders that were not gathered, for one reason.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -110,7 +128,7 @@ pub async fn create(
     let configured = context
         .config
         .programme(programme)
-        .ok_or_else(|| ReissueError::UnknownProgramme(programme.to_owned()))?;
+        .ok_or_else(|| Refusal::not_found(Entity::Programme, programme))?;
     let code = configured.rules.code().to_string();
     let mut tx = context.store.begin().await?;
     person(&mut tx, by, Role::Preparer).await?;
@@ -224,47 +242,25 @@ async fn book(tx: &mut PgConnection, head: &Head<'_>, gathered: Gathered) -> Res
     let earlier = reissues::earlier_in_tx(tx, run).await?;
     reissues::mark_in_tx(tx, run, now).await?;
     books::reissue::reissued_in_tx(tx, head.programme_id, &earlier, now).await?;
-    batches::insert_planned_in_tx(tx, run, &gathered.slices).await?;
-    let totals = gathered.totals.iter();
-    let new: Vec<NewOrders> = totals
-        .map(|(&(provider, held), &(orders, amount))| {
-            let of = RunAt { programme: head.programme_id, run, provider };
-            NewOrders { sum: OrderSum { of, orders, amount }, held }
-        })
-        .collect();
-    books::orders::computed_in_tx(tx, &new, now).await?;
-    if gathered.offset > Centimes::ZERO {
-        recovery::book_in_tx(tx, head.programme_id, run, now).await?;
-    }
-    let made = decisions::Computed {
+    let held = OrdersMade::held(&gathered.totals);
+    let limit = head.context.config.settings.checks.held_share_max;
+    let made = OrdersMade {
+        programme: head.programme_id,
+        run,
+        now,
         households: gathered.households,
-        orders: gathered.orders.into(),
+        orders: gathered.orders,
         exclusions: 0,
         entitled: gathered.amount + gathered.offset,
-        ordered: gathered.amount,
+        offset: gathered.offset,
         orders_sha256: &gathered.orders_sha256,
+        totals: &gathered.totals,
+        slices: &gathered.slices,
         compared_with: None,
+        checks: &[checks::share("held", "all", held, gathered.orders.into(), limit)],
+        detail: &format!("reissued from {}", run_list(&earlier)),
     };
-    decisions::computed_in_tx(tx, run, made).await?;
-    let held: i64 = gathered.totals.iter().filter(|((_, held), _)| *held).map(|(_, (count, _))| count).sum();
-    let limit = head.context.config.settings.checks.held_share_max;
-    let checks = [checks::share("held", "all", held, gathered.orders.into(), limit)];
-    run_checks::insert_checks_in_tx(tx, run, &checks).await?;
-    let detail = format!(
-        "orders {} amount {} sha256 {} reissued from {}",
-        gathered.orders,
-        gathered.amount,
-        hex(&gathered.orders_sha256),
-        run_list(&earlier)
-    );
-    let record = Record {
-        actor: "sarf",
-        action: "run.compute",
-        subject: &format!("run {run}"),
-        detail: &detail,
-        at: now,
-    };
-    chain::append_in_tx(tx, record).await
+    made_in_tx(tx, made).await
 }
 
 fn run_list(earlier: &[Earlier]) -> String {

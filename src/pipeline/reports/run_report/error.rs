@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::hint::{Hint, NextStep};
 use crate::domain::money::Centimes;
 use crate::pipeline::Refusal;
 use crate::store::StoreError;
@@ -77,6 +78,43 @@ pub enum ReportError {
     #[error("writing the orders was cut short")]
     Stopped,
 }
+
+impl Hint for ReportError {
+    fn hint(&self) -> Option<NextStep> {
+        Some(match self {
+            Self::Refused(e) => return e.hint(),
+            Self::Store(e) => return e.hint(),
+            Self::Unaccounted { .. } | Self::Differs { .. } => {
+                "find out which guarantee is broken: sarf verify".into()
+            }
+            Self::Io { .. } | Self::Parquet { .. } | Self::Workbook { .. } | Self::Stopped => {
+                "see that the folder can be written and the disk has room, then start again".into()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(ReportError {
+    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
+    Self::Store(_) => Self::Store(StoreError::Corrupt("run")),
+    Self::Io { .. } => Self::Io { path: "out".into(), source: io::ErrorKind::Other.into() },
+    Self::Parquet { .. } => {
+        Self::Parquet { path: "out".into(), source: parquet::errors::ParquetError::EOF(String::new()) }
+    },
+    Self::Workbook { .. } => {
+        Self::Workbook { path: "out".into(), source: rust_xlsxwriter::XlsxError::RowColumnLimitError }
+    },
+    Self::Unaccounted { .. } => Self::Unaccounted { rows: 3, orders: 1, exclusions: 0, rejections: 0 },
+    Self::Differs { .. } => Self::Differs {
+        what: "orders".into(),
+        orders: 1,
+        amount: Centimes::ZERO,
+        kept_orders: 2,
+        kept_amount: Centimes::ZERO,
+    },
+    Self::Stopped => Self::Stopped,
+});
 
 impl ReportError {
     /// Says at which path an I/O fault happened.

@@ -24,6 +24,7 @@ mod workbook;
 use std::path::{Path, PathBuf};
 
 use crate::domain::ids::RunId;
+use crate::domain::not_found::Entity;
 use crate::domain::run::RunKind;
 use crate::pipeline::{Context, Refusal};
 use crate::store::orders::extracts::{Extracts, List};
@@ -40,7 +41,7 @@ use pass::Codes;
 /// See [`ReportError`].
 pub async fn write(context: &Context, id: RunId, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let mut extracts = Extracts::begin(&context.store).await?;
-    let run = extracts.run(id).await?.ok_or(Refusal::NoRun(id))?;
+    let run = extracts.run(id).await?.ok_or_else(|| Refusal::not_found(Entity::Run, id))?;
     let stage = context.telemetry.stage("report", "orders", Some(run.orders as u64));
     let codes = Codes::read(context, &mut extracts, &run).await?;
     let mut drafts = Drafts::begin(folder)?;

@@ -46,17 +46,11 @@ pub struct Proof {
 }
 
 /// Proves the guarantees for one run, or for all and the books as a whole.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn verify(context: &Context, only: Option<RunId>) -> Result<Vec<Proof>, StoreError> {
     verify_with_head(context, only, None).await
 }
 
 /// The same; `asked` is the hash of a record of the audit chain that must be there.
-///
-/// # Errors
-/// When the database is gone.
 pub async fn verify_with_head(
     context: &Context,
     only: Option<RunId>,

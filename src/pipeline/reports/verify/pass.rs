@@ -20,7 +20,7 @@ use crate::store::batches::{Batch, BatchFigures};
 use crate::store::copy::fields::{Fields, field};
 use crate::store::copy::hashes::{Leaf, Sum};
 use crate::store::copy::{CopyAhead, CopyRow};
-use crate::store::orders::standing::Standing;
+use crate::store::orders::state_walk::StateWalk;
 use crate::store::registry::households;
 use crate::store::runs::Run;
 use crate::telemetry::StageGuard;
@@ -258,7 +258,7 @@ impl Exclusions {
 struct Orders {
     rows: CopyAhead,
     blocks: BlockCheck,
-    standing: Standing,
+    standing: StateWalk,
     groups: HashMap<(i16, Option<BatchId>, OrderState), [i64; 4]>,
     figures: HashMap<BatchId, BatchFigures>,
     again: Again,
@@ -274,7 +274,7 @@ impl Orders {
         Ok(Self {
             rows: CopyAhead::open(store.pool(), source),
             blocks,
-            standing: Standing::open_summing(store, run.id, run.state).await?,
+            standing: StateWalk::open_summing(store, run.id, run.state).await?,
             groups: HashMap::new(),
             figures: HashMap::new(),
             again: Again::begin(context, run, batches, purposes),

@@ -11,6 +11,7 @@ use crate::domain::money::Centimes;
 use crate::domain::order::OrderState;
 use crate::domain::run::{RunKind, RunState};
 use crate::pipeline::Context;
+use crate::store::StoreError;
 use crate::store::audit::proofs::{self, Counted, PaidBeyond};
 use crate::store::audit::row_blocks::{self, Checked};
 use crate::store::audit::row_sums::StepsFound;
@@ -19,7 +20,6 @@ use crate::store::books::ledger;
 use crate::store::copy::hashes::Leaf;
 use crate::store::registry::{households, reference};
 use crate::store::runs::{self, Run};
-use crate::store::{StoreError, orders};
 use crate::telemetry::StageGuard;
 
 /// The proofs over a run.
@@ -75,7 +75,7 @@ async fn whole(
     leaving(scope, run, &batches, &passed.counted, proofs);
     money(scope, run, &passed.counted, &totals, &balances, &providers, proofs);
     paid_out(scope, run, &balances, &beyond, proofs);
-    rows(context, scope, run, &passed.counted, proofs).await?;
+    rows(context, scope, run, &passed, proofs).await?;
     written(scope, &passed, proofs);
     derived(scope, &passed, proofs);
     figures(scope, &batches, &passed.figures, proofs);
@@ -359,14 +359,21 @@ async fn rows(
     context: &Context,
     scope: &str,
     run: &Run,
-    counted: &[Counted],
+    passed: &Passed,
     proofs: &mut Vec<Proof>,
 ) -> Result<(), StoreError> {
+    // Only a regular run is made from all households of its snapshot.
+    if run.kind != RunKind::Regular {
+        return Ok(());
+    }
     let store = &context.store;
-    let households =
-        proofs::number(store, format!("select count(*) from {}", households::leaf(run.snapshot))).await?;
-    let exclusions =
-        proofs::number(store, format!("select count(*) from {}", orders::exclusion_leaf(run.id))).await?;
+    let households = match &passed.households {
+        Some(read) => read.rows,
+        None => {
+            proofs::number(store, format!("select count(*) from {}", households::leaf(run.snapshot))).await?
+        }
+    };
+    let exclusions = passed.exclusions.rows;
     let snapshot = run.snapshot;
     let rejected = proofs::number(
         store,
@@ -377,18 +384,10 @@ async fn rows(
     .await?;
     let read =
         proofs::number(store, format!("select household_rows from snapshot where id = {snapshot}")).await?;
-    let orders: i64 = counted.iter().map(|c| c.orders).sum();
+    let orders: i64 = passed.counted.iter().map(|c| c.orders).sum();
     let holds = orders + exclusions == households && households + rejected == read && orders == run.orders;
     let figures = format!("{read} rows = {orders} orders + {exclusions} exclusions + {rejected} rejections");
-    // Only a regular run is made from all households of its snapshot.
-    if run.kind == RunKind::Regular {
-        proofs.push(proof(
-            3,
-            scope,
-            "every household row is an order, an exclusion or a rejection",
-            figures,
-            holds,
-        ));
-    }
+    const CLAIM: &str = "every household row is an order, an exclusion or a rejection";
+    proofs.push(proof(3, scope, CLAIM, figures, holds));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sarf::domain::run::RunState;
-use sarf::http::{self, AppState, Door, SeatLimits, Service};
+use sarf::http::{self, ApiState, AppState, SeatLimits, Service};
 use sarf::pipeline::access::tokens::Scope;
 use sarf::pipeline::dispatch::stream::recorder::Recorder;
 use sarf::rails::stream::secrets;
@@ -21,7 +21,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 
 struct Open {
     bed: Bed,
-    door: Service,
+    api: Service,
     pages: Service,
     recorder: Recorder,
     secret: Secret,
@@ -38,15 +38,15 @@ impl Open {
         let secret = secrets::read_or_make(&bed.context.home, PROVIDER).expect("a secret");
         let recorder = Recorder::new(&bed.context);
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let app = http::door(Door::new(&bed.context, recorder.clone()));
-        let door = http::spawn_door(any, app, seats, None).await.expect("listens");
+        let app = http::api(ApiState::new(&bed.context, recorder.clone()));
+        let api = http::spawn_api(any, app, seats, None).await.expect("listens");
         let state = AppState::metrics_only(Arc::new(Metrics::new()));
         let pages = http::spawn(any, http::router(state)).await.expect("listens");
-        Some(Self { bed, door, pages, recorder, secret })
+        Some(Self { bed, api, pages, recorder, secret })
     }
 
     async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.door.address()).await.expect("connects")
+        TcpStream::connect(self.api.address()).await.expect("connects")
     }
 
     /// The head of a callback that declares a body of so many bytes.
@@ -78,7 +78,7 @@ impl Open {
     }
 
     async fn end(self) {
-        self.door.stop().await;
+        self.api.stop().await;
         self.pages.stop().await;
         self.recorder.stop().await;
         self.bed.end().await;

@@ -10,9 +10,10 @@ use super::ui::{Align, Exit, format};
 use crate::domain::event::StandingApprovalId;
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
-use crate::pipeline::runs::standing_approvals as standing;
-use crate::pipeline::runs::standing_approvals::Proposal;
-use crate::store::runs::standing_approvals::{self, StandingApproval};
+use crate::domain::not_found::Entity;
+use crate::pipeline::runs::standing_approvals::{self, Proposal};
+use crate::store::runs;
+use crate::store::runs::standing_approvals::StandingApproval;
 
 /// Standing approvals.
 #[derive(Subcommand)]
@@ -75,20 +76,20 @@ impl Approval {
             Self::List => return list(app).await,
             Self::Propose(propose) => {
                 let by = propose.actor.name.clone();
-                let applied = standing::propose(context, &propose.into(), &by).await?;
+                let applied = standing_approvals::propose(context, &propose.into(), &by).await?;
                 let now = applied.is_now();
                 (applied.into_inner(), "proposed", now)
             }
             Self::Approve(step) => {
-                let done = standing::approve(context, step.id, &step.actor.name).await?;
+                let done = standing_approvals::approve(context, step.id, &step.actor.name).await?;
                 (step.id, "approved", done.is_now())
             }
             Self::Fund(step) => {
-                let done = standing::fund(context, step.id, &step.actor.name).await?;
+                let done = standing_approvals::fund(context, step.id, &step.actor.name).await?;
                 (step.id, "funded", done.is_now())
             }
             Self::Revoke(step) => {
-                let done = standing::revoke(context, step.id, &step.actor.name).await?;
+                let done = standing_approvals::revoke(context, step.id, &step.actor.name).await?;
                 (step.id, "revoked", done.is_now())
             }
         };
@@ -98,8 +99,8 @@ impl Approval {
 
 /// Prints what was decided, over how much, and what comes next.
 async fn decided(app: &App, id: StandingApprovalId, what: &str, now: bool) -> anyhow::Result<Exit> {
-    let all = standing_approvals::list(&app.context.store).await?;
-    let found = all.into_iter().find(|a| a.id == id).ok_or(standing::StandingError::Unknown(id))?;
+    let all = runs::standing_approvals::list(&app.context.store).await?;
+    let found = all.into_iter().find(|a| a.id == id).ok_or_else(|| Entity::StandingApproval.not_found(id))?;
     let next = match (&found.revoked_by, &found.approved_by, &found.funded_by) {
         (Some(_), ..) => None,
         (None, None, _) => Some(format!("sarf approval approve {id} --as APPROVER")),
@@ -142,7 +143,7 @@ impl From<Propose> for Proposal {
 }
 
 async fn list(app: &App) -> anyhow::Result<Exit> {
-    let all = standing_approvals::list(&app.context.store).await?;
+    let all = runs::standing_approvals::list(&app.context.store).await?;
     if app.output.is_json() {
         app.output.json(&all)?;
         return Ok(Exit::Done);

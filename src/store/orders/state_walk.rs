@@ -85,7 +85,7 @@ impl StepsByOrder {
 }
 
 /// The pass over one run.
-pub struct Standing {
+pub struct StateWalk {
     run: RunState,
     holds: ByOrder,
     missed: ByOrder,
@@ -109,19 +109,13 @@ pub struct Stands {
     pub said: Option<OrderState>,
 }
 
-impl Standing {
+impl StateWalk {
     /// Opens the pass.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn open(store: &Store, run: RunId, state: RunState) -> Result<Self, StoreError> {
         Self::begin(store, run, state, false).await
     }
 
-    /// Opens the pass, and sums the rows of steps that it reads: see [`Standing::finish`].
-    ///
-    /// # Errors
-    /// When the database is gone.
+    /// Opens the pass, and sums the rows of steps that it reads: see [`StateWalk::finish`].
     pub async fn open_summing(store: &Store, run: RunId, state: RunState) -> Result<Self, StoreError> {
         Self::begin(store, run, state, true).await
     }
@@ -157,9 +151,6 @@ impl Standing {
     }
 
     /// Where the next order stands; orders must come in ascending order.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn next(&mut self, order: OrderId, provider: i16) -> Result<Stands, StoreError> {
         let (mut held, mut missed, mut member) = (false, false, None);
         self.holds.take(order.get(), |_| held = true).await?;
@@ -180,9 +171,6 @@ impl Standing {
     }
 
     /// All orders were told: the sums of the steps' rows by message, those of orders that were not told among them.
-    ///
-    /// # Errors
-    /// When the database is gone.
     pub async fn finish(mut self) -> Result<HashMap<i64, Sum>, StoreError> {
         while self.steps.ahead.is_some() {
             self.steps.ahead = self.steps.read().await?;

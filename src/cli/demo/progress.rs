@@ -1,15 +1,15 @@
 //! A simulation's lines on the terminal.
 
 use crate::cli::ui::format::{amount, count};
-use crate::sandbox::year::{Brought, Told, Undue};
+use crate::sandbox::year::{Progress, Received, Undue};
 
 /// The line of something that happened; none for nothing.
-pub fn line(told: &Told) -> Option<String> {
+pub fn line(told: &Progress) -> Option<String> {
     Some(match *told {
-        Told::Month(period) => format!("\n── {period} ─────────────────────────────────────────"),
-        Told::Quiet(period) => format!("\n── {period} · nothing new is ordered ──"),
-        Told::List { households } => format!("  list        {} households", count(households)),
-        Told::Run { kind, run, orders, ordered, given_up, waiting } => {
+        Progress::Month(period) => format!("\n── {period} ─────────────────────────────────────────"),
+        Progress::Quiet(period) => format!("\n── {period} · nothing new is ordered ──"),
+        Progress::List { households } => format!("  list        {} households", count(households)),
+        Progress::Run { kind, run, orders, ordered, given_up, waiting } => {
             let mut line =
                 format!("  {kind:<11} run {run}: {} orders over {}", count(orders), amount(ordered));
             if let Some(run) = given_up {
@@ -20,41 +20,41 @@ pub fn line(told: &Told) -> Option<String> {
             }
             line
         }
-        Told::LetGo(orders) => format!("  holds       {orders} let go after a look, and sent"),
-        Told::Messages(brought) => format!("  messages    {}", post(&brought)),
-        Told::Points { at_hand, drawn, brought } => format!(
+        Progress::LetGo(orders) => format!("  holds       {orders} let go after a look, and sent"),
+        Progress::Messages(received) => format!("  messages    {}", post(&received)),
+        Progress::Points { at_hand, drawn, received } => format!(
             "  points      {} at hand, {} drawn, {} not collected; {}",
             count(at_hand),
             count(drawn),
             count(at_hand.saturating_sub(drawn)),
-            post(&brought)
+            post(&received)
         ),
-        Told::Recalls(asked) => format!("  recalls     {asked} payments asked back"),
-        Told::Undue(undue) => return cases(&undue),
-        Told::Desk { resolved, open, closed, carried, runs_open } => format!(
+        Progress::Recalls(asked) => format!("  recalls     {asked} payments asked back"),
+        Progress::Undue(undue) => return cases(&undue),
+        Progress::Desk { resolved, open, closed, carried, runs_open } => format!(
             "  desk        {resolved} breaks resolved, {open} open; {closed} runs closed, {carried} of them with something \
              carried forward, {runs_open} open"
         ),
     })
 }
 
-/// What the post brought.
-fn post(brought: &Brought) -> String {
-    let mut line = format!("{} files with {} entries", brought.files, count(brought.entries));
+/// What the post received.
+fn post(received: &Received) -> String {
+    let mut line = format!("{} files with {} entries", received.files, count(received.entries));
     for (n, what) in [
-        (brought.late, "late from an earlier month"),
-        (brought.kept_back, "not here yet"),
-        (brought.twice, "came twice"),
-        (brought.torn, "torn and refused, then whole"),
+        (received.late, "late from an earlier month"),
+        (received.kept_back, "not here yet"),
+        (received.twice, "came twice"),
+        (received.torn, "torn and refused, then whole"),
     ] {
         if n > 0 {
             line.push_str(&format!(", {n} {what}"));
         }
     }
     for (n, what) in [
-        (brought.returned_late, "orders came back after they had arrived"),
-        (brought.recalls, "recalls answered"),
-        (brought.breaks, "breaks opened"),
+        (received.returned_late, "orders came back after they had arrived"),
+        (received.recalls, "recalls answered"),
+        (received.breaks, "breaks opened"),
     ] {
         if n > 0 {
             line.push_str(&format!("; {n} {what}"));

@@ -7,7 +7,8 @@ use time::{Date, OffsetDateTime, Time};
 
 use super::stop::Stop;
 use crate::clock::Clock;
-use crate::domain::provider::{Provider, StreamApi, StreamTerms};
+use crate::domain::hint::{Hint, NextStep};
+use crate::domain::provider::{Provider, StreamTerms};
 use crate::pipeline::Context;
 use crate::rails::stream::breaker::Breaker;
 use crate::rails::stream::pace::Pace;
@@ -22,12 +23,12 @@ const GRANTS_A_SECOND: u32 = 4;
 
 /// Why a provider cannot be spoken to.
 #[derive(Debug, thiserror::Error)]
-pub enum LaneError {
+pub enum ProviderStreamError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Its secret.
-    #[error("provider `{provider}`")]
+    #[error("provider `{provider}` cannot be called")]
     Secret {
         /// Which.
         provider: String,
@@ -36,7 +37,7 @@ pub enum LaneError {
         source: SecretError,
     },
     /// Its address, or TLS.
-    #[error("provider `{provider}`")]
+    #[error("provider `{provider}` cannot be called")]
     Connect {
         /// Which.
         provider: String,
@@ -46,8 +47,29 @@ pub enum LaneError {
     },
 }
 
+impl Hint for ProviderStreamError {
+    fn hint(&self) -> Option<NextStep> {
+        match self {
+            Self::Store(e) => e.hint(),
+            Self::Secret { source, .. } => source.hint(),
+            Self::Connect { .. } => Some("look at its [provider.stream] in config/providers".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+crate::domain::hint::samples!(ProviderStreamError {
+    Self::Store(_) => Self::Store(StoreError::Corrupt("lease")),
+    Self::Secret { .. } => {
+        Self::Secret { provider: "m2t".into(), source: SecretError::TooShort("secrets/m2t".into()) }
+    },
+    Self::Connect { .. } => {
+        Self::Connect { provider: "m2t".into(), source: CallError::Refused { status: 400 } }
+    },
+});
+
 /// One provider's lane.
-pub struct Lane {
+pub struct ProviderStream {
     pub(super) context: Context,
     pub(super) provider: Provider,
     pub(super) id: i16,
@@ -58,18 +80,18 @@ pub struct Lane {
     silent_since: Mutex<Option<Instant>>,
 }
 
-impl Lane {
+impl ProviderStream {
     /// The lanes of all providers that are spoken to over HTTP; with `only`, of those.
     ///
     /// # Errors
-    /// See [`LaneError`].
-    pub async fn open_all(context: &Context, only: &[String]) -> Result<Vec<Arc<Self>>, LaneError> {
+    /// See [`ProviderStreamError`].
+    pub async fn open_all(context: &Context, only: &[String]) -> Result<Vec<Arc<Self>>, ProviderStreamError> {
         let mut lanes = Vec::new();
         if !context.config.settings.stream.enabled {
             return Ok(lanes);
         }
         for provider in context.config.router.providers() {
-            let pushed = provider.stream.as_ref().is_some_and(|t| t.api != StreamApi::Worklist);
+            let pushed = provider.stream.as_ref().is_some_and(|t| t.capabilities().is_called);
             if pushed && (only.is_empty() || only.iter().any(|c| c == provider.code.as_str())) {
                 lanes.push(Arc::new(Self::open(context, provider).await?));
             }
@@ -77,14 +99,14 @@ impl Lane {
         Ok(lanes)
     }
 
-    async fn open(context: &Context, provider: &Provider) -> Result<Self, LaneError> {
+    async fn open(context: &Context, provider: &Provider) -> Result<Self, ProviderStreamError> {
         let code = provider.code.to_string();
         let terms = provider.stream.as_ref().expect("asked for providers with stream terms");
         let secret = secrets::read(&context.home, &code)
-            .map_err(|source| LaneError::Secret { provider: code.clone(), source })?;
+            .map_err(|source| ProviderStreamError::Secret { provider: code.clone(), source })?;
         let institution = &context.config.settings.debtor.id;
         let rail = connect(terms, secret, context.clock, institution)
-            .map_err(|source| LaneError::Connect { provider: code.clone(), source })?;
+            .map_err(|source| ProviderStreamError::Connect { provider: code.clone(), source })?;
         let mut tx = context.store.begin().await?;
         let ids = reference::provider_ids_in_tx(&mut tx, std::slice::from_ref(&code)).await?;
         tx.commit().await.map_err(StoreError::from)?;

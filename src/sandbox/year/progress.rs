@@ -7,7 +7,7 @@ use crate::domain::run::RunKind;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
-pub enum Told {
+pub enum Progress {
     /// A month begins.
     Month(Period),
     /// A month begins in which nothing new is ordered.
@@ -35,7 +35,7 @@ pub enum Told {
     /// So many held orders were let go after a look, and sent.
     LetGo(usize),
     /// Banks' messages came.
-    Messages(Brought),
+    Messages(Received),
     /// The payment points' day.
     Points {
         /// Orders that were at hand.
@@ -43,7 +43,7 @@ pub enum Told {
         /// Of these, drawn.
         drawn: u64,
         /// The settlement files and statements.
-        brought: Brought,
+        received: Received,
     },
     /// So many payments were asked back.
     Recalls(usize),
@@ -64,9 +64,9 @@ pub enum Told {
     },
 }
 
-/// What the post brought.
+/// What the post received.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Brought {
+pub struct Received {
     /// Messages imported, copies included.
     pub files: usize,
     /// Of these, kept back in an earlier month.
@@ -87,7 +87,7 @@ pub struct Brought {
     pub recalls: u64,
 }
 
-impl Brought {
+impl Received {
     /// Both together.
     pub(super) const fn and(self, other: Self) -> Self {
         Self {

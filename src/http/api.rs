@@ -42,7 +42,7 @@ const SECRET_KEPT_MAX: Duration = Duration::from_secs(5);
 const EVENT_GROUPS_MAX: usize = 8;
 
 /// What handlers work with.
-pub struct Door {
+pub struct ApiState {
     pub(super) context: Context,
     pub(super) recorder: Recorder,
     pub(super) lists: Lists,
@@ -53,8 +53,8 @@ pub struct Door {
     secrets: RwLock<HashMap<String, (Instant, Secret)>>,
 }
 
-impl Door {
-    /// A door into the context's engine; reports of callbacks go to `recorder`, which its owner stops after the door.
+impl ApiState {
+    /// The API of the context's engine; reports of callbacks go to `recorder`, which its owner stops after the state.
     pub fn new(context: &Context, recorder: Recorder) -> Arc<Self> {
         Arc::new(Self {
             context: context.clone(),
@@ -184,8 +184,8 @@ pub(super) fn signature(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
     (text(TIMESTAMP), text(SIGNATURE))
 }
 
-/// The routes of the door.
-pub fn router(door: Arc<Door>) -> Router {
+/// The routes of the state.
+pub fn router(state: Arc<ApiState>) -> Router {
     let institution = "/v1/institutions/{provider}";
     Router::new()
         .route("/v1/callbacks/{provider}", post(callbacks::take))
@@ -194,20 +194,20 @@ pub fn router(door: Arc<Door>) -> Router {
         .route(&format!("{institution}/uploads/{{id}}"), put(uploads::put).get(uploads::show))
         .route("/v1/events", post(events::take))
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
-        .layer(middleware::from_fn_with_state(Arc::clone(&door), guard))
-        .with_state(door)
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), guard))
+        .with_state(state)
 }
 
 /// Bounds the time of a request, and gives every refusal one form. What there is, and what can be done with it, is told to
 /// those who are known.
-async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+async fn guard(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     // A moment more than a body may take, so that a slow sender is told so.
-    let time_max = door.request_time_max() + Duration::from_millis(500);
+    let time_max = state.request_time_max() + Duration::from_millis(500);
     match tokio::time::timeout(time_max, next.run(request)).await {
         Ok(response) => {
             let tells = matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
-            if tells && let Err(refused) = door.gate.known_caller(&headers).await {
+            if tells && let Err(refused) = state.gate.known_caller(&headers).await {
                 return refused.into_response();
             }
             problem::in_json(response)
