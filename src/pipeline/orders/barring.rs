@@ -28,7 +28,7 @@ pub(in crate::pipeline) async fn barring_runs(
     let rules = &programme.rules;
     let codes: Vec<String> =
         std::iter::once(rules.code()).chain(rules.not_with()).map(ToString::to_string).collect();
-    let live = runs::live_of_period_in_tx(tx, &codes, period, run).await?;
+    let live = runs::live_of_period_in_tx(tx, &codes, period, Some(run)).await?;
     of_own_purpose(config, tx, live).await
 }
 
@@ -40,7 +40,7 @@ pub(in crate::pipeline) async fn barring_by_others(
     period: Period,
 ) -> Result<Vec<RunId>, StoreError> {
     let codes: Vec<String> = rules.not_with().iter().map(ToString::to_string).collect();
-    let live = runs::live_of_period_in_tx(tx, &codes, period, RunId::new(0)).await?;
+    let live = runs::live_of_period_in_tx(tx, &codes, period, None).await?;
     Ok(of_own_purpose(config, tx, live).await?.into_iter().map(|barring| barring.run.id).collect())
 }
 

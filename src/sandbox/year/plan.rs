@@ -144,7 +144,8 @@ impl Plan {
     pub fn decision(self, what: &str, age_days: i64, month: usize) -> Decision {
         // Young breaks may be explained by what is still to come, and most people wait for it.
         let share = if age_days < 20 { 10 } else { 60 };
-        if age_days < 75 && !self.percent(share, "decision", &format!("{what} {month}")) {
+        // The name of a draw is part of what every seed leads to: it stays, whatever the code calls it.
+        if age_days < 75 && !self.percent(share, "deed", &format!("{what} {month}")) {
             return Decision::Wait;
         }
         let written_off = self.percent(30, "post", what);

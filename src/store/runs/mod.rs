@@ -171,22 +171,22 @@ pub async fn list(store: &Store) -> Result<Vec<Run>, StoreError> {
 }
 
 /// Runs of programmes and a period that are not cancelled, reissues apart: what they pay again are claims of runs that
-/// are among these in their own period.
+/// are among these in their own period. `but` is left out.
 pub async fn live_of_period_in_tx(
     connection: &mut PgConnection,
     programmes: &[String],
     period: Period,
-    before: RunId,
+    but: Option<RunId>,
 ) -> Result<Vec<Run>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from run r join programme p on p.id = r.programme_id
-          where p.code = any($1) and r.period = $2 and r.state <> 'cancelled' and r.kind <> 'reissue' and r.id <> $3
+          where p.code = any($1) and r.period = $2 and r.state <> 'cancelled' and r.kind <> 'reissue' and r.id is distinct from $3::bigint
           order by r.id"
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(programmes)
         .bind(period.index())
-        .bind(before.get())
+        .bind(but.map(RunId::get))
         .fetch_all(connection)
         .await?
         .iter()

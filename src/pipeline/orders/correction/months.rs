@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgPool};
 use super::months_before;
 use crate::config::ConfiguredProgramme;
 use crate::domain::entitlement::Assessor;
-use crate::domain::ids::{HouseholdId, RunId};
+use crate::domain::ids::HouseholdId;
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
 use crate::pipeline::Context;
@@ -31,7 +31,7 @@ pub(super) async fn to_look_at(
     let codes = [snapshot.programme.clone()];
     let unreadable = corrections::rejects_unreadable_in_tx(tx, snapshot.id).await?;
     for period in months_before(snapshot, back) {
-        let live = runs::live_of_period_in_tx(tx, &codes, period, RunId::new(0)).await?;
+        let live = runs::live_of_period_in_tx(tx, &codes, period, None).await?;
         let Some(regular) = live.into_iter().find(|r| r.kind == RunKind::Regular && has_left(r.state)) else {
             continue;
         };

@@ -102,7 +102,7 @@ async fn existing_regular(
         return Ok(None);
     }
     let programmes = [snapshot.programme.clone()];
-    let live = runs::live_of_period_in_tx(tx, &programmes, snapshot.period, RunId::new(0)).await?;
+    let live = runs::live_of_period_in_tx(tx, &programmes, snapshot.period, None).await?;
     match live.into_iter().find(|r| r.kind == RunKind::Regular) {
         None => Ok(None),
         Some(run) if run.snapshot == snapshot.id => Ok(Some(run.id)),
@@ -120,7 +120,7 @@ async fn refuse_paid_arrears(
 ) -> Result<(), OrderError> {
     for month in programme.rules.months_due(period).into_iter().filter(|m| *m != period) {
         let code = [programme.rules.code().to_string()];
-        let live = runs::live_of_period_in_tx(tx, &code, month, RunId::new(0)).await?;
+        let live = runs::live_of_period_in_tx(tx, &code, month, None).await?;
         if !of_own_purpose(&context.config, tx, live).await?.is_empty() {
             return Err(OrderError::ArrearsPaid(month));
         }
