@@ -184,7 +184,7 @@ pub(super) fn signature(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
     (text(TIMESTAMP), text(SIGNATURE))
 }
 
-/// The routes of the state.
+/// The routes of the API.
 pub fn router(state: Arc<ApiState>) -> Router {
     let institution = "/v1/institutions/{provider}";
     Router::new()

@@ -1,7 +1,7 @@
 //! The HTTP side: `/metrics`, `/healthz`, `/readyz` for operations, on a listener of their own, and the API (`/v1/…`,
 //! `docs/api.yaml`) for institutions and the registry.
 //!
-//! Input: the registry, closures that ask the database and refresh gauges; for the state, the engine. Output: plain text;
+//! Input: the registry, closures that ask the database and refresh gauges; for the API, the engine. Output: plain text;
 //! behind the API JSON and newline-delimited JSON.
 //! Guarantee: no request can hold the service: bodies, rates and times are limited, checks end within a second,
 //! connections are limited in number, in all and for each peer, and closed when idle or slow; what comes to the API
@@ -149,7 +149,7 @@ pub async fn spawn(address: SocketAddr, app: Router) -> Result<Service, HttpErro
     spawn_with(address, app, PAGE_SEATS, None).await
 }
 
-/// As [`spawn`], for the state: with seats of its own, and by TLS where given.
+/// As [`spawn`], for the API: with seats of its own, and by TLS where given.
 ///
 /// # Errors
 /// The address cannot be listened on.

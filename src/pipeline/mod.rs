@@ -1,5 +1,5 @@
-//! THE FLOW, a file for each stage: intake → order (with entitle and compare) → check → approve → fund → dispatch →
-//! feedback → reconcile → report; `verify` proves the guarantees over all of it.
+//! The flow: a list is taken in (`intake`), orders are made (`orders`), a run is decided on and closed (`runs`), orders leave
+//! (`dispatch`), what comes back is booked (`messages`) and explained (`exceptions`); `reports` shows it, and `verify` proves it.
 
 pub mod access;
 mod context;

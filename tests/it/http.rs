@@ -1,4 +1,4 @@
-//! The state: tokens, callbacks, work lists, uploads, events, limits, TLS; through a real listener.
+//! The API: tokens, callbacks, work lists, uploads, events, limits, TLS; through a real listener.
 
 use std::net::SocketAddr;
 use std::path::Path;

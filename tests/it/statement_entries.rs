@@ -572,29 +572,29 @@ async fn returns_that_are_booked_before_their_file_keep_a_closed_run_proven() {
     let run = bed.run_to(300, 66, RunState::Settling).await;
     let files = sent_files(&bed.outbox());
     let late = files.iter().find(|f| f.orders.len() > 2).expect("a file");
-    let taken = async |kind: &str, id: &str, entry: Entry, account: &str| {
+    let taken = async |kind: &str, id: &str, entry: Entry, of: &Sent| {
         let path = bed.home().join(format!("{id}.xml"));
-        fs::write(&path, message(kind, account, id, &[entry])).expect("written");
+        fs::write(&path, message(kind, &of.debtor_account, id, &[entry])).expect("written");
         bed.feedback_taken(vec![path]).await;
     };
     for (at, file) in files.iter().enumerate().filter(|(_, file)| file.message_id != late.message_id) {
-        let whole = entry(file.control_sum, "DBIT").file(file, None);
-        taken("camt.053", &format!("S{at}"), whole, &file.debtor_account).await;
+        taken("camt.053", &format!("S{at}"), entry(file.control_sum, "DBIT").file(file, None), file).await;
     }
-    // Two orders of a file that is on no statement yet came back, as the bank announced.
-    let back = |at: usize| entry(late.orders[at].2, "CRDT").detail(of(&late.orders[at], ""));
+    // Of the last file one order is on a statement alone; two others came back, as the bank announced.
+    let single = |at: usize, side| entry(late.orders[at].2, side).detail(of(&late.orders[at], ""));
+    taken("camt.053", "ALONE", single(2, "DBIT"), late).await;
     for at in 0..2 {
-        taken("camt.054", &format!("N{at}"), back(at), &late.debtor_account).await;
+        taken("camt.054", &format!("N{at}"), single(at, "CRDT"), late).await;
     }
     bed.reconcile(run).await;
     reconcile::close(&bed.context, run, ACCOUNTANT, Some("with the bank")).await.expect("carried");
     bed.verify_all_holds().await;
-    taken("camt.053", "B0", back(0), &late.debtor_account).await;
+    taken("camt.053", "B0", single(0, "CRDT"), late).await;
     bed.verify_all_holds().await;
-    let whole = entry(late.control_sum, "DBIT").file(late, None);
-    taken("camt.053", "LATE", whole, &late.debtor_account).await;
+    let whole = entry(late.control_sum - late.orders[2].2, "DBIT").file(late, None);
+    taken("camt.053", "LATE", whole, late).await;
     bed.verify_all_holds().await;
-    taken("camt.053", "B1", back(1), &late.debtor_account).await;
+    taken("camt.053", "B1", single(1, "CRDT"), late).await;
     bed.verify_all_holds().await;
     bed.end().await;
 }

@@ -55,7 +55,7 @@ impl Applier<'_> {
             }
             self.explain_breaks(before, piece, (&piece.batches[at].given, ""));
         }
-        let together = self.strangers(piece, targets, allocation);
+        let together = self.unnamed_together(piece, targets, allocation);
         for at in 0..piece.details.len() {
             if together && matches!(targets.details[at], Subject::Nothing) {
                 continue;
@@ -69,13 +69,13 @@ impl Applier<'_> {
     }
 
     /// Opens one break over all transactions that name nothing of ours, where they are many; whether it did.
-    fn strangers(&mut self, piece: &EntryPiece, targets: &Subjects, allocation: &Allocation) -> bool {
-        let of_strangers = || {
+    fn unnamed_together(&mut self, piece: &EntryPiece, targets: &Subjects, allocation: &Allocation) -> bool {
+        let unnamed = || {
             let all = targets.details.iter().zip(&allocation.details);
             all.filter(|(subject, _)| matches!(subject, Subject::Nothing)).map(|(_, carried)| carried)
         };
-        let many = of_strangers().count();
-        let sum: i128 = of_strangers().flatten().map(|c| i128::from(c.get())).sum();
+        let many = unnamed().count();
+        let sum: i128 = unnamed().flatten().map(|c| i128::from(c.get())).sum();
         let Some(sum) = i64::try_from(sum).ok().filter(|_| many > STRANGERS_MAX) else { return false };
         let before = self.effects.breaks.len();
         self.effects.counts.entries += 1;

@@ -1,4 +1,4 @@
-//! One door for whatever a provider says of single orders: answers, callbacks, changes, enquiries, uploads.
+//! One way in for whatever a provider says of single orders: answers, callbacks, changes, enquiries, uploads.
 
 use super::answers::{Judged, judge};
 use super::reports;

@@ -1,6 +1,6 @@
 //! The year's stream lane: sandbox payment points with faults switched on, and a worker.
 //!
-//! Limit: the callbacks' door is opened, and closed again, by whoever starts the lane.
+//! Limit: the API for callbacks is opened, and closed again, by whoever starts the lane.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -99,7 +99,7 @@ pub struct PaidBeyond {
     pub carried: i64,
     /// Came back, by advice, since the close or out of a file that was not on a statement by then, and is on none yet.
     pub came_back: i64,
-    /// Came back onto the account since the close, out of files that are on no statement yet.
+    /// Came back onto the account since the close, of orders that no statement has paid out yet.
     pub back_first: i64,
 }
 
@@ -114,7 +114,7 @@ pub async fn paid_beyond(store: &Store, run: RunId) -> Result<Vec<PaidBeyond>, S
          back as materialized (
             select o.provider_id, o.amount, x.step, g.received_at >= r.closed_at as since, coalesce(c.unpaid, false) as unpaid,
                    exists (select from outcome_{run} y where y.order_id = x.order_id and y.step = {booked}) as booked,
-                   coalesce(b.debited_amount, 0) > 0
+                   coalesce(b.state = 'settled', false)
                      or exists (select from outcome_{run} y where y.order_id = x.order_id and y.step in ({paid}, {collected})) as paid
               from outcome_{run} x join {leaf} o using (order_id) join message g on g.id = x.message_id join run r on r.id = {run}
               {batch} left join carried c on c.provider_id = o.provider_id
@@ -123,7 +123,7 @@ pub async fn paid_beyond(store: &Store, run: RunId) -> Result<Vec<PaidBeyond>, S
                 coalesce(sum(came_back), 0)::bigint as came_back, coalesce(sum(back_first), 0)::bigint as back_first
            from (select provider_id, amount as carried, 0 as came_back, 0 as back_first from carried
                  union all
-                 select provider_id, 0, case when step = {returned} and not booked and (since or unpaid) then amount else 0 end,
+                 select provider_id, 0, case when step = {returned} and not booked and paid and (since or unpaid) then amount else 0 end,
                         case when step = {booked} and since and not paid then amount else 0 end
                    from back) of_all
           group by 1",

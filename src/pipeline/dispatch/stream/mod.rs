@@ -1,5 +1,5 @@
 //! The stream lane: shards of released batches are handed over order by order, and what providers say of them, by
-//! answer, callback, list of changes, enquiry or upload, is recorded through one door ([`record`]).
+//! answer, callback, list of changes, enquiry or upload, is recorded in one way ([`record`]).
 //!
 //! | step | what is committed | when |
 //! |---|---|---|

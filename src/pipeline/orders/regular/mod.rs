@@ -3,7 +3,7 @@
 //! | phase | what happens | in memory |
 //! |---|---|---|
 //! | open | run in draft; cursors over households, earlier run, other programmes, what is shared | rules, places, providers |
-//! | stream | households are assessed, routed, compared; rows go into the run's leaves by COPY FREEZE | a few filled |
+//! | stream | households are assessed, routed, compared; rows go into the run's leaves by COPY FREEZE | a few buffers |
 //! | index | primary key and one order for each claim, as unique indexes; leaves attached | – |
 //! | book | batches planned, totals kept, control accounts posted, checks written, audit record; one commit | – |
 //!

@@ -3,7 +3,7 @@
 //! | phase | what happens | in memory |
 //! |---|---|---|
 //! | open | run in draft; changes by events and messages of the providers concerned wait | places of the earlier runs |
-//! | stream | unpaid orders of all earlier runs, by household, beside the latest list and changes since: judged, routed, held; rows go into the run's leaf by COPY FREEZE | a buffers |
+//! | stream | unpaid orders of all earlier runs, by household, beside the latest list and changes since: judged, routed, held; rows go into the run's leaf by COPY FREEZE | buffers |
 //! | link | each new order is linked to the one before; that one becomes *reissued*, in kept totals and books too | – |
 //! | book | batches planned, totals kept, control accounts posted, checks written, audit record; one commit | – |
 //!

@@ -341,8 +341,8 @@ fn paid_out(
     let sum = |pick: fn(&PaidBeyond) -> i64| beyond.iter().map(pick).sum::<i64>();
     for (amount, what) in [
         (sum(|b| b.carried), "carried forward"),
-        (sum(|b| b.came_back), "came back since the close"),
-        (sum(|b| b.back_first), "came back before their files were paid"),
+        (sum(|b| b.came_back), "came back and is on no statement yet"),
+        (sum(|b| b.back_first), "came back before it was paid out"),
     ] {
         if closed && amount != 0 {
             figures.push_str(&format!(", {} {what}", Centimes::new(amount)));
