@@ -232,6 +232,10 @@ impl Meter<'_> {
 
     /// Before the clock starts: nothing of what came before is still to be written, and the peak is forgotten.
     async fn quiet(&mut self) -> anyhow::Result<()> {
+        let tidying = "select exists (select from pg_stat_activity where backend_type = 'autovacuum worker')";
+        while sqlx::query_scalar(tidying).fetch_one(self.context.store.pool()).await? {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         sqlx::query("checkpoint").execute(self.context.store.pool()).await?;
         self.own_peaks &= machine::forget_peak();
         Ok(())

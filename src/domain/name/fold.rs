@@ -12,7 +12,9 @@ use super::{Kind, arabic, kind, normal, tifinagh};
 /// Runs of white space and of characters outside the set become one space.
 pub fn fold_into(text: &str, len_max: usize, out: &mut String) {
     out.clear();
-    if text.is_ascii() {
+    if is_folded(text) {
+        out.push_str(text);
+    } else if text.is_ascii() {
         text.bytes().for_each(|b| push_folded(b, out));
     } else {
         latin_of(text).bytes().for_each(|b| push_folded(b, out));
@@ -21,6 +23,17 @@ pub fn fold_into(text: &str, len_max: usize, out: &mut String) {
     while out.ends_with([' ', '/']) {
         out.pop();
     }
+}
+
+/// Whether a text is letters, digits, `-` and single spaces between them, which most names are: looked at without a branch.
+fn is_folded(text: &str) -> bool {
+    let (mut plain, mut last) = (true, b' ');
+    for byte in text.bytes() {
+        let sign = byte.is_ascii_alphanumeric() | (byte == b'-');
+        plain &= sign | ((byte == b' ') & (last != b' '));
+        last = byte;
+    }
+    plain
 }
 
 /// Replaces the content of `out` by the letters, digits and joints of `text` in its own script, at most `len_max`

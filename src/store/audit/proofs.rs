@@ -1,7 +1,6 @@
 //! Queries behind `sarf verify`: each recounts from the rows what is kept elsewhere.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashSet};
 use sqlx::AssertSqlSafe;
 
 use crate::domain::ids::{BatchId, Code, RunId};

@@ -2,9 +2,9 @@
 //!
 //! Guarantee: whatever is sent by COPY is summed in the same transaction; what a statement changes is summed by trigger.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use foldhash::HashMap;
 use sqlx::PgConnection;
 
 use crate::domain::ids::{OrderId, RunId};
@@ -64,7 +64,7 @@ pub async fn sums_found(
         _ => "(select household_key, kind, households from snapshot_share)".to_owned(),
     };
     let mut rows = CopyAhead::open(store.pool(), source);
-    let mut found: HashMap<(i64, i64), Sum> = HashMap::new();
+    let mut found: HashMap<(i64, i64), Sum> = HashMap::default();
     if relation == "outcome" {
         let of_run = |(run, sums): (&RunId, &HashMap<i64, Sum>)| {
             let run = run.get();

@@ -1,7 +1,7 @@
 //! Where each order of a run stands, worked out in one ascending pass: holds, outcomes and late batches are read beside
 //! the orders and merged, in constant memory.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::domain::batch::{BatchState, Lane};
 use crate::domain::ids::{BatchId, OrderId, RunId};
@@ -56,7 +56,7 @@ impl StepsByOrder {
     async fn open(store: &Store, run: RunId, summed: bool) -> Result<Self, StoreError> {
         let columns = if summed { feedback::OUTCOME_COLUMNS } else { "order_id, step" };
         let query = format!("(select {columns} from outcome_{run} order by order_id)");
-        let sums = summed.then(HashMap::new);
+        let sums = summed.then(HashMap::default);
         let mut cursor = Self { rows: CopyAhead::open(store.pool(), query), ahead: None, sums };
         cursor.ahead = cursor.read().await?;
         Ok(cursor)
@@ -126,8 +126,8 @@ impl StateWalk {
         let mut tx = store.begin().await?;
         let batches = batches::of_run_in_tx(&mut tx, run).await?;
         tx.rollback().await?;
-        let mut ranges: HashMap<i16, Vec<Batch>> = HashMap::new();
-        let mut listed = HashMap::new();
+        let mut ranges: HashMap<i16, Vec<Batch>> = HashMap::default();
+        let mut listed = HashMap::default();
         for batch in batches {
             if batch.listed {
                 listed.insert(batch.id, (batch.lane, batch.state));

@@ -1,6 +1,6 @@
 //! Each order of a regular run derived again: the list's row and the rules give the amount, the reasons for it and the payee.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use crate::domain::entitlement::{Assessment, Assessor, ExclusionReason, Outcome, encode_components};
 use crate::domain::household::Household;

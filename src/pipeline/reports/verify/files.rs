@@ -1,9 +1,10 @@
 //! Each file that left, written again from the rows: against the hash that was recorded, and against what lies in the outbox.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::domain::ids::{BatchId, Code, HouseholdId, OrderId};
 use crate::domain::money::Centimes;
@@ -50,14 +51,14 @@ pub(super) struct Again {
     sender: Option<mpsc::SyncSender<Vec<(BatchId, CopyRow)>>>,
     chunk: Vec<(BatchId, CopyRow)>,
     thread: JoinHandle<Files>,
-    wanted: HashMap<BatchId, ()>,
+    wanted: HashSet<BatchId>,
 }
 
 impl Again {
     /// Begins with the batches of a run whose files left.
     pub fn begin(context: &Context, run: &Run, batches: &[Batch], purposes: HashMap<i16, Code>) -> Self {
         let outbox = context.home.join("outbox");
-        let mut slots = HashMap::new();
+        let mut slots = HashMap::default();
         let mut found = Files::default();
         for batch in batches.iter().filter(|b| b.file_sha256.is_some()) {
             found.files += 1;
@@ -71,7 +72,7 @@ impl Again {
                 Err(what) => found.fault(batch, &what),
             }
         }
-        let wanted = slots.keys().map(|id| (*id, ())).collect();
+        let wanted = slots.keys().copied().collect();
         let (sender, receiver) = mpsc::sync_channel::<Vec<(BatchId, CopyRow)>>(4);
         let thread = std::thread::spawn(move || Writer { outbox, purposes, slots, found }.run(&receiver));
         Self { sender: Some(sender), chunk: Vec::new(), thread, wanted }
@@ -79,7 +80,7 @@ impl Again {
 
     /// An order that left in a batch.
     pub fn order(&mut self, batch: BatchId, row: CopyRow) {
-        if !self.wanted.contains_key(&batch) {
+        if !self.wanted.contains(&batch) {
             return;
         }
         self.chunk.push((batch, row));
@@ -175,14 +176,14 @@ impl Slot {
         purposes: &HashMap<i16, Code>,
         row: &CopyRow,
     ) -> Result<(), AgainError> {
-        let name = self.batch.file_name.as_deref().ok_or(StoreError::Corrupt("name of a file"))?;
+        let name = self.batch.file_name.as_deref().ok_or_else(|| StoreError::Corrupt("name of a file"))?;
         let mut file = match self.open.take() {
             Some(file) => file,
             None => AgainFile::begin(outbox, &self.batch.provider, name, &self.format.header(&self.batch)?)?,
         };
         let fields = Fields::of(row.whole());
         let (order, household) = (fields.i64(0)?, fields.raw(11)?);
-        let purpose = purposes.get(&fields.i16(4)?).ok_or(StoreError::Corrupt("purpose"))?;
+        let purpose = purposes.get(&fields.i16(4)?).ok_or_else(|| StoreError::Corrupt("purpose"))?;
         let order = FileOrder {
             order: OrderId::new(order),
             household: HouseholdId::parse(household).map_err(|_| StoreError::Corrupt("household id"))?,
@@ -199,7 +200,7 @@ impl Slot {
     }
 
     fn end(&mut self, found: &mut Files) -> Result<(), AgainError> {
-        let file = self.open.take().ok_or(StoreError::Corrupt("rows of a file"))?;
+        let file = self.open.take().ok_or_else(|| StoreError::Corrupt("rows of a file"))?;
         let again = file.finish()?;
         found.lie += usize::from(again.lies);
         if self.batch.file_sha256.as_deref() != Some(again.sha256.as_slice()) {

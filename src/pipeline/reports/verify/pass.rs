@@ -4,7 +4,7 @@
 //! Guarantee: constant memory but for the list's changes and what is kept back; a row that cannot be read is named and passed
 //! over. Limit: orders and households are read in the order they were written in; a row elsewhere is named as written again.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use super::derive::{Derived, Deriver};
 use super::files::{Again, Files};
@@ -275,8 +275,8 @@ impl Orders {
             rows: CopyAhead::open(store.pool(), source),
             blocks,
             standing: StateWalk::open_summing(store, run.id, run.state).await?,
-            groups: HashMap::new(),
-            figures: HashMap::new(),
+            groups: HashMap::default(),
+            figures: HashMap::default(),
             again: Again::begin(context, run, batches, purposes),
         })
     }

@@ -69,8 +69,11 @@ async fn whole(
     let balances = ledger::run_balances_in_tx(&mut connection, run.id).await?;
     let providers = reference::provider_ids_in_tx(&mut connection, &[]).await?;
     connection.rollback().await?;
-    let beyond = proofs::paid_beyond(&context.store, run.id).await?;
-    let mut passed = pass::over(context, run, &batches, stage).await?;
+    let (beyond, passed) = tokio::join!(
+        proofs::paid_beyond(&context.store, run.id),
+        pass::over(context, run, &batches, stage)
+    );
+    let (beyond, mut passed) = (beyond?, passed?);
     steps.of_run(run.id, std::mem::take(&mut passed.steps));
     leaving(scope, run, &batches, &passed.counted, proofs);
     money(scope, run, &passed.counted, &totals, &balances, &providers, proofs);
@@ -145,7 +148,7 @@ fn derived(scope: &str, passed: &Passed, proofs: &mut Vec<Proof>) {
 fn figures(
     scope: &str,
     batches: &[Batch],
-    counted: &HashMap<BatchId, BatchFigures>,
+    counted: &foldhash::HashMap<BatchId, BatchFigures>,
     proofs: &mut Vec<Proof>,
 ) {
     let differs = |batch: &&Batch| {
