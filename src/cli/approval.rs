@@ -39,11 +39,11 @@ pub struct Propose {
     /// Purpose of the orders, such as urgent
     #[arg(long)]
     purpose: Code,
-    /// Most that one order may be over, in MAD
-    #[arg(long, value_name = "MAD")]
+    /// Most that one order may be over
+    #[arg(long, value_name = "AMOUNT")]
     order_max: Centimes,
-    /// Most that a day's orders may come to, in MAD
-    #[arg(long, value_name = "MAD")]
+    /// Most that a day's orders may come to
+    #[arg(long, value_name = "AMOUNT")]
     day_max: Centimes,
     /// First day, YYYY-MM-DD
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
@@ -152,8 +152,8 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
         ("approval", Align::Right, 0),
         ("programme", Align::Left, 0),
         ("purpose", Align::Left, 0),
-        ("MAD an order", Align::Right, 0),
-        ("MAD a day", Align::Right, 0),
+        ("¤ an order", Align::Right, 0),
+        ("¤ a day", Align::Right, 0),
         ("from", Align::Left, 1),
         ("to", Align::Left, 1),
         ("state", Align::Text, 0),

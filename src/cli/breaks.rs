@@ -164,7 +164,7 @@ const LIST_COLUMNS: [(&str, Align, u8); 9] = [
     ("provider", Align::Left, 0),
     ("message", Align::Right, 4),
     ("entry", Align::Right, 3),
-    ("MAD", Align::Right, 0),
+    ("¤", Align::Right, 0),
     ("found", Align::Text, 0),
     ("decided", Align::Text, 1),
 ];
@@ -204,7 +204,7 @@ async fn queues(app: &App) -> anyhow::Result<Exit> {
             ("open", Align::Right, 0),
             ("to confirm", Align::Right, 2),
             ("oldest, days", Align::Right, 1),
-            ("MAD in question", Align::Right, 0),
+            ("¤ in question", Align::Right, 0),
             ("in suspense", Align::Right, 3),
             ("what to do", Align::Text, 0),
         ];

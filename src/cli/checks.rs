@@ -104,8 +104,8 @@ fn print_comparison(app: &App, lines: &[ComparisonLine], told: &[&Check]) {
         ("left", Align::Right, 0),
         ("amount changed", Align::Right, 1),
         ("account changed", Align::Right, 0),
-        ("MAD before", Align::Right, 4),
-        ("MAD now", Align::Right, 2),
+        ("¤ before", Align::Right, 4),
+        ("¤ now", Align::Right, 2),
     ];
     let count = |n: i64| format::count(n as u64);
     let mad = |n: i64| format::figure(Centimes::new(n));

@@ -69,7 +69,7 @@ pub fn print_parts(app: &App, parts: &[Part]) {
         ("put right", Align::Left),
         ("reason", Align::Left),
         ("households", Align::Right),
-        ("MAD", Align::Right),
+        ("¤", Align::Right),
         ("of it off cases", Align::Right),
     ];
     let off = |amount: Centimes| if amount.is_zero() { String::new() } else { format::figure(amount) };
@@ -109,7 +109,7 @@ impl Corrections {
             ("household", Align::Left),
             ("month", Align::Left),
             ("reason", Align::Left),
-            ("MAD was", Align::Right),
+            ("¤ was", Align::Right),
             ("due", Align::Right),
             ("difference", Align::Right),
             ("off cases", Align::Right),

@@ -72,7 +72,7 @@ fn print(app: &App, statement: &Statement) -> anyhow::Result<()> {
         vec![month, line.order.to_string(), line.state.clone(), format::figure(line.amount)]
     };
     let columns =
-        [("month", Align::Left), ("order", Align::Right), ("state", Align::Left), ("MAD", Align::Right)];
+        [("month", Align::Left), ("order", Align::Right), ("state", Align::Left), ("¤", Align::Right)];
     out.table(&columns, &statement.lines.iter().map(row).collect::<Vec<_>>());
     Ok(())
 }
@@ -91,7 +91,7 @@ async fn releases(app: &App, run: RunId, file: Option<PathBuf>) -> anyhow::Resul
         return Ok(Exit::Done);
     }
     let row = |r: &ReleaseLine| vec![r.deposit_id.clone(), r.of_age_on.to_string(), format::figure(r.amount)];
-    let columns = [("deposit", Align::Left), ("of age on", Align::Left), ("MAD", Align::Right)];
+    let columns = [("deposit", Align::Left), ("of age on", Align::Left), ("¤", Align::Right)];
     app.output.table(&columns, &found.iter().map(row).collect::<Vec<_>>());
     app.output.line(&format!("{} releases over {}", found.len(), format::amount(total)));
     Ok(Exit::Done)

@@ -38,6 +38,7 @@ use clap::{Parser, Subcommand};
 use crate::domain::shown;
 use crate::engine::stop::Stop;
 use crate::files;
+use crate::store::orders::leaves;
 use app::App;
 use global::Global;
 use ui::{Exit, Output};
@@ -59,7 +60,11 @@ enum Command {
     /// A synthetic snapshot
     Generate(generate::Generate),
     /// Bring the database schema up to date
-    Migrate,
+    Migrate {
+        /// After a restore from a dump: lay rows of lists and runs back in the order in which they were written
+        #[arg(long)]
+        restored: bool,
+    },
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Config),
@@ -175,7 +180,7 @@ async fn execute(cli: Cli, output: &Output, stop: &Stop) -> anyhow::Result<Exit>
         Command::Sandbox(command) => return command.run(&global, output, stop).await,
         _ => {}
     }
-    let mut app = App::open(&global, output, matches!(cli.command, Command::Migrate), stop).await?;
+    let mut app = App::open(&global, output, matches!(cli.command, Command::Migrate { .. }), stop).await?;
     let result = run_in(&app, cli.command).await;
     app.close().await;
     result
@@ -208,9 +213,13 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<Exit> {
         Command::Verify(command) => command.run(app).await,
         Command::Operator(command) => command.run(app).await,
         Command::Approval(command) => command.run(app).await,
-        Command::Migrate => {
+        Command::Migrate { restored } => {
             app.output.line("the schema is up to date");
-            app.output.json(&serde_json::json!({ "migrated": true }))?;
+            let laid = if restored { leaves::lay_in_order(&app.context.store).await? } else { Vec::new() };
+            if restored {
+                app.output.line(&format!("{} tables laid back in order", laid.len()));
+            }
+            app.output.json(&serde_json::json!({ "migrated": true, "laid_in_order": laid }))?;
             Ok(Exit::Done)
         }
         Command::Serve(_)

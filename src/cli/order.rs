@@ -272,7 +272,7 @@ async fn show(app: &App, key: &str) -> anyhow::Result<Exit> {
             .map(|l| vec![l.month.clone(), l.label.clone(), l.child.clone(), format::figure(l.amount)])
             .collect();
         out.table(
-            &[("month", Align::Left), ("why", Align::Text), ("child", Align::Left), ("MAD", Align::Right)],
+            &[("month", Align::Left), ("why", Align::Text), ("child", Align::Left), ("¤", Align::Right)],
             &rows,
         );
     }

@@ -102,7 +102,7 @@ fn print(app: &App, found: Vec<Standing>) {
         ("order", Align::Right, 0),
         ("provider", Align::Left, 0),
         ("reason", Align::Left, 1),
-        ("MAD", Align::Right, 0),
+        ("¤", Align::Right, 0),
         ("asked", Align::Left, 4),
         ("by", Align::Left, 3),
         ("until", Align::Left, 2),

@@ -231,7 +231,7 @@ async fn reissue_run(app: &App, programme: &str, period: Option<Period>, by: &st
         ("reason", Align::Left),
         ("waits for", Align::Text),
         ("orders", Align::Right),
-        ("MAD", Align::Right),
+        ("¤", Align::Right),
     ];
     let row = |l: &reissue::Left| {
         let count = format::count(l.orders);
@@ -249,7 +249,7 @@ fn print_parts(app: &App, parts: &[reissues::Part]) {
         ("reissued from", Align::Left),
         ("decision", Align::Left),
         ("orders", Align::Right),
-        ("MAD", Align::Right),
+        ("¤", Align::Right),
     ];
     let row = |p: &reissues::Part| {
         let count = format::count(p.orders as u64);
@@ -273,7 +273,7 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
         ("kind", Align::Left),
         ("state", Align::Left),
         ("orders", Align::Right),
-        ("MAD", Align::Right),
+        ("¤", Align::Right),
     ];
     let rows: Vec<Vec<String>> = runs
         .iter()
@@ -353,7 +353,7 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
             vec![state.to_string(), format::count(*n as u64), format::figure(*amount)]
         })
         .collect();
-    out.table(&[("orders", Align::Left), ("count", Align::Right), ("MAD", Align::Right)], &rows);
+    out.table(&[("orders", Align::Left), ("count", Align::Right), ("¤", Align::Right)], &rows);
     if !reasons.is_empty() {
         let rows: Vec<Vec<String>> = reasons
             .iter()
@@ -361,7 +361,7 @@ pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
                 vec![reason.clone(), format::count(*n as u64), format::figure(*amount)]
             })
             .collect();
-        out.table(&[("held for", Align::Left), ("orders", Align::Right), ("MAD", Align::Right)], &rows);
+        out.table(&[("held for", Align::Left), ("orders", Align::Right), ("¤", Align::Right)], &rows);
     }
     print_parts(app, &parts);
     corrections::print_parts(app, &corrected);
@@ -389,7 +389,7 @@ pub fn print_reconciliation(app: &App, found: &reconcile::Reconciliation) {
         ("provider", Align::Left, 0),
         ("files", Align::Right, 1),
         ("orders", Align::Right, 2),
-        ("MAD sent", Align::Right, 0),
+        ("¤ sent", Align::Right, 0),
         ("rejected", Align::Right, 3),
         ("expired", Align::Right, 4),
         ("debited", Align::Right, 0),

@@ -77,6 +77,8 @@ impl Sandbox {
     }
 
     async fn banks(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        // The banks answer in the country's currency.
+        app::config(global)?;
         let home = app::home(global);
         let options = SandboxOptions {
             outbox: self.outbox.unwrap_or_else(|| home.join("outbox")),
@@ -161,8 +163,8 @@ pub fn print(output: &Output, answers: &Answers) {
         ("orders", Align::Right, 0),
         ("rejected", Align::Right, 2),
         ("returned", Align::Right, 2),
-        ("MAD debited", Align::Right, 0),
-        ("MAD credited", Align::Right, 0),
+        ("¤ debited", Align::Right, 0),
+        ("¤ credited", Align::Right, 0),
     ];
     let rows: Vec<Vec<String>> = answers
         .providers

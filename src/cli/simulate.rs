@@ -32,10 +32,10 @@ impl Simulate {
         let columns = [
             ("", Align::Left, 0),
             ("households", Align::Right, 5),
-            ("MAD", Align::Right, 6),
+            ("¤", Align::Right, 6),
             ("would be", Align::Right, 7),
-            ("MAD would be", Align::Right, 3),
-            ("MAD difference", Align::Right, 0),
+            ("¤ would be", Align::Right, 3),
+            ("¤ difference", Align::Right, 0),
             ("join", Align::Right, 1),
             ("leave", Align::Right, 1),
             ("gain", Align::Right, 2),

@@ -7,7 +7,6 @@
 use super::document::{Document, Found};
 use super::fault::Fault;
 use super::values;
-use crate::domain::money::Centimes;
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
@@ -48,22 +47,24 @@ pub(super) enum Check {
     Subject,
     /// A date, `YYYY-MM-DD`.
     Date,
+    /// A code of so many capitals.
+    Capitals(usize),
 }
 
 /// A setting, what it may be, and what to do where it is not.
 pub(super) struct Bound(pub &'static str, pub Check, pub &'static str);
 
 use Check::{
-    BankCodes, Bic, Date, Http, Items, Member, Money, Nats, Numbers, Offset, Sepa, Share, ShareAboveZero,
-    Subject, Text, Time, Typed, Whole,
+    BankCodes, Bic, Capitals, Date, Http, Items, Member, Money, Nats, Numbers, Offset, Sepa, Share,
+    ShareAboveZero, Subject, Text, Time, Typed, Whole,
 };
 
-/// One dirham.
-const MAD: i64 = 100;
+/// Centimes of one.
+const ONE: i64 = 100;
 /// A million million dirhams: more than a country has for this.
-const BUDGET_MAX: i64 = 1_000_000_000_000 * MAD;
+const BUDGET_MAX: i64 = 1_000_000_000_000 * ONE;
 /// More than any household is paid in a month.
-const MONTH_MAX: i64 = 1_000_000 * MAD;
+const MONTH_MAX: i64 = 1_000_000 * ONE;
 
 const SHARES: &str = "a share of 0.04 is 4 %; write it between \"0\" and \"1\"";
 const AGE: &str = "ages are completed years, up to 60";
@@ -82,6 +83,8 @@ pub(super) const SETTINGS: &[Bound] = &[
         Items,
         "codes of programmes, none twice; leave it out where none goes first",
     ),
+    Bound("country.code", Capitals(2), "the ISO 3166 code of the country, such as \"MA\""),
+    Bound("country.currency", Capitals(3), "the ISO 4217 code of the currency, such as \"MAD\""),
     Bound("debtor.id", Sepa(35), "the organisation id that the banks know you by, at most 35 characters"),
     Bound("registry.idcs_check_digit", Typed, TYPED),
     Bound(
@@ -154,7 +157,7 @@ pub(super) const SETTINGS: &[Bound] = &[
     Bound("corrections.late_registration_months", Whole(0, 60), "6 is delivered"),
     Bound("corrections.moved", Typed, "earlier or later"),
     Bound("corrections.late_registration_reach", Typed, TYPED),
-    Bound("breaks.second_person_above", Money(0, 1_000_000_000 * MAD), "an amount such as \"10000.00\""),
+    Bound("breaks.second_person_above", Money(0, 1_000_000_000 * ONE), "an amount such as \"10000.00\""),
     Bound("recovery.case_order", Typed, TYPED),
     Bound(
         "recovery.share",
@@ -163,7 +166,7 @@ pub(super) const SETTINGS: &[Bound] = &[
     ),
     Bound(
         "recovery.floor_left",
-        Money(0, 100_000 * MAD),
+        Money(0, 100_000 * ONE),
         "an amount for a household and month, such as \"400.00\"",
     ),
     Bound(
@@ -250,7 +253,7 @@ pub(super) const PROVIDERS: &[Bound] = &[
     ),
     Bound(
         "provider.fees.fee",
-        Money(0, 1_000 * MAD),
+        Money(0, 1_000 * ONE),
         "what the payee pays to draw it, tax included, such as \"8.00\"",
     ),
     Bound("provider.stream.api", Typed, TYPED),
@@ -397,7 +400,7 @@ impl Check {
         match self {
             Typed => None,
             Whole(low, high) => values::whole(value, low, high),
-            Money(low, high) => money(text?, low, high),
+            Money(low, high) => values::money(text?, low, high),
             Share => values::share(text?, false),
             ShareAboveZero => values::share(text?, true),
             Text(max) => values::text(text?, max),
@@ -417,17 +420,8 @@ impl Check {
             Nats => values::nats(text?),
             Subject => values::subject(text?),
             Date => values::date(text?),
+            Capitals(length) => values::capitals(text?, length),
         }
-    }
-}
-
-fn money(text: &str, low: i64, high: i64) -> Option<String> {
-    match text.parse::<Centimes>() {
-        Ok(amount) if (low..=high).contains(&amount.get()) => None,
-        Ok(amount) => {
-            Some(format!("{amount} is not from {} to {} MAD", Centimes::new(low), Centimes::new(high)))
-        }
-        Err(_) => Some(format!("`{text}` is not an amount in MAD with two decimals")),
     }
 }
 

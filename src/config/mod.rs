@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::batch::Lane;
 use crate::domain::calendar::{Calendar, CalendarError};
+use crate::domain::country;
 use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::Code;
 use crate::domain::policy::Policy;
@@ -90,6 +91,9 @@ pub enum ConfigError {
         /// Why.
         source: Box<CalendarError>,
     },
+    /// Another country was configured before, in this process.
+    #[error("this process works for another country already")]
+    OtherCountry,
     /// Two files define one programme.
     #[error("programme `{0}` is defined twice")]
     ProgrammeTwice(Code),
@@ -113,6 +117,7 @@ impl Hint for ConfigError {
             | Self::Programme { .. }
             | Self::Calendar { .. }
             | Self::ProgrammeTwice(_)
+            | Self::OtherCountry
             | Self::Providers(_) => "correct the file; `sarf config check` reads it all again".into(),
         })
     }
@@ -133,6 +138,7 @@ crate::domain::hint::samples!(ConfigError {
         path: "calendar.toml".into(),
         source: Box::new(CalendarError::YearNotCovered { year: 2031 }),
     },
+    Self::OtherCountry => Self::OtherCountry,
     Self::ProgrammeTwice(_) => Self::ProgrammeTwice(Code::parse("asd").expect("a code")),
     Self::Faults(_) => Self::Faults(Faults(vec![Fault {
         path: "sarf.toml".into(),
@@ -259,6 +265,10 @@ impl Config {
         faults.extend(consistency::reasons(&reasons_file[0]));
         Faults(std::mem::take(&mut faults)).none()?;
         let settings: Settings = settings_text[0].parse()?;
+        // Accounts of providers are read by it.
+        if !country::fix(settings.country) {
+            return Err(ConfigError::OtherCountry);
+        }
         let calendar = read_calendar(&folder.join(&settings.calendar.file))?;
         // Then what they say together.
         faults.extend(consistency::settings(&settings, &settings_file[0]));

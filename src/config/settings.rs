@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 
 use crate::domain::correction::{MovedRule, Reach};
+use crate::domain::country::Country;
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 
@@ -14,6 +15,9 @@ use crate::domain::money::Centimes;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// Whose accounts and whose money.
+    #[serde(default)]
+    pub country: Country,
     /// Who pays.
     pub debtor: Debtor,
     /// How the registry writes its numbers.

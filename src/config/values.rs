@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use rust_decimal::Decimal;
 use toml::de::{DeArray, DeValue};
 
+use crate::domain::money::Centimes;
 use crate::domain::shown;
 
 type Problem = Option<String>;
@@ -62,6 +63,23 @@ pub(super) fn time(text: &str) -> Problem {
         Ok(_) => None,
         Err(_) => Some(format!("`{text}` is not a time of the form HH:MM")),
     }
+}
+
+/// An amount within bounds, in centimes.
+pub(super) fn money(text: &str, low: i64, high: i64) -> Problem {
+    match text.parse::<Centimes>() {
+        Ok(amount) if (low..=high).contains(&amount.get()) => None,
+        Ok(amount) => {
+            Some(format!("{amount} is not from {} to {:#}", Centimes::new(low), Centimes::new(high)))
+        }
+        Err(_) => Some(format!("`{text}` is not an amount with two decimals")),
+    }
+}
+
+/// A code of so many capitals.
+pub(super) fn capitals(text: &str, length: usize) -> Problem {
+    let fits = text.len() == length && text.bytes().all(|b| b.is_ascii_uppercase());
+    (!fits).then(|| format!("`{text}` is not a code of {length} capitals"))
 }
 
 pub(super) fn date(text: &str) -> Problem {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use time::Date;
 
+use super::attribute::Attributes;
 use super::ids::{Cin, Code, HouseholdId, Idcs, Phone};
 
 /// One household of a snapshot, its members joined in.
@@ -32,10 +33,45 @@ pub struct Household {
     pub provider: Option<Code>,
     /// Level of the payment account (1 to 3), where the registry knows it.
     pub account_level: Option<u8>,
+    /// What the programme asks for and the contract has no column of its own for.
+    pub attributes: Attributes,
     /// Its members, in file order.
     pub members: Vec<Member>,
     /// How many of its member rows were rejected: what it is due cannot then be relied on.
     pub members_rejected: u16,
+}
+
+#[cfg(test)]
+impl Household {
+    /// One that may draw any programme, paid in cash, without members.
+    pub(crate) fn sample() -> Self {
+        let idcs = Idcs::from_stem(299_999_999);
+        Self {
+            row: 1,
+            id: HouseholdId::parse(b"H1").expect("an id"),
+            place: PlaceId(0),
+            rsu_score: Score(9_743_001),
+            head_idcs: idcs,
+            head_resident: true,
+            excluded_by: None,
+            payee: Payee {
+                idcs,
+                name: "A".into(),
+                name_ar: String::new(),
+                cin: None,
+                relation: Relation::Registrant,
+                deceased: false,
+                phone: None,
+                account: String::new(),
+            },
+            means: Means::Cash,
+            provider: None,
+            account_level: None,
+            attributes: Attributes::default(),
+            members: Vec::new(),
+            members_rejected: 0,
+        }
+    }
 }
 
 /// A place of the snapshot, by index into its table.

@@ -1,10 +1,12 @@
 //! The rules of the house, pure: no tokio, no SQL, no clock, no randomness, no environment.
 
+pub mod attribute;
 pub mod batch;
 pub mod breaks;
 pub mod calendar;
 pub mod child;
 pub mod correction;
+pub mod country;
 pub mod entitlement;
 pub mod event;
 pub mod gate;

@@ -1,4 +1,4 @@
-//! Money: whole centimes of Moroccan dirham, with checked sums. No floats anywhere near it.
+//! Money: whole centimes of the country's currency, with checked sums. No floats anywhere near it.
 
 use std::fmt;
 use std::iter::Sum;
@@ -7,9 +7,11 @@ use std::str::FromStr;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An amount in centimes (1 MAD = 100 centimes, ISO 4217 exponent 2).
+use super::country;
+
+/// An amount in centimes, hundredths of the currency (ISO 4217 exponent 2). `{}` writes `12.50`, `{:#}` the currency after it.
 ///
-/// Arithmetic that would overflow panics in `+` and `sum` (an amount beyond 92 million billion MAD is a
+/// Arithmetic that would overflow panics in `+` and `sum` (an amount beyond 92 million billion is a
 /// programming error, never data) and returns `None` in `checked_*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Centimes(i64);
@@ -190,7 +192,8 @@ impl fmt::Display for Centimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let abs = self.0.unsigned_abs();
-        f.pad(&format!("{sign}{}.{:02}", abs / 100, abs % 100))
+        let amount = format!("{sign}{}.{:02}", abs / 100, abs % 100);
+        if f.alternate() { write!(f, "{amount} {}", country::currency()) } else { f.pad(&amount) }
     }
 }
 

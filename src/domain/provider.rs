@@ -374,8 +374,8 @@ fn bank_number(code: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::household::{Payee, PlaceId, Relation, Score};
-    use super::super::ids::{HouseholdId, Idcs, Phone};
+    use super::super::household::Payee;
+    use super::super::ids::Phone;
     use super::*;
 
     fn provider(code: &str, bank: &str, means: &str, ceilings: &str) -> Provider {
@@ -396,31 +396,11 @@ mod tests {
         level: Option<u8>,
         phone: bool,
     ) -> Household {
-        let idcs = Idcs::from_stem(200_000_001);
-        Household {
-            row: 1,
-            id: HouseholdId::parse(b"H1").unwrap(),
-            place: PlaceId(0),
-            rsu_score: Score(0),
-            head_idcs: idcs,
-            head_resident: true,
-            excluded_by: None,
-            payee: Payee {
-                idcs,
-                name: "A".into(),
-                name_ar: String::new(),
-                cin: None,
-                relation: Relation::Husband,
-                deceased: false,
-                phone: phone.then(|| Phone::from_stored(612_345_678)),
-                account: account.into(),
-            },
-            means,
-            provider: provider.map(|p| Code::parse(p).unwrap()),
-            account_level: level,
-            members: vec![],
-            members_rejected: 0,
-        }
+        let sample = Household::sample();
+        let phone = phone.then(|| Phone::from_stored(612_345_678));
+        let payee = Payee { phone, account: account.into(), ..sample.payee.clone() };
+        let provider = provider.map(|p| Code::parse(p).unwrap());
+        Household { payee, means, provider, account_level: level, ..sample }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::country;
+
 /// A RIB with a valid key: bank 3, city 3, account 16, key 2.
 ///
 /// Prints masked (bank code and last two digits of the account); [`Rib::reveal`] gives the digits.
@@ -11,7 +13,7 @@ pub struct Rib([u8; 24]);
 /// Why a text is not a RIB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RibError {
-    /// Not 24 digits (or `MA` + 26 digits for an IBAN).
+    /// Not 24 digits (with the country and its check digits before them, for an IBAN).
     #[error("not a RIB of 24 digits")]
     Malformed,
     /// The last two digits are not 97 − (first 22 digits × 100 mod 97).
@@ -31,11 +33,9 @@ impl Rib {
         let mut digits = [0u8; 24];
         let mut len = 0;
         let mut bytes = text.bytes().filter(|b| !matches!(b, b' ' | b'-' | b'.')).peekable();
-        if bytes.next_if(|b| b.eq_ignore_ascii_case(&b'M')).is_some() {
-            let country = bytes.next();
-            let check = (bytes.next(), bytes.next());
-            // With a valid key the two IBAN check digits are always 64 (ISO 13616, ISO 7064).
-            if !country.is_some_and(|b| b.eq_ignore_ascii_case(&b'A')) || check != (Some(b'6'), Some(b'4')) {
+        if bytes.peek().is_some_and(u8::is_ascii_alphabetic) {
+            let prefix = country::iban_prefix();
+            if !prefix.iter().all(|known| bytes.next().is_some_and(|b| b.eq_ignore_ascii_case(known))) {
                 return Err(RibError::Malformed);
             }
         }
@@ -86,9 +86,12 @@ impl Rib {
         &self.reveal()[..3]
     }
 
-    /// The IBAN, in clear: `MA64` and the RIB.
+    /// The IBAN, in clear: the country, its check digits and the RIB.
     pub fn iban(&self) -> String {
-        format!("MA64{}", self.reveal())
+        let mut iban = String::with_capacity(IBAN_LEN);
+        iban.extend(country::iban_prefix().map(char::from));
+        iban.push_str(self.reveal());
+        iban
     }
 
     /// The RIB as a number below 10²⁴, for exact comparison in 80 bits.

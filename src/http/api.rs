@@ -184,15 +184,24 @@ pub(super) fn signature(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
     (text(TIMESTAMP), text(SIGNATURE))
 }
 
+/// The paths of the API, as docs/api.yaml publishes them.
+pub const PATHS: [&str; 5] = [
+    "/v1/callbacks/{provider}",
+    "/v1/institutions/{provider}/points/{point}/worklist",
+    "/v1/institutions/{provider}/points/{point}/worklists",
+    "/v1/institutions/{provider}/uploads/{id}",
+    "/v1/events",
+];
+
 /// The routes of the API.
 pub fn router(state: Arc<ApiState>) -> Router {
-    let institution = "/v1/institutions/{provider}";
+    let [callbacks, worklist, worklists, upload, events] = PATHS;
     Router::new()
-        .route("/v1/callbacks/{provider}", post(callbacks::take))
-        .route(&format!("{institution}/points/{{point}}/worklist"), get(worklists::fetch))
-        .route(&format!("{institution}/points/{{point}}/worklists"), get(worklists::of_day))
-        .route(&format!("{institution}/uploads/{{id}}"), put(uploads::put).get(uploads::show))
-        .route("/v1/events", post(events::take))
+        .route(callbacks, post(callbacks::take))
+        .route(worklist, get(worklists::fetch))
+        .route(worklists, get(worklists::of_day))
+        .route(upload, put(uploads::put).get(uploads::show))
+        .route(events, post(events::take))
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), guard))
         .with_state(state)

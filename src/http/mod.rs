@@ -38,7 +38,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::hint::{Hint, NextStep};
 use crate::telemetry::Metrics;
-pub use api::{ApiState, router as api};
+pub use api::{ApiState, PATHS, router as api};
 pub use seats::SeatLimits;
 use seats::Seats;
 pub use tls::{Tls, TlsError};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::error::{Fault, SnapshotError};
 use super::manifest::{Kind, MANIFEST_FILE, Manifest};
-use super::part::{Cursor, RowSink, read_part};
+use super::part::{Columns, Cursor, RowSink, read_part};
 use super::reader::{KindTotals, ReadOptions};
 use super::rejection::{RejectReason, Rejection, mask};
 use super::row::{self, Refusal, RowRules};
@@ -61,9 +61,9 @@ pub fn read_children(
     let mut totals = ChildTotals::default();
     for kind in [Kind::Claims, Kind::Deposits] {
         let mut rows = Rows { kind, rules, previous: None, rejected: 0, sink: &mut *sink };
-        let mut cursor = Cursor::default();
+        let (mut cursor, columns) = (Cursor::default(), Columns::of(kind, &options.attributes));
         for part in manifest.parts.iter().filter(|part| part.kind == kind) {
-            read_part(dir, part, &options.limits, &mut cursor, &mut rows)?;
+            read_part(dir, part, &columns, &options.limits, &mut cursor, &mut rows)?;
         }
         let of_kind = KindTotals { rows: cursor.row, rejected: rows.rejected, bytes: cursor.bytes };
         let (slot, declared) = match (kind, &manifest.control_totals) {
@@ -93,8 +93,7 @@ struct Rows<'s> {
 impl Rows<'_> {
     fn reject(&mut self, row: u32, id: Option<HouseholdId>, refusal: &Refusal<'_>) -> Result<(), Fault> {
         self.rejected += 1;
-        let Refusal { field, value, reason } = *refusal;
-        let value_masked = mask(value);
+        let (field, value_masked, reason) = (refusal.field.clone(), mask(refusal.value), refusal.reason);
         self.sink.rejected(Rejection { kind: self.kind, row, household: id, field, value_masked, reason })
     }
 }
@@ -118,7 +117,11 @@ impl RowSink for Rows<'_> {
         }
         if before == Some(id) {
             let reason = RejectReason::DuplicateDeposit;
-            return self.reject(row, Some(id), &Refusal { field: id_column, value: fields[0], reason });
+            return self.reject(
+                row,
+                Some(id),
+                &Refusal { field: id_column.into(), value: fields[0], reason },
+            );
         }
         match row::in_care(fields, row, id, &self.rules) {
             Ok((child, place)) => self.sink.in_care(child, place),

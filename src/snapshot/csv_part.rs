@@ -10,15 +10,14 @@ use std::str;
 
 use super::dialect::{Looks, looks};
 use super::error::Fault;
-use super::manifest::Kind;
-use super::part::{COLUMNS_MAX, Cursor, Limits, RowSink, place_columns};
+use super::part::{COLUMNS_MAX, Columns, Cursor, Limits, RowSink, place_columns};
 
 const BLOCK_BYTES: usize = 256 << 10;
 
 /// Reads a header and all rows. Empty lines are passed over.
 pub(super) fn read_csv(
     input: &mut dyn Read,
-    kind: Kind,
+    columns: &Columns,
     limits: &Limits,
     cursor: &mut Cursor,
     sink: &mut dyn RowSink,
@@ -34,8 +33,7 @@ pub(super) fn read_csv(
             return Err(Fault::Separator { name });
         }
     }
-    let places = place_columns(kind, &names, &mut cursor.warnings)?;
-    let columns = kind.columns().len();
+    let places = place_columns(columns, &names, &mut cursor.warnings)?;
     loop {
         let record = match splitter.next() {
             Ok(Some(record)) => record,
@@ -64,9 +62,9 @@ pub(super) fn read_csv(
             for (place, span) in spans {
                 values[place] = &scratch[span];
             }
-            sink.row(row, &values[..columns])?;
+            sink.row(row, &values[..columns.len()])?;
         } else {
-            sink.row(row, &values[..columns])?;
+            sink.row(row, &values[..columns.len()])?;
         }
     }
 }

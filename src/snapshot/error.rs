@@ -1,6 +1,7 @@
 //! What can be wrong with a snapshot as a whole. One fault refuses all of it: a registry that sent one broken part is
 //! asked for the snapshot again. Faulty rows are not errors but [`Rejection`](super::Rejection)s.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -86,19 +87,19 @@ pub enum Fault {
     #[error("column `{column}` has a type that cannot be read")]
     ColumnType {
         /// The column.
-        column: &'static str,
+        column: Cow<'static, str>,
     },
     /// A column of the contract is not there.
     #[error("column `{column}` is missing")]
     MissingColumn {
         /// The column.
-        column: &'static str,
+        column: Cow<'static, str>,
     },
     /// A column is there twice.
     #[error("column `{column}` is there twice")]
     RepeatedColumn {
         /// The column.
-        column: &'static str,
+        column: Cow<'static, str>,
     },
     /// The file has no header row.
     #[error("the header row is missing")]
@@ -227,7 +228,7 @@ impl Fault {
                 "write the column as text, or as one of the types in the format guide"
             }
             Fault::MissingColumn { .. } | Fault::RepeatedColumn { .. } | Fault::NoHeader => {
-                "ask the registry for the columns of docs/snapshot-format.md, header row included"
+                "ask the registry for the columns of docs/snapshot-format.md and those of the programme's attributes, header row included"
             }
             Fault::InvalidUtf8 | Fault::Utf16 => "ask the registry to export as UTF-8",
             Fault::Separator { .. } => {
@@ -301,9 +302,9 @@ crate::domain::hint::samples!(Fault {
     Self::Compression(_) => Self::Compression(std::io::ErrorKind::Other.into()),
     Self::Parquet(_) => Self::Parquet(parquet::errors::ParquetError::EOF(String::new())),
     Self::ParquetDamaged(_) => Self::ParquetDamaged("x"),
-    Self::ColumnType { .. } => Self::ColumnType { column: "x" },
-    Self::MissingColumn { .. } => Self::MissingColumn { column: "x" },
-    Self::RepeatedColumn { .. } => Self::RepeatedColumn { column: "x" },
+    Self::ColumnType { .. } => Self::ColumnType { column: "x".into() },
+    Self::MissingColumn { .. } => Self::MissingColumn { column: "x".into() },
+    Self::RepeatedColumn { .. } => Self::RepeatedColumn { column: "x".into() },
     Self::NoHeader => Self::NoHeader,
     Self::Separator { .. } => Self::Separator { name: "semicolons" },
     Self::Utf16 => Self::Utf16,

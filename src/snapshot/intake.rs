@@ -5,14 +5,16 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::error::{Fault, SnapshotError};
 use super::manifest::{Kind, Part};
-use super::part::{Cursor, Limits, RowSink, read_part};
+use super::part::{Columns, Cursor, Limits, RowSink, read_part};
 use super::rejection::{RejectReason, Rejection, mask};
 use super::row::{self, Refusal, RowRules, Sighting};
+use crate::domain::attribute::{self, AttributeTypes};
 use crate::domain::household::{Household, Means, Member, Place, PlaceId, Score};
 use crate::domain::ids::{HouseholdId, Idcs};
 
@@ -77,6 +79,7 @@ pub(super) struct Task {
     pub parts: Vec<Part>,
     pub limits: Limits,
     pub rules: RowRules,
+    pub attributes: Arc<AttributeTypes>,
 }
 
 /// Starts reading households.
@@ -85,11 +88,12 @@ pub(super) fn read_households(task: Task) -> Result<Receiver<Message<Household>>
         let sink = HouseholdSink {
             sender: Sender::new(sender),
             rules: task.rules,
+            attributes: Arc::clone(&task.attributes),
             previous: None,
             places: Places::new(task.limits.places_max),
             sums: Sums::default(),
         };
-        run(&task, sink, |s| &mut s.sender, |s| s.sums.clone());
+        run(&task, Kind::Households, sink, |s| &mut s.sender, |s| s.sums.clone());
     })
 }
 
@@ -97,7 +101,7 @@ pub(super) fn read_households(task: Task) -> Result<Receiver<Message<Household>>
 pub(super) fn read_members(task: Task) -> Result<Receiver<Message<Member>>, Fault> {
     start("members", move |sender| {
         let sink = MemberSink { sender: Sender::new(sender), rules: task.rules, previous: None };
-        run(&task, sink, |s| &mut s.sender, |_| Sums::default());
+        run(&task, Kind::Members, sink, |s| &mut s.sender, |_| Sums::default());
     })
 }
 
@@ -112,12 +116,18 @@ fn start<T: Send + 'static>(
 }
 
 /// Reads all parts into the sink and says how it ended.
-fn run<S: RowSink, T>(task: &Task, mut sink: S, sender: fn(&mut S) -> &mut Sender<T>, sums: fn(&S) -> Sums) {
-    let mut cursor = Cursor::default();
+fn run<S: RowSink, T>(
+    task: &Task,
+    kind: Kind,
+    mut sink: S,
+    sender: fn(&mut S) -> &mut Sender<T>,
+    sums: fn(&S) -> Sums,
+) {
+    let (mut cursor, columns) = (Cursor::default(), Columns::of(kind, &task.attributes));
     let outcome = task
         .parts
         .iter()
-        .try_for_each(|part| read_part(&task.dir, part, &task.limits, &mut cursor, &mut sink))
+        .try_for_each(|part| read_part(&task.dir, part, &columns, &task.limits, &mut cursor, &mut sink))
         .and_then(|()| sender(&mut sink).flush().map_err(Fault::whole))
         .map(|()| KindOutcome {
             rows: cursor.row,
@@ -152,8 +162,7 @@ impl<T> Sender<T> {
         household: Option<HouseholdId>,
         refusal: &Refusal<'_>,
     ) -> Result<(), Fault> {
-        let value_masked = mask(refusal.value);
-        let Refusal { field, reason, .. } = *refusal;
+        let (field, value_masked, reason) = (refusal.field.clone(), mask(refusal.value), refusal.reason);
         self.batch.rejections.push(Rejection { kind, row, household, field, value_masked, reason });
         if self.batch.rejections.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
     }
@@ -171,6 +180,7 @@ fn unsorted(id: HouseholdId, before: HouseholdId) -> Fault {
 struct HouseholdSink {
     sender: Sender<Household>,
     rules: RowRules,
+    attributes: Arc<AttributeTypes>,
     /// The id before, and the first row that bore it.
     previous: Option<(HouseholdId, u32)>,
     places: Places,
@@ -202,12 +212,12 @@ impl RowSink for HouseholdSink {
             if id == before {
                 self.sight(first, fields);
                 let reason = RejectReason::DuplicateHousehold;
-                let refusal = Refusal { field: "household_id", value: fields[0], reason };
+                let refusal = Refusal { field: "household_id".into(), value: fields[0], reason };
                 return self.sender.reject(Kind::Households, row, Some(id), &refusal);
             }
         }
         self.previous = Some((id, row));
-        match row::household(fields, row, id, &self.rules) {
+        match row::household(fields, row, id, &self.rules, &self.attributes) {
             Ok(mut household) => {
                 household.place = self.places.number(&fields[1..4], &mut self.sender.batch.new_places)?;
                 self.sender.row(Keyed { row, id, value: Some(household), person: None })
@@ -260,7 +270,7 @@ impl Sums {
         // Columns of `HOUSEHOLD_COLUMNS`: rsu_score, payee_deceased, means.
         let (score, deceased, means) = (fields[4], fields[13], fields[15]);
         self.rsu_score += Score::parse(score.as_bytes()).map_or(0, |s| i128::from(s.0));
-        self.deceased_payees += u64::from(row::boolean_of(deceased) == Some(true));
+        self.deceased_payees += u64::from(attribute::boolean(deceased) == Some(true));
         if let Some(means) = Means::parse(means) {
             self.by_means[usize::from(means.number())] += 1;
         }

@@ -3,6 +3,7 @@
 //! Memory: a page of each column and the text of 1,024 rows. Lists, maps and structures are refused where the contract
 //! has a column of that name, and passed over elsewhere.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs::File;
 
@@ -14,15 +15,14 @@ use parquet::schema::types::ColumnDescriptor;
 use time::Date;
 
 use super::error::Fault;
-use super::manifest::Kind;
-use super::part::{COLUMNS_MAX, Cursor, Limits, RowSink, place_columns};
+use super::part::{COLUMNS_MAX, Columns, Cursor, Limits, RowSink, place_columns};
 
 const ROWS_PER_STEP: usize = 1024;
 
 /// Reads all rows of a Parquet file.
 pub(super) fn read_parquet(
     file: File,
-    kind: Kind,
+    columns: &Columns,
     limits: &Limits,
     unpacked_bytes_max: u64,
     cursor: &mut Cursor,
@@ -34,7 +34,7 @@ pub(super) fn read_parquet(
     let mut distinct = roots.clone();
     // A structure has several leaves of one root: it is one column, passed over or refused as such.
     distinct.dedup();
-    place_columns(kind, &distinct, &mut cursor.warnings)?;
+    place_columns(columns, &distinct, &mut cursor.warnings)?;
     let mut bytes = 0u64;
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group).map_err(Fault::Parquet)?;
@@ -42,17 +42,18 @@ pub(super) fn read_parquet(
         if bytes > unpacked_bytes_max {
             return Err(Fault::Expansion { limit_bytes: unpacked_bytes_max });
         }
-        let mut columns = Vec::with_capacity(COLUMNS_MAX);
+        let mut read = Vec::with_capacity(COLUMNS_MAX);
         for (i, root) in roots.iter().enumerate() {
-            if let Some(place) = kind.columns().iter().position(|c| c == root) {
-                let name = kind.columns()[place];
-                let form = Form::of(&schema.column(i)).ok_or(Fault::ColumnType { column: name })?;
+            if let Some(place) = columns.place(root) {
+                let name = columns.name(place);
+                let form =
+                    Form::of(&schema.column(i)).ok_or_else(|| Fault::ColumnType { column: name.clone() })?;
                 let reader = group.get_column_reader(i).map_err(Fault::Parquet)?;
-                columns.push(Column { place, name, form, reader, text: ColumnText::default() });
+                read.push(Column { place, name, form, reader, text: ColumnText::default() });
             }
         }
-        while step(&mut columns, limits)? > 0 {
-            pour(&columns, kind, cursor, sink)?;
+        while step(&mut read, limits)? > 0 {
+            pour(&read, columns.len(), cursor, sink)?;
         }
     }
     cursor.bytes += bytes;
@@ -75,7 +76,7 @@ fn step(columns: &mut [Column], limits: &Limits) -> Result<usize, Fault> {
     Ok(rows)
 }
 
-fn pour(columns: &[Column], kind: Kind, cursor: &mut Cursor, sink: &mut dyn RowSink) -> Result<(), Fault> {
+fn pour(columns: &[Column], width: usize, cursor: &mut Cursor, sink: &mut dyn RowSink) -> Result<(), Fault> {
     let rows = columns.first().map_or(0, |c| c.text.ends.len());
     for i in 0..rows {
         let mut values = [""; COLUMNS_MAX];
@@ -83,7 +84,7 @@ fn pour(columns: &[Column], kind: Kind, cursor: &mut Cursor, sink: &mut dyn RowS
             values[column.place] = column.text.get(i);
         }
         let row = cursor.begin_row()?;
-        sink.row(row, &values[..kind.columns().len()])?;
+        sink.row(row, &values[..width])?;
     }
     Ok(())
 }
@@ -128,7 +129,7 @@ impl Form {
 /// One column of a row group.
 struct Column {
     place: usize,
-    name: &'static str,
+    name: Cow<'static, str>,
     form: Form,
     reader: ColumnReader,
     text: ColumnText,
@@ -156,7 +157,7 @@ impl ColumnText {
 
 impl Column {
     fn read(&mut self) -> Result<(), Fault> {
-        let (form, text, name) = (self.form, &mut self.text, self.name);
+        let (form, text, name) = (self.form, &mut self.text, &self.name);
         match &mut self.reader {
             ColumnReader::BoolColumnReader(r) => read_values(r, text, |v, out| write_plain(out, v)),
             ColumnReader::Int32ColumnReader(r) => {
@@ -173,7 +174,7 @@ impl Column {
             ColumnReader::FixedLenByteArrayColumnReader(r) => {
                 read_values(r, text, |v, out| write_bytes(out, form, v.data(), name))
             }
-            ColumnReader::Int96ColumnReader(_) => Err(Fault::ColumnType { column: name }),
+            ColumnReader::Int96ColumnReader(_) => Err(Fault::ColumnType { column: name.clone() }),
         }
     }
 }
@@ -246,11 +247,11 @@ fn write_day(out: &mut String, days: i128) -> Result<(), Fault> {
     }
 }
 
-fn write_bytes(out: &mut String, form: Form, bytes: &[u8], column: &'static str) -> Result<(), Fault> {
+fn write_bytes(out: &mut String, form: Form, bytes: &[u8], column: &str) -> Result<(), Fault> {
     match form {
         Form::Decimal(_) => {
             if bytes.is_empty() || bytes.len() > 16 {
-                return Err(Fault::ColumnType { column });
+                return Err(Fault::ColumnType { column: column.to_owned().into() });
             }
             // Big-endian two's complement, as the Parquet format says.
             let sign = if bytes[0] & 0x80 == 0 { 0 } else { -1 };

@@ -5,6 +5,7 @@
 //! random access, is hashed first through the same open file), and where the hash is wrong it is the fault reported,
 //! whatever else the damage led to. Limit: memory for one block of text; bombs end at [`Limits`].
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +17,8 @@ use super::csv_part::read_csv;
 use super::error::{Fault, SnapshotError};
 use super::manifest::{Kind, Part, Sha256Hex};
 use super::parquet_part::read_parquet;
+use crate::domain::attribute::{ATTRIBUTES_MAX, AttributeTypes, COLUMN_PREFIX};
+use crate::domain::ids::Code;
 
 /// Columns of `households`; the last one is optional.
 pub const HOUSEHOLD_COLUMNS: [&str; 19] = [
@@ -76,8 +79,50 @@ pub const DEPOSIT_COLUMNS: [&str; 14] = [
     "account",
 ];
 
-/// Most columns of a kind.
-pub(super) const COLUMNS_MAX: usize = HOUSEHOLD_COLUMNS.len();
+/// Most columns of a part that are read.
+pub(super) const COLUMNS_MAX: usize = HOUSEHOLD_COLUMNS.len() + ATTRIBUTES_MAX;
+
+/// The columns that are read of a part, in the order in which sinks get them: the contract's, then those of attributes.
+pub(super) struct Columns {
+    pub kind: Kind,
+    attributes: Vec<String>,
+}
+
+impl Columns {
+    /// Those of a kind, for a programme with these attributes.
+    pub fn of(kind: Kind, attributes: &AttributeTypes) -> Self {
+        let column = |name: &Code| format!("{COLUMN_PREFIX}{name}");
+        let attributes = match kind {
+            Kind::Households => attributes.keys().map(column).collect(),
+            Kind::Members | Kind::Claims | Kind::Deposits => Vec::new(),
+        };
+        Self { kind, attributes }
+    }
+
+    pub fn len(&self) -> usize {
+        self.kind.columns().len() + self.attributes.len()
+    }
+
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.names().position(|column| column == name)
+    }
+
+    pub fn name(&self, place: usize) -> Cow<'static, str> {
+        match self.kind.columns().get(place) {
+            Some(name) => Cow::Borrowed(*name),
+            None => Cow::Owned(self.attributes[place - self.kind.columns().len()].clone()),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.kind.columns().iter().copied().chain(self.attributes.iter().map(String::as_str))
+    }
+
+    /// Whether a part without the column is refused.
+    fn is_required(&self, place: usize) -> bool {
+        place < self.kind.columns_required() || place >= self.kind.columns().len()
+    }
+}
 
 impl Kind {
     /// The contract's columns, in the order in which sinks get them.
@@ -130,7 +175,7 @@ impl Default for Limits {
 
 /// Takes the rows of a kind, part after part.
 pub(super) trait RowSink {
-    /// Takes one data row: `row` from 1 over the parts of the kind, `fields` in the order of [`Kind::columns`].
+    /// Takes one data row: `row` from 1 over the parts of the kind, `fields` in the order of [`Columns`].
     fn row(&mut self, row: u32, fields: &[&str]) -> Result<(), Fault>;
 }
 
@@ -173,6 +218,7 @@ impl Cursor {
 pub(super) fn read_part(
     dir: &Path,
     part: &Part,
+    columns: &Columns,
     limits: &Limits,
     cursor: &mut Cursor,
     sink: &mut dyn RowSink,
@@ -180,7 +226,7 @@ pub(super) fn read_part(
     (cursor.part_rows, cursor.part_rows_declared, cursor.in_row) = (0, part.rows, false);
     let (file, size) = part.open(dir).map_err(|f| f.of_part(&part.file, None))?;
     let mut source = HashingReader { file, hash: Sha256::new(), done: false };
-    let outcome = read_rows(&mut source, size, part, limits, cursor, sink);
+    let outcome = read_rows(&mut source, size, part, columns, limits, cursor, sink);
     let row = cursor.in_row.then_some(cursor.row);
     if matches!(outcome, Err(Fault::Stopped)) {
         return outcome.map_err(|f| f.of_part(&part.file, None));
@@ -208,6 +254,7 @@ fn read_rows(
     source: &mut HashingReader,
     size: u64,
     part: &Part,
+    columns: &Columns,
     limits: &Limits,
     cursor: &mut Cursor,
     sink: &mut dyn RowSink,
@@ -222,12 +269,12 @@ fn read_rows(
         }
         let file = source.file.try_clone().map_err(Fault::Io)?;
         // The parquet crate may panic on a damaged file; that must not take the import down without a word.
-        let read = AssertUnwindSafe(|| read_parquet(file, part.kind, limits, limit, cursor, sink));
+        let read = AssertUnwindSafe(|| read_parquet(file, columns, limits, limit, cursor, sink));
         return catch_unwind(read).unwrap_or(Err(Fault::ParquetDamaged("its reader gave up")));
     }
     let csv = |input: &mut dyn Read, packed: bool, cursor: &mut Cursor, sink: &mut dyn RowSink| {
         let mut input = Unpacked { input, packed, bytes: 0, limit, fault: None };
-        let outcome = read_csv(&mut input, part.kind, limits, cursor, sink);
+        let outcome = read_csv(&mut input, columns, limits, cursor, sink);
         cursor.bytes += input.bytes;
         match input.fault {
             Some(fault) => Err(fault),
@@ -304,21 +351,23 @@ impl Read for Unpacked<'_> {
     }
 }
 
-/// Finds the contract's columns in a file's own: for each of the file's, its place in [`Kind::columns`], or `None`.
+/// Finds the columns that are read in a file's own: for each of the file's, its place in [`Columns`], or `None`.
 pub(super) fn place_columns(
-    kind: Kind,
+    columns: &Columns,
     found: &[&str],
     file_warnings: &mut Vec<String>,
 ) -> Result<Vec<Option<usize>>, Fault> {
-    let columns = kind.columns();
-    let places: Vec<_> = found.iter().map(|name| columns.iter().position(|c| c == name)).collect();
-    for (i, column) in columns.iter().enumerate() {
-        match places.iter().filter(|p| **p == Some(i)).count() {
-            0 if i < kind.columns_required() => return Err(Fault::MissingColumn { column }),
+    let places: Vec<_> = found.iter().map(|name| columns.place(name)).collect();
+    for place in 0..columns.len() {
+        match places.iter().filter(|p| **p == Some(place)).count() {
+            0 if columns.is_required(place) => {
+                return Err(Fault::MissingColumn { column: columns.name(place) });
+            }
             0 | 1 => {}
-            _ => return Err(Fault::RepeatedColumn { column }),
+            _ => return Err(Fault::RepeatedColumn { column: columns.name(place) }),
         }
     }
+    let kind = columns.kind;
     for (name, _) in found.iter().zip(&places).filter(|(_, place)| place.is_none()).take(16) {
         let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
         file_warnings.push(format!("{kind}: column `{name}` is not in the contract and was passed over"));

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::vec;
 
@@ -18,21 +19,24 @@ use super::manifest::{ControlTotals, Kind, MANIFEST_FILE, Manifest};
 use super::part::Limits;
 use super::rejection::{RejectReason, Rejection, mask};
 use super::row::{RowRules, Sighting, Thing};
+use crate::domain::attribute::AttributeTypes;
 use crate::domain::household::{Household, Means, Member, Place, PlaceId};
 use crate::domain::ids::HouseholdId;
 
 /// How to read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReadOptions {
     /// Whether the check digit of an IDCS must be right.
     pub check_digit: bool,
     /// Limits that protect this machine.
     pub limits: Limits,
+    /// What the list's programme asks of households beside the contract's columns.
+    pub attributes: Arc<AttributeTypes>,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { check_digit: true, limits: Limits::default() }
+        Self { check_digit: true, limits: Limits::default(), attributes: Arc::default() }
     }
 }
 
@@ -110,18 +114,18 @@ pub struct SnapshotReader {
 }
 
 impl SnapshotReader {
-    /// Reads the manifest and starts reading the parts, in a thread for each kind. Dropping the reader stops them.
+    /// Starts reading the parts of a manifest, in a thread for each kind. Dropping the reader stops them.
     ///
     /// # Errors
-    /// The manifest is not in order, or a thread cannot start.
-    pub fn open(dir: &Path, options: &ReadOptions) -> Result<Self, SnapshotError> {
-        let manifest = Manifest::load(dir)?;
+    /// A thread cannot start.
+    pub fn open(dir: &Path, manifest: Manifest, options: &ReadOptions) -> Result<Self, SnapshotError> {
         let rules = RowRules { check_digit: options.check_digit, period_end: manifest.period.last_day() };
         let task = |kind| Task {
             dir: dir.to_owned(),
             parts: manifest.parts.iter().filter(|p| p.kind == kind).cloned().collect(),
             limits: options.limits,
             rules,
+            attributes: Arc::clone(&options.attributes),
         };
         let households = read_households(task(Kind::Households)).map_err(Fault::whole)?;
         let members = read_members(task(Kind::Members)).map_err(Fault::whole)?;
@@ -281,7 +285,7 @@ fn member_rejection(member: &Keyed<Member>, field: &'static str, reason: RejectR
         kind: Kind::Members,
         row: member.row,
         household: Some(member.id),
-        field,
+        field: field.into(),
         value_masked,
         reason,
     }

@@ -1,6 +1,9 @@
 //! A row that cannot be taken, and how its value is shown without showing it.
 
+use std::borrow::Cow;
+
 use super::manifest::Kind;
+use crate::domain::attribute::AttributeProblem;
 use crate::domain::ids::{HouseholdId, IdError};
 use crate::domain::listed::listed;
 
@@ -38,6 +41,17 @@ listed! {
     }
 }
 
+impl From<AttributeProblem> for RejectReason {
+    fn from(problem: AttributeProblem) -> Self {
+        match problem {
+            AttributeProblem::Missing => Self::Missing,
+            AttributeProblem::Malformed => Self::Malformed,
+            AttributeProblem::OutOfRange => Self::OutOfRange,
+            AttributeProblem::UnknownValue => Self::UnknownValue,
+        }
+    }
+}
+
 impl From<IdError> for RejectReason {
     fn from(error: IdError) -> Self {
         match error {
@@ -58,7 +72,7 @@ pub struct Rejection {
     /// The household, where its id is well-formed.
     pub household: Option<HouseholdId>,
     /// The column.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// The picture of the value, see [`mask`].
     pub value_masked: String,
     /// Why.

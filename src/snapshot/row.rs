@@ -1,9 +1,12 @@
 //! From a row's text to a household or a member: the first faulty field, in the contract's column order, refuses it.
 
+use std::borrow::Cow;
+
 use time::{Date, Month};
 
 use super::part::{CLAIM_COLUMNS, DEPOSIT_COLUMNS, HOUSEHOLD_COLUMNS, MEMBER_COLUMNS};
 use super::rejection::RejectReason;
+use crate::domain::attribute::{self, AttributeTypes, Attributes, COLUMN_PREFIX};
 use crate::domain::child::{BirthClaim, CareGround, ChildInCare};
 use crate::domain::household::{
     Household, Means, Member, Payee, Place, PlaceId, Relation, SchoolCycle, SchoolSector, Score, Sex,
@@ -55,7 +58,7 @@ impl Sighting {
 /// Why a row was refused: the field, its value in clear (the caller masks it), and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal<'a> {
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     pub value: &'a str,
     pub reason: RejectReason,
 }
@@ -73,7 +76,7 @@ type Refused<'a, T> = Result<T, Refusal<'a>>;
 type Parsed<T> = Result<T, RejectReason>;
 
 fn field<'a, T>(name: &'static str, value: &'a str, parsed: Parsed<T>) -> Refused<'a, T> {
-    parsed.map_err(|reason| Refusal { field: name, value, reason })
+    parsed.map_err(|reason| Refusal { field: name.into(), value, reason })
 }
 
 /// Reads the household id of a row of either kind.
@@ -161,9 +164,10 @@ pub(super) fn household<'a>(
     row: u32,
     id: HouseholdId,
     rules: &RowRules,
+    attributes: &AttributeTypes,
 ) -> Refused<'a, Household> {
-    let &[_, region, province, commune, score, head, resident, excluded, ref rest @ ..] =
-        <&[&str; HOUSEHOLD_COLUMNS.len()]>::try_from(fields).expect("a household row has its columns");
+    let (&[_, region, province, commune, score, head, resident, excluded, ref rest @ ..], given) =
+        contract_columns(fields);
     let [payee_idcs, name, name_ar, cin, relation, deceased, phone, means, account, provider, level] = *rest;
     for (column, value) in [("region", region), ("province", province), ("commune", commune)] {
         field(column, value, label(value, PLACE_CHARS_MAX))?;
@@ -182,6 +186,7 @@ pub(super) fn household<'a>(
     let account = field("account", account, self::account(account))?;
     let provider = field("provider", provider, optional(provider, code))?;
     let account_level = field("account_level", level, optional(level, self::level))?;
+    let attributes = self::attributes(given, attributes)?;
     let (name, name_ar) = name;
     let payee = Payee { idcs: payee_idcs, name, name_ar, cin, relation, deceased, phone, account };
     Ok(Household {
@@ -196,9 +201,35 @@ pub(super) fn household<'a>(
         means,
         provider,
         account_level,
+        attributes,
         members: Vec::new(),
         members_rejected: 0,
     })
+}
+
+/// The contract's columns of a household row, and those of the programme's attributes.
+fn contract_columns<'f, 'a>(
+    fields: &'f [&'a str],
+) -> (&'f [&'a str; HOUSEHOLD_COLUMNS.len()], &'f [&'a str]) {
+    fields.split_first_chunk().expect("a household row has its columns")
+}
+
+fn attributes<'a>(given: &[&'a str], types: &AttributeTypes) -> Refused<'a, Attributes> {
+    let mut attributes = Attributes::default();
+    for (value, (name, of)) in given.iter().zip(types) {
+        match of.read(value) {
+            Ok(Some(value)) => attributes.push(name.clone(), value),
+            Ok(None) => {}
+            Err(problem) => {
+                return Err(Refusal {
+                    field: format!("{COLUMN_PREFIX}{name}").into(),
+                    value,
+                    reason: problem.into(),
+                });
+            }
+        }
+    }
+    Ok(attributes)
 }
 
 /// Reads a member row.
@@ -223,8 +254,8 @@ pub(super) fn member<'a>(fields: &[&'a str], rules: &RowRules) -> Refused<'a, Me
 
 /// Things that other households may have too, as far as a household row that was rejected can be read.
 pub(super) fn readable<'a>(fields: &[&'a str], rules: &RowRules) -> impl Iterator<Item = Thing> + use<'a> {
-    let &[_, _, _, _, _, head, _, _, payee, _, _, cin, _, _, phone, _, text, ..] =
-        <&[&str; HOUSEHOLD_COLUMNS.len()]>::try_from(fields).expect("a household row has its columns");
+    let (&[_, _, _, _, _, head, _, _, payee, _, _, cin, _, _, phone, _, text, ..], _) =
+        contract_columns(fields);
     let person = |text| idcs_of(text, rules).ok();
     let rib = account(text).ok().and_then(|text| Rib::parse(&text).ok());
     let things = [
@@ -242,17 +273,6 @@ pub(super) fn readable_person(fields: &[&str], rules: &RowRules) -> Option<Idcs>
     idcs_of(fields.get(1)?, rules).ok()
 }
 
-/// Whether a mark counts as true in the control totals; `None` when it cannot be read.
-pub(super) fn boolean_of(text: &str) -> Option<bool> {
-    const TRUE: [&str; 4] = ["true", "1", "t", "yes"];
-    const FALSE: [&str; 4] = ["false", "0", "f", "no"];
-    let is = |words: [&str; 4]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
-    if is(FALSE) {
-        return Some(false);
-    }
-    is(TRUE).then_some(true)
-}
-
 fn present(text: &str) -> Parsed<&str> {
     if text.is_empty() { Err(RejectReason::Missing) } else { Ok(text) }
 }
@@ -266,7 +286,7 @@ fn listed<T>(text: &str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
 }
 
 fn boolean(text: &str) -> Parsed<bool> {
-    listed(text, boolean_of)
+    listed(text, attribute::boolean)
 }
 
 fn idcs_of(text: &str, rules: &RowRules) -> Parsed<Idcs> {

@@ -37,7 +37,8 @@ struct Read {
 }
 
 fn read_with(dir: &Path, limits: Limits) -> Result<Read, SnapshotError> {
-    let mut reader = SnapshotReader::open(dir, &ReadOptions { check_digit: true, limits })?;
+    let mut reader =
+        SnapshotReader::open(dir, Manifest::load(dir)?, &ReadOptions { limits, ..ReadOptions::default() })?;
     let (mut households, mut rejections) = (Vec::new(), Vec::new());
     let mut chunk = Chunk::default();
     while reader.next_chunk(&mut chunk)? {

@@ -54,6 +54,9 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("{0} in the database cannot be read back")]
     Corrupt(&'static str),
+    /// Rows of a list or a run, which are merged as they lie.
+    #[error("rows of a list or run do not lie in the order in which they were written")]
+    OutOfOrder,
 }
 
 impl Hint for StoreError {
@@ -63,6 +66,9 @@ impl Hint for StoreError {
                 error.hint()
             }
             Self::Migrate(_) => Some("this program is older than the database: use the newer one".into()),
+            Self::OutOfOrder => Some(
+                "give `sarf migrate --restored` once: a restore from a dump may lay rows elsewhere".into(),
+            ),
             Self::Corrupt(_) => Some("run `sarf verify` and restore from a backup if it fails".into()),
         }
     }
@@ -73,6 +79,7 @@ crate::domain::hint::samples!(StoreError {
     Self::Database(_) => Self::Database(sqlx::Error::PoolTimedOut),
     Self::Migrate(_) => Self::Migrate(sqlx::migrate::MigrateError::VersionMissing(7)),
     Self::Corrupt(_) => Self::Corrupt("state of a run"),
+    Self::OutOfOrder => Self::OutOfOrder,
 });
 
 impl StoreError {

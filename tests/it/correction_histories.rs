@@ -325,6 +325,7 @@ fn facts_of(row: &Row) -> Facts {
         deceased_on: dates.died.map(died_on),
     };
     Facts {
+        attributes: Default::default(),
         rsu_score: Score(1),
         head_resident: true,
         excluded_by: row.excluded.then(|| Code::parse("pension").expect("a code")),

@@ -1,5 +1,6 @@
 //! The API: tokens, callbacks, work lists, uploads, events, limits, TLS; through a real listener.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use sarf::rails::stream::sign::Secret;
 use serde_json::Value;
 use sha2::Digest as _;
 
-use crate::harness::{APPROVER, Bed, TempHome, config_folder, copy_folder, issue_token};
+use crate::harness::{APPROVER, Bed, Contract, TempHome, config_folder, copy_folder, held, issue_token};
 
 /// The provider that work lists are made for.
 const POINTS: &str = "baridcash";
@@ -60,6 +61,7 @@ struct Served {
     secret: Secret,
     client: Client,
     base: String,
+    contract: Arc<Contract>,
 }
 
 impl Served {
@@ -75,10 +77,12 @@ impl Served {
         let recorder = Recorder::new(&bed.context);
         let app = http::health_router(AppState::metrics_only(Arc::new(sarf::telemetry::Metrics::new())))
             .merge(http::api(ApiState::new(&bed.context, recorder.clone())));
+        let contract = Contract::read("api.yaml");
+        let app = app.layer(axum::middleware::from_fn_with_state(Arc::clone(&contract), held));
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let service = http::spawn_api(any, app, SEATS, None).await.expect("listens");
         let base = format!("http://{}", service.address());
-        Some(Self { bed, service, recorder, secret, client: client(), base })
+        Some(Self { bed, service, recorder, secret, client: client(), base, contract })
     }
 
     async fn token(&self, name: &str, scopes: &[Scope], institution: Option<&str>) -> String {
@@ -97,6 +101,7 @@ impl Served {
     }
 
     async fn end(self) {
+        self.contract.holds();
         self.service.stop().await;
         self.recorder.stop().await;
         self.bed.end().await;
@@ -110,6 +115,35 @@ async fn refusal(response: Response) -> (u16, String) {
     let body: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{status} {text}: {e}"));
     assert!(body["hint"].is_string(), "{body}");
     (status, body["error"].as_str().expect("an error").to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_is_what_is_served() {
+    let Some(served) = Served::new("worklist", |_| ()).await else { return };
+    let operations = served.contract.operations();
+    let published: BTreeSet<&str> = operations.iter().map(|(_, path)| path.as_str()).collect();
+    let pages = ["/healthz", "/readyz", "/metrics"];
+    assert_eq!(published, http::PATHS.into_iter().chain(pages).collect());
+    let scopes = [Scope::Callbacks, Scope::Worklists, Scope::Uploads];
+    let mine = served.token("mine", &scopes, Some(POINTS)).await;
+    let registry = served.token("registry", &[Scope::Events], None).await;
+    for (method, path) in operations {
+        // Figures are served on another address.
+        if path == "/metrics" {
+            continue;
+        }
+        let token = if path == "/v1/events" { &registry } else { &mine };
+        let url = path.replace("{provider}", POINTS).replace("{point}", "agadir-1").replace("{id}", "u1");
+        let request = served.client.request(method.clone(), format!("{}{url}", served.base));
+        let response = request.bearer_auth(token).send().await.expect("an answer");
+        let (status, text) = (response.status(), response.text().await.expect("a body"));
+        assert!(!text.contains("there is nothing here"), "{method} {path} is served: {text}");
+        assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        let other = served.client.delete(format!("{}{url}", served.base)).bearer_auth(token);
+        let refused = other.send().await.expect("an answer").status();
+        assert_eq!(refused, StatusCode::METHOD_NOT_ALLOWED, "DELETE {path}");
+    }
+    served.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -365,7 +365,7 @@ async fn find(app: &App, id: RunId) -> anyhow::Result<runs::Run> {
 
 /// Where every centime is.
 fn print_places(app: &App, closing: &Closing) {
-    let columns = [("where every centime is", Align::Left), ("MAD", Align::Right)];
+    let columns = [("where every centime is", Align::Left), ("¤", Align::Right)];
     let mut rows = Vec::new();
     for block in &closing.blocks {
         rows.push(vec![block.title.to_owned(), String::new()]);

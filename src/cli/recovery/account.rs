@@ -4,6 +4,7 @@ use super::super::app::App;
 use super::super::ui::{Align, Exit, format};
 use super::words::{Lang, Words};
 use crate::cli::refused::CliError;
+use crate::domain::country;
 use crate::domain::ids::HouseholdId;
 use crate::domain::money::Centimes;
 use crate::pipeline::exceptions::recovery::account::{self, Account, Figures, Line};
@@ -19,7 +20,7 @@ pub async fn run(app: &App, household: HouseholdId, lang: Lang) -> anyhow::Resul
 
 fn print(app: &App, account: &Account, words: &Words) {
     let out = &app.output;
-    out.line(&format!("{} {} · {}", words.title, account.household, words.currency));
+    out.line(&format!("{} {} · {}", words.title, account.household, country::with_currency(words.currency)));
     out.line("");
     print_payments(app, account, words);
     print_put_right(app, account, words);

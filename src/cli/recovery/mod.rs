@@ -47,8 +47,8 @@ pub enum Recovery {
         /// Reference (RC…) or number
         #[arg(value_parser = case)]
         case: CaseId,
-        /// So much a month, in MAD
-        #[arg(long, required_unless_present = "none", conflicts_with = "none", value_name = "MAD")]
+        /// So much a month
+        #[arg(long, required_unless_present = "none", conflicts_with = "none", value_name = "AMOUNT")]
         monthly: Option<Centimes>,
         /// As much as the rules allow
         #[arg(long)]
@@ -113,8 +113,8 @@ pub struct Open {
     /// Its programme
     #[arg(long, value_name = "CODE", requires = "household")]
     programme: Option<String>,
-    /// What of it is not due, in MAD
-    #[arg(long, value_name = "MAD")]
+    /// What of it is not due
+    #[arg(long, value_name = "AMOUNT")]
     amount: Centimes,
     /// Why
     #[arg(long)]
@@ -157,8 +157,8 @@ pub struct Ruled {
     /// It does not: wholly, or by an amount
     #[arg(long)]
     granted: bool,
-    /// By how much, in MAD
-    #[arg(long, requires = "granted", value_name = "MAD")]
+    /// By how much
+    #[arg(long, requires = "granted", value_name = "AMOUNT")]
     amount: Option<Centimes>,
 }
 
@@ -227,7 +227,7 @@ async fn list(
             ("programme", Align::Left, 3),
             ("month", Align::Left, 0),
             ("cause", Align::Left, 2),
-            ("MAD", Align::Right, 4),
+            ("¤", Align::Right, 4),
             ("outstanding", Align::Right, 0),
             ("case is", Align::Left, 0),
             ("complaint", Align::Left, 1),
@@ -337,7 +337,7 @@ fn print_history(app: &App, detail: &Detail) {
             ("run", Align::Right),
             ("month", Align::Left),
             ("order", Align::Right),
-            ("MAD kept back", Align::Right),
+            ("¤ kept back", Align::Right),
             ("", Align::Left),
         ];
         app.output.table(&columns, &kept);
@@ -353,7 +353,7 @@ fn print_history(app: &App, detail: &Detail) {
     let columns = [
         ("when", Align::Left),
         ("step", Align::Left),
-        ("MAD", Align::Right),
+        ("¤", Align::Right),
         ("by", Align::Left),
         ("why", Align::Text),
     ];

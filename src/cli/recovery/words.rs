@@ -42,7 +42,7 @@ pub struct Words {
 
 const EN: Words = Words {
     title: "statement of account of household",
-    currency: "amounts in MAD",
+    currency: "amounts in ¤",
     payments: [
         "month",
         "for",
@@ -71,7 +71,7 @@ const EN: Words = Words {
 
 const FR: Words = Words {
     title: "relevé de compte du ménage",
-    currency: "montants en MAD",
+    currency: "montants en ¤",
     payments: [
         "mois",
         "au titre de",

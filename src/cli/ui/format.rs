@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::domain::country;
 use crate::domain::money::Centimes;
 
 /// `1 234 567.00 MAD`.
 pub fn amount(amount: Centimes) -> String {
-    format!("{} MAD", figure(amount))
+    format!("{} {}", figure(amount), country::currency())
 }
 
 /// `1 234 567.00`: for tables, whose head names the currency once.

@@ -9,7 +9,7 @@
 use comfy_table::{Attribute, Cell as TableCell, CellAlignment, Color, ColumnConstraint, ContentArrangement};
 use comfy_table::{Table, Width, presets};
 
-use crate::domain::shown;
+use crate::domain::{country, shown};
 
 /// Between two columns.
 const GAP: u16 = 2;
@@ -93,6 +93,9 @@ pub struct Rendered {
 
 /// Lays a table out; columns that can be spared and hold nothing are not shown. `width` is that of the terminal, `None` where whole lines are wanted.
 pub fn render(columns: &[Column<'_>], rows: &[Vec<Cell>], color: bool, width: Option<u16>) -> Rendered {
+    let names: Vec<_> = columns.iter().map(|column| country::with_currency(column.name)).collect();
+    let named = columns.iter().zip(&names).map(|(column, name)| Column { name, ..*column });
+    let columns: &[Column<'_>] = &named.collect::<Vec<_>>();
     let natural = natural_widths(columns, rows);
     let told = |at: &usize| {
         columns[*at].spare == 0
@@ -235,7 +238,7 @@ mod tests {
         ("provider", Align::Left, 0),
         ("message", Align::Right, 2),
         ("entry", Align::Right, 1),
-        ("MAD", Align::Right, 0),
+        ("¤", Align::Right, 0),
         ("found", Align::Text, 0),
     ];
 

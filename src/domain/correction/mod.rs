@@ -1,7 +1,7 @@
 //! What lists say of months that were paid before, and what follows in money.
 //!
 //! **The last word about a month.** What a household is due for a month follows from *facts*: its score, its head's residence,
-//! its exclusion, and its members with what is said of each. The first word is the list that the month was paid from. Lists
+//! its exclusion, its attributes, and its members with what is said of each. The first word is the list that the month was paid from. Lists
 //! are heard in the order in which they were imported, each once; every list that is heard speaks over what the month is known
 //! as by then ([`restate`]):
 //!
@@ -13,7 +13,7 @@
 //! | a person who was counted in two households, with one of the two and not with the other | was only there then |
 //! | a person in another household than the one it was counted in | by the rule in the configuration: that month stays where it was counted, or moves |
 //! | no row of a member, a row that it rejects, no household | nothing: silence changes nothing |
-//! | schooling, score, residence, exclusion | nothing: these hold from the list's own month on |
+//! | schooling, score, residence, exclusion, attributes | nothing: these hold from the list's own month on |
 //!
 //! A corrected list *of the month itself* is that month's own statement: all that it says counts, and who is not on it was not
 //! on it; only what it had to reject says nothing. How far back a list may ask bounds what is *newly* found: what was found
@@ -31,6 +31,7 @@ pub mod persons;
 mod reach;
 mod restate;
 
+use super::attribute::Attributes;
 use super::household::{Household, Member, Score};
 use super::ids::Code;
 use crate::domain::listed::listed;
@@ -87,6 +88,8 @@ pub struct Facts {
     pub head_resident: bool,
     /// Why the registry excludes it.
     pub excluded_by: Option<Code>,
+    /// What the programme asks for beside the contract's columns.
+    pub attributes: Attributes,
     /// Its members.
     pub members: Vec<Member>,
     /// Rows of members that were rejected and not mended since.
@@ -100,6 +103,7 @@ impl Facts {
             rsu_score: household.rsu_score,
             head_resident: household.head_resident,
             excluded_by: household.excluded_by.clone(),
+            attributes: household.attributes.clone(),
             members: household.members.clone(),
             members_rejected: household.members_rejected,
         }
@@ -110,6 +114,7 @@ impl Facts {
         household.rsu_score = self.rsu_score;
         household.head_resident = self.head_resident;
         household.excluded_by = self.excluded_by;
+        household.attributes = self.attributes;
         household.members = self.members;
         household.members_rejected = self.members_rejected;
     }

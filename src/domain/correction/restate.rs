@@ -104,7 +104,7 @@ pub fn of_same_month(first: Option<&Facts>, corrected: Option<&Facts>) -> Correc
     let (Some(first), Some(corrected)) = (first, corrected) else {
         return if first.is_some() { CorrectionReason::LeftList } else { CorrectionReason::JoinedList };
     };
-    let judged = |f: &Facts| (f.rsu_score, f.head_resident, f.excluded_by.clone());
+    let judged = |f: &Facts| (f.rsu_score, f.head_resident, f.excluded_by.clone(), f.attributes.clone());
     if judged(first) != judged(corrected) {
         CorrectionReason::Eligibility
     } else if first.members != corrected.members {

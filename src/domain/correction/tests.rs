@@ -29,6 +29,7 @@ fn facts(members: &[Member], members_rejected: u16) -> Facts {
         rsu_score: Score(1),
         head_resident: true,
         excluded_by: None,
+        attributes: Attributes::default(),
         members: members.to_vec(),
         members_rejected,
     }

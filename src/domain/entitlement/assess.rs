@@ -33,7 +33,7 @@ impl Assessor {
         }
         let mut due = Centimes::ZERO;
         for (month, rules) in (0..).zip(&self.months) {
-            due += rules.assess(month, &household.members, buffers);
+            due += rules.assess(month, household, buffers);
         }
         let listed: Centimes = buffers.components.iter().map(|c| c.amount).sum();
         assert!(listed == due, "components add up to {listed}, the amount is {due}");
@@ -53,6 +53,9 @@ pub(super) fn exclusion(eligibility: &Eligibility, household: &Household) -> Opt
     if eligibility.resident_required && !household.head_resident {
         return Some(ExclusionReason::HeadNotResident);
     }
+    if eligibility.attributes.unmet(&household.attributes).is_some() {
+        return Some(ExclusionReason::AttributeNotMet);
+    }
     household.excluded_by.as_ref().filter(|code| eligibility.code_rule(code).excludes()).map(registry_reason)
 }
 
@@ -68,9 +71,11 @@ fn registry_reason(code: &Code) -> ExclusionReason {
 
 impl MonthRules {
     /// Appends the components of one month, and returns what it comes to.
-    fn assess(&self, month: u8, members: &[Member], buffers: &mut Assessment) -> Centimes {
-        self.rank_children(members, &mut buffers.children);
-        let Assessment { components, children, quotas_used, chosen } = buffers;
+    fn assess(&self, month: u8, household: &Household, buffers: &mut Assessment) -> Centimes {
+        self.rank_children(&household.members, &mut buffers.children);
+        let Assessment { components, children, quotas_used, chosen, met } = buffers;
+        met.clear();
+        met.extend(self.conditions.iter().map(|asked| asked.unmet(&household.attributes).is_none()));
         let household = |rule, amount| Component { rule, month, member: None, rank: 0, age: 0, amount };
         let (mut sum, mut in_floor) = (Centimes::ZERO, Centimes::ZERO);
         if let Some(amount) = self.flat_rate.filter(|_| children.is_empty()) {
@@ -80,12 +85,13 @@ impl MonthRules {
         quotas_used.clear();
         quotas_used.resize(self.quotas, 0);
         if self.dearest_first {
-            self.choose_dearest(children, chosen);
+            self.choose_dearest(children, met, chosen);
         }
         for (place, child) in children.iter().enumerate() {
             let rank = u8::try_from(place + 1).unwrap_or(u8::MAX);
             let mut pay = |matcher: &Matcher| {
                 let paid = matcher.meets(child.age, rank, child.traits)
+                    && matcher.household_meets(met)
                     && match self.dearest_first {
                         true => matcher.quota.is_none() || chosen.contains(&(place, matcher.rule)),
                         false => take_quota(matcher, quotas_used),
@@ -124,12 +130,14 @@ impl MonthRules {
 
     /// Who is paid where places go to the highest amounts: place of the child and rule. A child stands for one place with its
     /// first base rule, and for one with each supplement.
-    fn choose_dearest(&self, children: &[Child], chosen: &mut Vec<(usize, u8)>) {
+    fn choose_dearest(&self, children: &[Child], met: &[bool], chosen: &mut Vec<(usize, u8)>) {
         chosen.clear();
         let mut asking: Vec<(u8, u8, Reverse<Centimes>, usize, u8)> = Vec::new();
         for (place, child) in children.iter().enumerate() {
             let rank = u8::try_from(place + 1).unwrap_or(u8::MAX);
-            let meets = |matcher: &&Matcher| matcher.meets(child.age, rank, child.traits);
+            let meets = |matcher: &&Matcher| {
+                matcher.meets(child.age, rank, child.traits) && matcher.household_meets(met)
+            };
             let base = self.base.iter().find(meets);
             for matcher in base.into_iter().chain(self.supplements.iter().filter(meets)) {
                 if let Some((slot, max)) = matcher.quota {

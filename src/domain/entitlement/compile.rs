@@ -2,6 +2,7 @@
 
 use time::{Date, Month};
 
+use crate::domain::attribute::AttributeConditions;
 use crate::domain::household::{Member, SchoolCycle, SchoolSector};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
@@ -17,6 +18,8 @@ pub(super) struct MonthRules {
     pub base: Vec<Matcher>,
     pub supplements: Vec<Matcher>,
     pub quotas: usize,
+    /// What rules ask of a household's attributes, each once.
+    pub conditions: Vec<AttributeConditions>,
     /// Places of a quota go to the highest amounts, not to the lowest ranks.
     pub dearest_first: bool,
     pub floor: Centimes,
@@ -46,6 +49,8 @@ pub(super) struct Matcher {
     traits_asked: u8,
     traits_wanted: u8,
     school: u16,
+    /// Its place among the month's conditions on attributes, where it has any.
+    attributes: Option<u8>,
 }
 
 const IN_SCHOOL: u8 = 1;
@@ -87,7 +92,13 @@ impl Traits {
 }
 
 impl Matcher {
-    fn new(index: usize, rule: &Rule, in_floor: bool, quota: Option<(u8, u8)>) -> Self {
+    fn new(
+        index: usize,
+        rule: &Rule,
+        in_floor: bool,
+        quota: Option<(u8, u8)>,
+        conditions: &mut Vec<AttributeConditions>,
+    ) -> Self {
         let (mut asked, mut wanted) = (0, 0);
         for (flag, condition) in [
             (IN_SCHOOL, rule.in_school),
@@ -113,7 +124,13 @@ impl Matcher {
             traits_asked: asked,
             traits_wanted: wanted,
             school: cycles | rule.school_sector.map_or(ANY_SECTOR, sector_bit),
+            attributes: (!rule.attributes.is_empty()).then(|| condition_place(&rule.attributes, conditions)),
         }
+    }
+
+    /// Whether the household meets what is asked of its attributes.
+    pub(super) fn household_meets(&self, met: &[bool]) -> bool {
+        self.attributes.is_none_or(|place| met[usize::from(place)])
     }
 
     /// Whether a child meets the conditions. A rank of 255 stands for all from there on.
@@ -125,15 +142,25 @@ impl Matcher {
     }
 }
 
+/// The place of what a rule asks of attributes among all that rules of the month ask.
+fn condition_place(asked: &AttributeConditions, conditions: &mut Vec<AttributeConditions>) -> u8 {
+    let place = conditions.iter().position(|known| known == asked).unwrap_or_else(|| {
+        conditions.push(asked.clone());
+        conditions.len() - 1
+    });
+    u8::try_from(place).expect("validation bounds the number of rules")
+}
+
 impl MonthRules {
     pub(super) fn new(version: &Version, month: Period) -> Self {
-        let mut quotas = Vec::new();
+        let (mut quotas, mut conditions) = (Vec::new(), Vec::new());
         let (mut base, mut supplements) = (Vec::new(), Vec::new());
         for (index, rule) in version.rules.iter().enumerate() {
             if !rule.months.is_empty() && !rule.months.contains(&month.month()) {
                 continue;
             }
-            let matcher = Matcher::new(index, rule, version.in_floor(rule), quota_slot(rule, &mut quotas));
+            let quota = quota_slot(rule, &mut quotas);
+            let matcher = Matcher::new(index, rule, version.in_floor(rule), quota, &mut conditions);
             match rule.kind {
                 RuleKind::Base => base.push(matcher),
                 RuleKind::Supplement => supplements.push(matcher),
@@ -152,6 +179,7 @@ impl MonthRules {
         Self {
             base,
             supplements,
+            conditions,
             quotas: quotas.len(),
             dearest_first: version.quota_order == QuotaOrder::Amount && !quotas.is_empty(),
             floor: version.floor,

@@ -1,6 +1,7 @@
 //! Which rule excluded a household, with its values: what a person can check and contest.
 
 use super::ExclusionReason;
+use crate::domain::attribute::COLUMN_PREFIX;
 use crate::domain::household::Household;
 use crate::domain::period::Period;
 use crate::domain::programme::{CodeRule, Programme};
@@ -22,6 +23,11 @@ pub fn excluding_rule(
         }
         R::HeadNotResident => (eligibility.resident_required && !household.head_resident)
             .then(|| "the head does not live in Morocco, and the programme has resident_required".to_owned()),
+        R::AttributeNotMet => {
+            let (name, asked) = eligibility.attributes.unmet(&household.attributes)?;
+            let has = household.attributes.get(name).map_or("not given".to_owned(), ToString::to_string);
+            Some(format!("{COLUMN_PREFIX}{name} is {has}, and the programme asks for {asked}"))
+        }
         R::PublicJob | R::Pension | R::FamilyAllowance | R::ExcludedByRegistry => {
             let code = household.excluded_by.as_ref()?;
             match eligibility.code_rule(code) {

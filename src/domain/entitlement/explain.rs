@@ -36,6 +36,7 @@ pub fn explain_exclusion(reason: &str) -> Option<&'static str> {
     let of_household = |reason| match reason {
         R::ScoreAboveThreshold => "its score is above the programme's threshold",
         R::HeadNotResident => "its head does not live in Morocco",
+        R::AttributeNotMet => "what the programme asks of a household is not so, or not known, of it",
         R::PublicJob => "the exchanges found a public-sector job",
         R::Pension => "the exchanges found a pension",
         R::FamilyAllowance => "the exchanges found another family allowance",

@@ -59,6 +59,8 @@ listed! {
         Pension = "pension",
         /// The exchanges found another family allowance.
         FamilyAllowance = "family_allowance",
+        /// What the programme asks of its attributes is not met.
+        AttributeNotMet = "attribute_not_met",
         /// The registry excludes it for a reason not listed here.
         ExcludedByRegistry = "excluded_by_registry",
         /// It is eligible, but no rule pays it anything.
@@ -106,6 +108,8 @@ pub struct Assessment {
     quotas_used: Vec<u8>,
     /// Places of quotas where they go to the highest amounts: place of the child, rule.
     chosen: Vec<(usize, u8)>,
+    /// Which of the month's conditions on attributes the household meets.
+    met: Vec<bool>,
 }
 
 impl Assessment {

@@ -4,10 +4,8 @@ use proptest::prelude::*;
 use time::Date;
 
 use super::*;
-use crate::domain::household::{
-    Household, Means, Member, Payee, PlaceId, Relation, SchoolCycle, SchoolSector, Score, Sex,
-};
-use crate::domain::ids::{Code, HouseholdId, Idcs};
+use crate::domain::household::{Household, Member, SchoolCycle, SchoolSector, Score, Sex};
+use crate::domain::ids::{Code, Idcs};
 
 pub(super) const DSS: &str = include_str!("../../../config/programmes/dss.toml");
 const TAYSSIR: &str = include_str!("../../../config/programmes/tayssir.toml");
@@ -54,30 +52,7 @@ fn member(place: usize, words: &str) -> Member {
 }
 
 pub(super) fn household(members: Vec<Member>) -> Household {
-    Household {
-        row: 1,
-        id: HouseholdId::parse(b"H1").unwrap(),
-        place: PlaceId(0),
-        rsu_score: Score(9_743_001),
-        head_idcs: Idcs::from_stem(299_999_999),
-        head_resident: true,
-        excluded_by: None,
-        payee: Payee {
-            idcs: Idcs::from_stem(299_999_999),
-            name: String::new(),
-            name_ar: String::new(),
-            cin: None,
-            relation: Relation::Registrant,
-            deceased: false,
-            phone: None,
-            account: String::new(),
-        },
-        means: Means::Cash,
-        provider: None,
-        account_level: None,
-        members,
-        members_rejected: 0,
-    }
+    Household { members, ..Household::sample() }
 }
 
 pub(super) fn family(members: &[&str]) -> Household {

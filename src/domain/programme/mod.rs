@@ -9,6 +9,7 @@
 mod model;
 mod validate;
 
+use super::attribute::AttributeTypes;
 use super::ids::Code;
 use super::money::Centimes;
 use super::period::Period;
@@ -119,6 +120,11 @@ impl Programme {
     /// Who may draw it.
     pub fn eligibility(&self) -> &Eligibility {
         &self.file.eligibility
+    }
+
+    /// What its list says of households in columns of its own.
+    pub fn attributes(&self) -> &AttributeTypes {
+        &self.file.attributes
     }
 
     /// Its versions, ascending by the month they start in.

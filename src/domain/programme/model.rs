@@ -1,11 +1,12 @@
 //! The shape of a programme file, key by key. Unknown keys are refused; [`super::validate`] checks what a type cannot.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::domain::attribute::{AttributeConditions, AttributeTypes};
+use crate::domain::country::Capitals;
 use crate::domain::household::{SchoolCycle, SchoolSector, Score};
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
@@ -28,6 +29,8 @@ pub(super) struct ProgrammeFile {
     pub budget: BTreeMap<i32, Centimes>,
     #[serde(default)]
     pub arrears: Vec<Arrears>,
+    #[serde(default)]
+    pub attributes: AttributeTypes,
     pub eligibility: Eligibility,
     pub versions: Vec<Version>,
 }
@@ -61,31 +64,7 @@ pub struct Label {
 }
 
 /// A four-letter ISO 20022 external code (`SSBE`, `GOVT`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct IsoCode([u8; 4]);
-
-impl IsoCode {
-    /// Its text.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("an ISO code holds capitals only")
-    }
-}
-
-impl fmt::Debug for IsoCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for IsoCode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match <[u8; 4]>::try_from(text.as_bytes()) {
-            Ok(bytes) if bytes.iter().all(u8::is_ascii_uppercase) => Ok(Self(bytes)),
-            _ => Err(D::Error::custom(format!("`{text}` is not a code of four capitals"))),
-        }
-    }
-}
+pub type IsoCode = Capitals<4>;
 
 /// Months paid together with a later one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -115,6 +94,9 @@ pub struct Eligibility {
     pub not_excluded_by: Vec<Code>,
     /// Whether a code that stands in neither list excludes; where it is not said, only under `"any"`.
     pub unlisted_excludes: Option<bool>,
+    /// What is asked of the household's attributes.
+    #[serde(default)]
+    pub attributes: AttributeConditions,
 }
 
 /// What a programme makes of a code of exclusion.
@@ -477,6 +459,9 @@ pub struct Rule {
     pub father_orphan: Option<bool>,
     /// Severely disabled, or not.
     pub severe_disability: Option<bool>,
+    /// What is asked of the household's attributes.
+    #[serde(default)]
+    pub attributes: AttributeConditions,
     /// Calendar months (1 to 12) for which it is paid; empty: all.
     #[serde(default)]
     pub months: Vec<u8>,

@@ -164,7 +164,7 @@ fn unsound_programmes_are_refused_by_rule_and_key() {
         ("covers = [\"2026-01\"]", "covers = [\"2026-02\"]", &["`arrears`"]),
         ("covers = [\"2026-01\"]", "covers = [\"2024-01\"]", &["`arrears`"]),
         ("budget = { 2026", "budget = { next", &["not a year"]),
-        ("purpose_code = \"SSBE\"", "purpose_code = \"ssbe\"", &["four capitals"]),
+        ("purpose_code = \"SSBE\"", "purpose_code = \"ssbe\"", &["4 capitals"]),
         ("score_max = \"9.5\"", "score_max = \"high\"", &["not a score"]),
         ("[\"pension\"]", "\"all\"", &["neither \"any\" nor a list"]),
         ("cap = \"90.00\"", "floor_counts = \"most\"", &["unknown variant", "floor_counts"]),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ProgrammeError;
 use super::model::{Eligibility, ExcludedBy, ProgrammeFile, Rule, Version};
+use crate::domain::attribute;
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 
@@ -51,6 +52,12 @@ pub(super) fn validate(file: &ProgrammeFile) -> Result<(), ProgrammeError> {
             std::cmp::Ordering::Greater => "starts before the version above it: order versions by month",
         };
         return Err(ProgrammeError::Version { from: pair[1].from, key: "from", problem });
+    }
+    if let Some(problem) = attribute::problem(&file.attributes) {
+        return refuse("attributes", problem);
+    }
+    if let Some(problem) = file.eligibility.attributes.problem(&file.attributes) {
+        return refuse("eligibility.attributes", problem);
     }
     exclusions(&file.eligibility)?;
     arrears(file)?;
@@ -137,6 +144,9 @@ fn version(file: &ProgrammeFile, version: &Version) -> Result<(), ProgrammeError
         }
         if let Some((key, problem)) = rule(file, version, r) {
             return refuse(key, problem);
+        }
+        if let Some(problem) = r.attributes.problem(&file.attributes) {
+            return refuse("attributes", problem);
         }
         if let Some(quota) = &r.quota
             && *quotas.entry(quota).or_insert(r.max_children) != r.max_children

@@ -48,7 +48,7 @@ pub struct Cancellation<'a> {
     pub end_to_end_id: &'a str,
     /// UETR of the original.
     pub uetr: &'a str,
-    /// Its amount in MAD, above zero.
+    /// Its amount, above zero.
     pub amount: Centimes,
     /// The execution date that was asked for.
     pub execution_date: Date,

@@ -2,12 +2,13 @@
 //!
 //! Input: a header with the declared control totals, then the transactions. Output: XML valid against the schema, a line
 //! per transaction. Guarantee: a refused transaction leaves no byte behind; [`Camt055Writer::finish`] fails unless count
-//! and sum are the declared ones. Limit: single transactions only, never a whole file; MAD; a reason by code, never in
+//! and sum are the declared ones. Limit: single transactions only, never a whole file; the country's currency; a reason by code, never in
 //! words, since words may name a person.
 
 use std::io::Write;
 
 use super::{Cancellation, Header, MESSAGE};
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::iso20022::pain001::{Agent, Totals};
 use crate::iso20022::xml::write::{
@@ -83,7 +84,7 @@ impl<W: Write> Camt055Writer<W> {
         out.leaf_if("OrgnlInstrId", cancellation.instr_id);
         out.leaf("OrgnlEndToEndId", cancellation.end_to_end_id);
         out.leaf("OrgnlUETR", cancellation.uetr);
-        out.amount("OrgnlInstdAmt", "MAD", cancellation.amount);
+        out.amount("OrgnlInstdAmt", country::currency(), cancellation.amount);
         out.raw("<OrgnlReqdExctnDt>");
         out.date("Dt", cancellation.execution_date);
         out.raw("</OrgnlReqdExctnDt><CxlRsnInf><Rsn>");

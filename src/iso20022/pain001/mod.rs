@@ -101,7 +101,7 @@ pub struct Transaction<'a> {
     pub end_to_end_id: &'a str,
     /// Unique end-to-end transaction reference: a version 4 UUID in small letters.
     pub uetr: Option<&'a str>,
-    /// The amount in MAD, above zero.
+    /// The amount, above zero.
     pub amount: Centimes,
     /// The creditor's bank.
     pub creditor_agent: Option<Agent<'a>>,

@@ -2,11 +2,12 @@
 //!
 //! Input: a header with the declared control totals, then the transactions. Output: XML valid against the schema,
 //! a line per transaction. Guarantee: no allocation per transaction; a refused transaction leaves no byte behind;
-//! [`Pain001Writer::finish`] fails unless count and sum are the declared ones. Limit: MAD only, method TRF.
+//! [`Pain001Writer::finish`] fails unless count and sum are the declared ones. Limit: the country's currency only, method TRF.
 
 use std::io::Write;
 
 use super::{Account, Agent, ChargeBearer, CreditorAccount, Header, MESSAGE, Totals, Transaction};
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::iso20022::xml::write::{
     TextProblem, WriteError, XmlOut, check_amount, check_bic, check_iban, check_optional, check_text,
@@ -151,7 +152,8 @@ fn write_payment_info<W: Write>(out: &mut XmlOut<W>, header: &Header<'_>) {
     out.leaf("Nm", payment.debtor_name);
     out.raw("</Dbtr><DbtrAcct>");
     write_account_id(out, payment.debtor_account);
-    out.raw("<Ccy>MAD</Ccy></DbtrAcct><DbtrAgt>");
+    out.leaf("Ccy", country::currency());
+    out.raw("</DbtrAcct><DbtrAgt>");
     write_agent(out, payment.debtor_agent);
     out.raw("</DbtrAgt>");
     out.leaf(
@@ -171,7 +173,7 @@ fn write_transaction<W: Write>(out: &mut XmlOut<W>, transaction: &Transaction<'_
         out.leaf("UETR", uetr);
     }
     out.raw("</PmtId><Amt>");
-    out.amount("InstdAmt", "MAD", transaction.amount);
+    out.amount("InstdAmt", country::currency(), transaction.amount);
     out.raw("</Amt>");
     if let Some(agent) = transaction.creditor_agent {
         out.raw("<CdtrAgt>");

@@ -142,7 +142,8 @@ pub(crate) fn check_iban(value: &str) -> Result<(), WriteError> {
 pub(crate) fn check_uetr(value: &str) -> Result<(), WriteError> {
     let b = value.as_bytes();
     // Each is looked at without a branch, as valid ones are the rule.
-    let in_place = b.iter().zip(UETR_PLACES).fold(true, |all, (b, place)| all & (UETR_KINDS[*b as usize] & place != 0));
+    let in_place =
+        b.iter().zip(UETR_PLACES).fold(true, |all, (b, place)| all & (UETR_KINDS[*b as usize] & place != 0));
     check_pattern("UETR", b.len() == UETR_PLACES.len() && in_place)
 }
 

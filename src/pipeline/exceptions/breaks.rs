@@ -41,7 +41,7 @@ pub enum BreakError {
     #[error("a decision on a break needs a reason")]
     NoReason,
     /// Its money must go somewhere.
-    #[error("break `{id}` still has {amount} MAD in suspense")]
+    #[error("break `{id}` still has {amount:#} in suspense")]
     InSuspense {
         /// Which.
         id: BreakId,

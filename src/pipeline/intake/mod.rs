@@ -15,6 +15,7 @@ mod sharing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -119,14 +120,15 @@ pub struct Imported {
 /// # Errors
 /// See [`IntakeError`]; the database is then as it was.
 pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported>, IntakeError> {
-    let options = ReadOptions {
-        check_digit: context.config.settings.registry.idcs_check_digit,
-        ..ReadOptions::default()
-    };
-    let reader = SnapshotReader::open(folder, &options)?;
-    let manifest = reader.manifest().clone();
+    let manifest = Manifest::load(folder)?;
     let programme = context.config.programme(manifest.programme.as_str());
     let rules = &programme.ok_or_else(|| Entity::Programme.not_found(&manifest.programme))?.rules;
+    let options = ReadOptions {
+        check_digit: context.config.settings.registry.idcs_check_digit,
+        attributes: Arc::new(rules.attributes().clone()),
+        ..ReadOptions::default()
+    };
+    let reader = SnapshotReader::open(folder, manifest.clone(), &options)?;
     let programme = rules.code();
     let sha256 = manifest.content_sha256();
     if let Some(id) = snapshots::find_by_hash(&context.store, &sha256).await? {
@@ -436,7 +438,7 @@ impl Encoder {
             .text(part)
             .i64(i64::from(rejection.row))
             .text_or_null(rejection.household.as_ref().map(|id| id.as_str()))
-            .text(rejection.field)
+            .text(&rejection.field)
             .text(&rejection.value_masked)
             .text(reason);
     }

@@ -10,6 +10,7 @@ use super::parse_camt::parse_camt;
 use super::parse_returns::{RecallAnswer, ReturnedFile, parse_camt029, parse_pacs004};
 use super::settlement::{Head, SettlementError, Trailer};
 use super::statements::StatementSums;
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderEvent;
 use crate::domain::policy::{Policy, StatedOf};
@@ -250,10 +251,10 @@ fn parse_pain002<R: std::io::BufRead>(
     Ok(())
 }
 
-pub(super) const FOREIGN: &str = "the currency is not MAD";
+pub(super) const FOREIGN: &str = "the currency is not ours";
 
 pub(super) fn foreign(currency: &str) -> bool {
-    !currency.is_empty() && currency != "MAD"
+    !currency.is_empty() && currency != country::currency()
 }
 
 /// What is stated of a whole file; who and how much is added by the caller.

@@ -11,6 +11,7 @@ use std::io::{BufRead, Read as _};
 use tokio::sync::mpsc;
 
 use super::parse::{Line, Parsed};
+use crate::domain::country;
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 use crate::domain::order::OrderEvent;
@@ -77,9 +78,10 @@ pub(super) fn parse(
     if !reader.next()? {
         return Err(fault(1, "the file is empty"));
     }
-    let no_head = "not `H,provider,reference,YYYY-MM-DD,MAD,1`";
-    let dialect = Dialect::of(&reader.text, "H").ok_or(fault(reader.line, no_head))?;
-    let head = head(&dialect.fields(&reader.text)).ok_or(fault(reader.line, no_head))?;
+    let line = reader.line;
+    let no_head = || SettlementError::Line { line, what: "not `H,provider,reference,YYYY-MM-DD,currency,1`" };
+    let dialect = Dialect::of(&reader.text, "H").ok_or_else(no_head)?;
+    let head = head(&dialect.fields(&reader.text)).ok_or_else(no_head)?;
     let provider = find(&head.provider).ok_or(fault(1, "the provider is not configured"))?;
     let send = |parsed| sender.blocking_send(parsed).is_ok();
     // When nobody listens any more, the import has failed elsewhere.
@@ -164,7 +166,10 @@ impl<R: BufRead> Reader<R> {
 
 fn head(fields: &[String]) -> Option<Head> {
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-    let ["H", provider, reference, date, "MAD", "1"] = fields[..] else { return None };
+    let ["H", provider, reference, date, currency, "1"] = fields[..] else { return None };
+    if currency != country::currency() {
+        return None;
+    }
     let named = (1..=35).contains(&reference.len())
         && reference.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     let format = time::macros::format_description!("[year]-[month]-[day]");
@@ -246,7 +251,7 @@ mod tests {
             (format!("{head}{line}"), Err("line 3: the last line `T,…` is missing")),
             (format!("{head}T,0,0.00,0.00\n{line}"), Err("line 3: lines after the last")),
             (head.replace("cashplus", "nobody"), Err("line 1: the provider is not configured")),
-            ("H,x".into(), Err("line 1: not `H,provider,reference,YYYY-MM-DD,MAD,1`")),
+            ("H,x".into(), Err("line 1: not `H,provider,reference,YYYY-MM-DD,currency,1`")),
             (String::new(), Err("line 1: the file is empty")),
             // As spreadsheet programs save it.
             (format!("\u{feff}{head}{line}T,1,500.00,8.00\n\n\r\n"), Ok((1, 0, false))),

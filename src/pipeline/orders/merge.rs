@@ -65,7 +65,7 @@ impl EarlierOrders {
         };
         let order = orders::read_earlier(&mut row)?;
         if self.ahead.as_ref().is_some_and(|before| before.household > order.household) {
-            return Err(StoreError::Corrupt("order of households"));
+            return Err(StoreError::OutOfOrder);
         }
         Ok(Some(order))
     }
@@ -142,7 +142,7 @@ impl ChangesSince {
         let Some(mut row) = self.rows.next().await? else { return Ok(None) };
         let change = changes::read(&mut row)?;
         if self.ahead.as_ref().is_some_and(|before| before.0 > change.0) {
-            return Err(StoreError::Corrupt("order of households"));
+            return Err(StoreError::OutOfOrder);
         }
         Ok(Some(change))
     }

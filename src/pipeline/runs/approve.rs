@@ -96,11 +96,11 @@ pub async fn content_in_tx(
     for total in runs::totals_in_tx(connection, run.id).await? {
         content.insert(
             format!("{} at {}", total.state, total.provider),
-            json!(format!("{} orders, {} MAD", total.orders, total.amount)),
+            json!(format!("{} orders, {:#}", total.orders, total.amount)),
         );
     }
     for (reason, count, amount) in holds::by_reason_in_tx(connection, run.id).await? {
-        content.insert(format!("held for {reason}"), json!(format!("{count} orders, {amount} MAD")));
+        content.insert(format!("held for {reason}"), json!(format!("{count} orders, {amount:#}")));
     }
     // The sums above say how many: one held order may not be exchanged for another of the same provider and amount.
     content.insert(
@@ -110,7 +110,7 @@ pub async fn content_in_tx(
     for part in reissues::parts_in_tx(connection, run.id).await? {
         content.insert(
             format!("reissued from run {}, {}", part.of_run, part.decision),
-            json!(format!("{} orders, {} MAD", part.orders, part.amount)),
+            json!(format!("{} orders, {:#}", part.orders, part.amount)),
         );
     }
     if run.kind.is_of_children() {
@@ -123,7 +123,7 @@ pub async fn content_in_tx(
         if children.releases > 0 {
             content.insert(
                 "deposits released".to_owned(),
-                json!(format!("{} deposits, {released} MAD", children.releases)),
+                json!(format!("{} deposits, {released:#}", children.releases)),
             );
         }
     }
@@ -131,18 +131,18 @@ pub async fn content_in_tx(
     if kept_back > 0 {
         content.insert(
             "kept back against undue payments".to_owned(),
-            json!(format!("{kept_back} orders, {amount} MAD")),
+            json!(format!("{kept_back} orders, {amount:#}")),
         );
     }
     for part in corrections::parts_in_tx(connection, run.id).await? {
         let what = if part.arrears { "arrears" } else { "undue" };
         let off = match part.off_cases.is_zero() {
             true => String::new(),
-            false => format!(", {} MAD of it off recovery cases", part.off_cases),
+            false => format!(", {:#} of it off recovery cases", part.off_cases),
         };
         content.insert(
             format!("{what} of {}, {}", part.period, part.reason),
-            json!(format!("{} households, {} MAD{off}", part.households, part.amount)),
+            json!(format!("{} households, {:#}{off}", part.households, part.amount)),
         );
     }
     Ok(Value::Object(content))

@@ -41,7 +41,7 @@ pub enum FundError {
         year: i32,
     },
     /// The envelope does not hold enough.
-    #[error("the envelope of {year} has {left} MAD left of {envelope}, and the run needs {needed}")]
+    #[error("the envelope of {year} has {left:#} left of {envelope}, and the run needs {needed}")]
     Exhausted {
         /// Budget year.
         year: i32,
@@ -139,7 +139,7 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     }
     books::funding::run_funded_in_tx(&mut tx, &run, now).await?;
     decisions::funded_in_tx(&mut tx, id, state, by).await?;
-    record(&mut tx, by, "run.fund", id, &format!("{} MAD of {year}", run.ordered), now).await?;
+    record(&mut tx, by, "run.fund", id, &format!("{:#} of {year}", run.ordered), now).await?;
     tx.commit().await?;
     Ok(Applied::Now(run.ordered))
 }

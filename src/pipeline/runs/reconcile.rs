@@ -340,7 +340,7 @@ crate::domain::hint::samples!(CloseError {
 /// What statements paid out beside what orders say, in words.
 fn told(unproven: &[(String, Centimes)]) -> String {
     let one = |(provider, difference): &(String, Centimes)| {
-        format!("; {provider} paid out {difference} MAD more than its settled orders come to")
+        format!("; {provider} paid out {difference:#} more than its settled orders come to")
     };
     unproven.iter().map(one).collect()
 }

@@ -30,7 +30,7 @@ pub enum StandingError {
     #[error("purpose `{0}` is paid from the registry's lists only")]
     ReservedPurpose(Code),
     /// Ceilings that allow nothing, or a day below an order.
-    #[error("a ceiling of {order_max} MAD for an order does not go with one of {day_max} MAD for a day")]
+    #[error("a ceiling of {order_max:#} for an order does not go with one of {day_max:#} for a day")]
     Ceilings {
         /// For an order.
         order_max: Centimes,

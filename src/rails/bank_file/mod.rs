@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Seek as _};
 use std::path::{Path, PathBuf};
 
+use crate::domain::country;
 use crate::domain::hint::{Hint, NextStep};
 use crate::domain::money::Centimes;
 use crate::files::{self, Draft};
@@ -263,7 +264,7 @@ pub fn clear_drafts(outbox: &Path, provider: &str, names: &[&str]) -> Result<(),
 /// Hash, count and sum of a file of ours, by a plain scan for its amounts.
 fn read_totals(file: &File) -> io::Result<([u8; 32], Totals)> {
     use sha2::{Digest as _, Sha256};
-    const OPEN: &[u8] = b"<InstdAmt Ccy=\"MAD\">";
+    let open = format!("<InstdAmt Ccy=\"{}\">", country::currency());
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let (mut hash, mut totals, mut line) = (Sha256::new(), Totals::default(), Vec::new());
     // Each transaction stands on a line of its own.
@@ -272,8 +273,8 @@ fn read_totals(file: &File) -> io::Result<([u8; 32], Totals)> {
         reader.read_until(b'\n', &mut line)? > 0
     } {
         hash.update(&line);
-        let Some(at) = memchr::memmem::find(&line, OPEN) else { continue };
-        let amount = &line[at + OPEN.len()..];
+        let Some(at) = memchr::memmem::find(&line, open.as_bytes()) else { continue };
+        let amount = &line[at + open.len()..];
         let end = memchr::memchr(b'<', amount).unwrap_or(amount.len());
         let amount = Centimes::parse_bytes(&amount[..end])
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;

@@ -18,6 +18,7 @@ use super::wire::{
 };
 use super::{Answer, CallError, Changes, Instruction, Put, StreamRail, clean_key, clean_reason};
 use crate::clock::Clock;
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::domain::provider::StreamTerms;
 
@@ -174,7 +175,7 @@ fn wire_order(order: &Instruction) -> WireOrder {
         key: order.key.clone(),
         uetr: order.uetr.clone(),
         amount: order.amount.get(),
-        currency: "MAD".to_owned(),
+        currency: country::currency().to_owned(),
         means: order.means,
         payee: WirePayee {
             name: order.name.clone(),

@@ -18,6 +18,7 @@ use super::sign::Secret;
 use super::wire::Status;
 use super::{Answer, CallError, Changes, Instruction, Put, StreamRail, clean_reason};
 use crate::clock::Clock;
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::domain::provider::StreamTerms;
 
@@ -113,7 +114,7 @@ impl WalletApi {
         let body = serde_json::to_vec(&NewTransfer {
             msisdn: phone,
             amount: String::from_utf8(amount).expect("digits and a point"),
-            currency: "MAD",
+            currency: country::currency(),
             reference: &order.key,
             label: &self.label,
         });

@@ -65,7 +65,7 @@ pub struct WireOrder {
     pub uetr: String,
     /// Centimes.
     pub amount: i64,
-    /// `MAD`.
+    /// ISO 4217.
     pub currency: String,
     /// `cash`, `payment_account`, `wallet`.
     pub means: Means,

@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::PathBuf;
 
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::iso20022::pain001;
 use crate::iso20022::pain002::{Group, PaymentInfo, TransactionStatus};
@@ -374,7 +375,7 @@ pub(super) fn contradict(bank: &Bank<'_>, record: &Record) -> Result<Vec<String>
                 original_uetr: order.uetr.clone(),
                 status: StatusCode::Rjct,
                 amount: Some(order.amount),
-                currency: "MAD".to_owned(),
+                currency: country::currency().to_owned(),
                 ..TransactionStatus::default()
             };
             single.reasons = Reasons::one(order.reason.as_str(), "");
@@ -396,7 +397,7 @@ fn report_singles(
     let input = File::open(&path).map_err(SandboxError::io(&path))?;
     let mut reader = Pain001Reader::new(BufReader::with_capacity(256 * 1024, input));
     let (mut order, mut single) = (Order::default(), TransactionStatus::default());
-    single.currency.push_str("MAD");
+    single.currency.push_str(country::currency());
     while reader.next(&mut order).map_err(|_| SandboxError::Changed { path: path.clone() })? {
         single.reasons.clear();
         match bank.dice.fate(bank.options.rates, &order.end_to_end_id) {

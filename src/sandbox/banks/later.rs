@@ -13,6 +13,7 @@ use std::io::BufReader;
 use serde::{Deserialize, Serialize};
 use time::{Date, Duration};
 
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::iso20022::camt029::{CancellationStatus, CaseAnswer};
 use crate::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
@@ -144,7 +145,7 @@ pub(super) fn send_returns(bank: &Bank<'_>) -> Result<Vec<String>, SandboxError>
                 original_end_to_end_id: item.end_to_end_id.clone(),
                 original_uetr: item.uetr.clone(),
                 amount: Some(item.amount),
-                currency: "MAD".to_owned(),
+                currency: country::currency().to_owned(),
                 reasons: Reasons::one(item.reason.as_str(), ""),
             };
             writer.transaction(&transaction).map_err(fail)?;

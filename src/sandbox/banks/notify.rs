@@ -11,6 +11,7 @@ use std::io::{BufRead as _, BufReader, Write};
 
 use time::{Date, Duration, Time};
 
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::iso20022::statement::{
     AccountId, Balance, BankCode, Batch, CamtKind, Detail, Entry, EntryStatus, StatedTotal, Statement,
@@ -190,7 +191,7 @@ fn balance(code: &str, amount: Centimes, date: Date) -> Balance {
         code: code.to_owned(),
         amount: Centimes::new(amount.get().abs()),
         credit: amount >= Centimes::ZERO,
-        currency: "MAD".to_owned(),
+        currency: country::currency().to_owned(),
         date: Some(date),
     }
 }
@@ -218,7 +219,7 @@ fn entry(
 ) -> Entry {
     Entry {
         amount,
-        currency: "MAD".to_owned(),
+        currency: country::currency().to_owned(),
         credit,
         status: EntryStatus::Book,
         booking_date: Some(date),
@@ -272,7 +273,7 @@ fn write_return<W: Write>(
         end_to_end_id: item.end_to_end_id,
         uetr: item.uetr,
         amount: Some(item.amount),
-        currency: "MAD".to_owned(),
+        currency: country::currency().to_owned(),
         credit: Some(true),
         ..Detail::default()
     };

@@ -5,6 +5,7 @@
 //! changes each fit in 1 GiB: keys lie end to end in one text, changes name their order by its place.
 //! Limit: nothing is ever forgotten.
 
+use crate::domain::country;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
@@ -338,7 +339,7 @@ impl How<'_> {
     fn fate(&self, new: &New<'_>) -> (Status, Option<u8>) {
         let flaw = match new {
             New { amount: ..=0, .. } => Some(AMOUNT),
-            New { currency, .. } if *currency != "MAD" => Some(CURRENCY),
+            New { currency, .. } if *currency != country::currency() => Some(CURRENCY),
             _ => None,
         };
         let place = |code| REASONS.iter().position(|c| *c == code).and_then(|at| u8::try_from(at).ok());
@@ -380,7 +381,10 @@ mod tests {
         let now = OffsetDateTime::UNIX_EPOCH;
         let how = How { dice: Dice::new(1), rates: &rates, wallet: false, later: None, now };
         let put = |book: &mut Book, key: &str, amount| {
-            book.put(&New { key, amount, currency: "MAD", content: amount.unsigned_abs() }, &how)
+            book.put(
+                &New { key, amount, currency: country::currency(), content: amount.unsigned_abs() },
+                &how,
+            )
         };
         put(&mut book, "A", 1);
         // As if "B" had the hash of "A", which stands in its place.

@@ -17,6 +17,7 @@ use time::{Date, OffsetDateTime, Time};
 
 use super::book::Paid;
 use super::{Point, strikes};
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::iso20022::statement::{
     AccountId, Balance, BankCode, Batch, CamtKind, Entry, EntryStatus, StatedTotal, Statement, Summary,
@@ -107,7 +108,7 @@ fn whole_second(at: OffsetDateTime) -> OffsetDateTime {
 
 fn csv(point: &Point, reference: &str, now: OffsetDateTime, paid: &[Paid]) -> String {
     let (faults, dice, provider) = (point.faults(), point.dice(), &point.told.provider);
-    let mut text = format!("H,{},{reference},{},MAD,1\n", provider.code, now.date());
+    let mut text = format!("H,{},{reference},{},{},1\n", provider.code, now.date(), country::currency());
     let (mut sum, mut fees, mut lines) = (Centimes::ZERO, Centimes::ZERO, 0_u64);
     let short = strikes(dice, faults.settlement_short, "short", reference, 0);
     for order in &paid[usize::from(short)..] {
@@ -165,7 +166,7 @@ impl Page<'_> {
             code: code.to_owned(),
             amount: Centimes::new(amount.get().abs()),
             credit: amount >= Centimes::ZERO,
-            currency: "MAD".to_owned(),
+            currency: country::currency().to_owned(),
             date: Some(self.now.date()),
         }
     }
@@ -174,7 +175,7 @@ impl Page<'_> {
         let day = self.now.date();
         Entry {
             amount: self.sum,
-            currency: "MAD".to_owned(),
+            currency: country::currency().to_owned(),
             credit: false,
             status: EntryStatus::Book,
             booking_date: Some(day),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{Compression, GenerateOptions, generate};
 use crate::domain::household::Household;
 use crate::domain::ids::Code;
-use crate::snapshot::{Chunk, Kind, Limits, ReadOptions, Rejection, SnapshotError, SnapshotReader, Totals};
+use crate::snapshot::{Chunk, Kind, Manifest, ReadOptions, Rejection, SnapshotError, SnapshotReader, Totals};
 
 /// A folder of its own, removed at the end.
 struct Folder(PathBuf);
@@ -37,8 +37,7 @@ struct Read {
 }
 
 fn read(dir: &Path) -> Result<Read, SnapshotError> {
-    let mut reader =
-        SnapshotReader::open(dir, &ReadOptions { check_digit: true, limits: Limits::default() })?;
+    let mut reader = SnapshotReader::open(dir, Manifest::load(dir)?, &ReadOptions::default())?;
     let (mut households, mut rejections, mut places) = (Vec::new(), Vec::new(), 0);
     let mut chunk = Chunk::default();
     while reader.next_chunk(&mut chunk)? {

@@ -3,6 +3,7 @@
 //! Input: the same types the reader gives. Output: XML valid against the schema, a line per transaction. Guarantee: no
 //! allocation per transaction; a refused transaction leaves no byte behind. Limit: settled through clearing; one reason.
 
+use crate::domain::country;
 use std::io::Write;
 
 use crate::iso20022::pacs004::{OriginalMessage, ReturnHeader, ReturnedTransaction};
@@ -55,7 +56,7 @@ impl<W: Write> Pacs004Writer<W> {
             out.leaf("GrpRtr", "true");
         }
         if let Some(total) = header.total {
-            out.amount("TtlRtrdIntrBkSttlmAmt", "MAD", total);
+            out.amount("TtlRtrdIntrBkSttlmAmt", country::currency(), total);
         }
         out.raw("<SttlmInf><SttlmMtd>CLRG</SttlmMtd></SttlmInf></GrpHdr>");
         if let Some(original) = original {

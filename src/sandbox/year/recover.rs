@@ -10,6 +10,7 @@ use time::Duration;
 
 use super::progress::{Progress, Undue};
 use super::{ACCOUNTANT, APPROVER, PREPARER, SECOND_APPROVER, Simulation, queries};
+use crate::domain::country;
 use crate::domain::household::Means;
 use crate::domain::money::Centimes;
 use crate::domain::provider::Provider;
@@ -197,14 +198,14 @@ fn movements(
         code: "ITBD".to_owned(),
         amount: repayments.iter().map(|r| r.amount).sum(),
         credit: true,
-        currency: "MAD".to_owned(),
+        currency: country::currency().to_owned(),
         date: Some(now.date()),
     };
     writer.statement(&statement, &[interim], None)?;
     for repayment in repayments {
         let entry = Entry {
             amount: repayment.amount,
-            currency: "MAD".to_owned(),
+            currency: country::currency().to_owned(),
             credit: true,
             status: EntryStatus::Book,
             booking_date: Some(now.date()),
@@ -213,7 +214,7 @@ fn movements(
         };
         let detail = Detail {
             amount: Some(repayment.amount),
-            currency: "MAD".to_owned(),
+            currency: country::currency().to_owned(),
             credit: Some(true),
             remittance: format!("remboursement {}", repayment.reference),
             ..Detail::default()

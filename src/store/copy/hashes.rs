@@ -82,7 +82,7 @@ async fn note_blocks(connection: &mut PgConnection, leaf: Leaf, rows: &[u8]) -> 
     let (mut first, mut last, mut count, mut hashes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for block in rows.chunks(BLOCK_ROWS) {
         let key = |row: Option<&&[u8]>| {
-            row.and_then(|row| leaf.key(row)).ok_or(StoreError::Corrupt("row that is sent"))
+            row.and_then(|row| leaf.key(row)).ok_or_else(|| StoreError::Corrupt("row that is sent"))
         };
         first.push(key(block.first())?);
         last.push(key(block.last())?);
@@ -115,7 +115,7 @@ async fn note_sums_in_tx(connection: &mut PgConnection, table: &str, rows: &[u8]
     };
     let mut sums: HashMap<String, Sum> = HashMap::new();
     for row in Rows(rows) {
-        let key = group(row).ok_or(StoreError::Corrupt("row that is sent"))?;
+        let key = group(row).ok_or_else(|| StoreError::Corrupt("row that is sent"))?;
         sums.entry(key).or_default().add(row);
     }
     for (key, sum) in sums {

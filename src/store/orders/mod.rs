@@ -3,7 +3,7 @@
 pub mod extracts;
 pub mod hold_releases;
 pub mod holds;
-mod leaves;
+pub mod leaves;
 pub mod order_state;
 pub mod origins;
 pub mod personal;

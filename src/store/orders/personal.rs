@@ -1,18 +1,21 @@
 //! The one codec that every personal value passes through on its way to and from the database, so that sealing them at
 //! rest changes this file and no caller.
 //!
-//! Form: a version byte (1: in clear), then fields in a fixed order; texts are a length byte pair and UTF-8.
+//! Form: a version byte (1: in clear; 2: a household with attributes), then fields in a fixed order; texts are a length byte pair and UTF-8.
 
 use sha2::{Digest as _, Sha256};
 use time::Date;
 
+use crate::domain::attribute::{AttributeValue, Attributes};
 use crate::domain::breaks::BreakSource;
 use crate::domain::child::{CareGround, ChildInCare};
 use crate::domain::household::{Member, Payee, PlaceId, Relation, SchoolCycle, SchoolSector, Sex};
-use crate::domain::ids::{Cin, HouseholdId, Idcs, Phone};
+use crate::domain::ids::{Cin, Code, HouseholdId, Idcs, Phone};
 use crate::store::StoreError;
 
 const IN_CLEAR: u8 = 1;
+/// As [`IN_CLEAR`], with attributes before a household's members.
+const WITH_ATTRIBUTES: u8 = 2;
 
 /// What an order must know of its payee to be paid: nothing more leaves the house.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,10 +69,30 @@ pub fn decode_payee(bytes: &[u8], relation: Relation, deceased: bool) -> Result<
     })
 }
 
-/// Writes a household's members: 14 bytes each, 4 more for the dead.
-pub fn encode_members(members: &[Member], out: &mut Vec<u8>) {
+/// Writes what a household is assessed by: its attributes, where it has any, then its members, 14 bytes each, 4 more for the
+/// dead.
+pub fn encode_members(members: &[Member], attributes: &Attributes, out: &mut Vec<u8>) {
     out.clear();
-    out.push(IN_CLEAR);
+    if attributes.is_empty() {
+        out.push(IN_CLEAR);
+    } else {
+        out.push(WITH_ATTRIBUTES);
+        out.push(attributes.iter().len() as u8);
+        for (name, value) in attributes.iter() {
+            put_text(name.as_str(), out);
+            match value {
+                AttributeValue::Boolean(value) => out.extend_from_slice(&[0, u8::from(*value)]),
+                AttributeValue::Integer(value) => {
+                    out.push(1);
+                    out.extend_from_slice(&value.to_be_bytes());
+                }
+                AttributeValue::Code(code) => {
+                    out.push(2);
+                    put_text(code.as_str(), out);
+                }
+            }
+        }
+    }
     for member in members {
         let mut flags: u16 = 0;
         let bits = [
@@ -94,13 +117,30 @@ pub fn encode_members(members: &[Member], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a household's members into `members`.
+/// Reads a household's members into `members`, and gives its attributes.
 ///
 /// # Errors
 /// When the bytes are not of this codec.
-pub fn decode_members(bytes: &[u8], members: &mut Vec<Member>) -> Result<(), StoreError> {
+pub fn decode_members(bytes: &[u8], members: &mut Vec<Member>) -> Result<Attributes, StoreError> {
     members.clear();
-    let mut reader = Reader::open(bytes)?;
+    let mut attributes = Attributes::default();
+    let mut reader = match bytes.split_first() {
+        Some((&WITH_ATTRIBUTES, rest)) => Reader(rest),
+        _ => Reader::open(bytes)?,
+    };
+    if bytes.first() == Some(&WITH_ATTRIBUTES) {
+        let [count] = reader.fixed()?;
+        for _ in 0..count {
+            let name = Code::parse(reader.text()?).map_err(|_| FAULT)?;
+            let value = match reader.fixed()? {
+                [0] => AttributeValue::Boolean(reader.fixed()? == [1]),
+                [1] => AttributeValue::Integer(i64::from_be_bytes(reader.fixed()?)),
+                [2] => AttributeValue::Code(Code::parse(reader.text()?).map_err(|_| FAULT)?),
+                _ => return Err(FAULT),
+            };
+            attributes.push(name, value);
+        }
+    }
     while !reader.0.is_empty() {
         let idcs = Idcs::from_stored(u64::from_be_bytes(reader.fixed()?));
         let birth_date = reader.date()?;
@@ -120,7 +160,7 @@ pub fn decode_members(bytes: &[u8], members: &mut Vec<Member>) -> Result<(), Sto
             deceased_on: bit(5).then(|| reader.date()).transpose()?,
         });
     }
-    Ok(())
+    Ok(attributes)
 }
 
 /// The number that a person goes by where persons are told apart within a transaction.
@@ -337,8 +377,19 @@ mod tests {
         };
         let (mut bytes, mut back) = (Vec::new(), Vec::new());
         for members in [vec![], vec![member], vec![dead, member, dead]] {
-            encode_members(&members, &mut bytes);
-            decode_members(&bytes, &mut back).unwrap();
+            let mut attributes = Attributes::default();
+            encode_members(&members, &attributes, &mut bytes);
+            assert!(decode_members(&bytes, &mut back).unwrap().is_empty());
+            assert_eq!(back, members);
+            for (name, value) in [
+                ("herd", AttributeValue::Integer(-3)),
+                ("mountain", AttributeValue::Boolean(true)),
+                ("roof", AttributeValue::Code(Code::parse("tin").unwrap())),
+            ] {
+                attributes.push(Code::parse(name).unwrap(), value);
+            }
+            encode_members(&members, &attributes, &mut bytes);
+            assert_eq!(decode_members(&bytes, &mut back).unwrap(), attributes);
             assert_eq!(back, members);
         }
         let payee = Payee {

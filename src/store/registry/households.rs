@@ -65,7 +65,7 @@ pub struct Scratch {
 /// Appends a household to a buffer for its leaf.
 pub fn push(buffer: &mut CopyBuffer, snapshot: SnapshotId, household: &Household, scratch: &mut Scratch) {
     personal::encode_payee(&household.payee, &mut scratch.payee);
-    personal::encode_members(&household.members, &mut scratch.members);
+    personal::encode_members(&household.members, &household.attributes, &mut scratch.members);
     buffer
         .row(11)
         .i64(key(snapshot, household.row))
@@ -100,15 +100,16 @@ pub fn read(
     let id = HouseholdId::parse(row.raw()?).map_err(|_| StoreError::Corrupt("household id"))?;
     let place = PlaceId(row.i32()? as u16);
     let rsu_score = Score(row.i64()?);
-    let means = Means::from_number(row.i16()? as u8).ok_or(StoreError::Corrupt("means"))?;
+    let means = Means::from_number(row.i16()? as u8).ok_or_else(|| StoreError::Corrupt("means"))?;
     let flags = row.i16()?;
     let members_rejected = row.i16()? as u16;
     let excluded_by = read_code(row)?;
     let provider = read_code(row)?;
-    let relation = Relation::from_number((flags >> 2 & 7) as u8).ok_or(StoreError::Corrupt("relation"))?;
+    let relation =
+        Relation::from_number((flags >> 2 & 7) as u8).ok_or_else(|| StoreError::Corrupt("relation"))?;
     let payee = personal::decode_payee(row.raw()?, relation, flags & 2 != 0)?;
     let mut members = members;
-    personal::decode_members(row.raw()?, &mut members)?;
+    let attributes = personal::decode_members(row.raw()?, &mut members)?;
     let level = (flags >> 5 & 3) as u8;
     Ok(Household {
         row: (key & 0xFFFF_FFFF) as u32,
@@ -122,6 +123,7 @@ pub fn read(
         means,
         provider,
         account_level: (level != 0).then_some(level),
+        attributes,
         members,
         members_rejected,
     })
@@ -153,7 +155,7 @@ pub async fn diff(
         ("left", row.1),
         ("payee, phone or account changed", row.2),
         ("means or provider changed", row.3),
-        ("members changed", row.4),
+        ("members or attributes changed", row.4),
         ("score changed", row.5),
         ("exclusion changed", row.6),
     ])

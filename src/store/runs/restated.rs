@@ -4,6 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
 use super::corrections::Month;
+use crate::domain::attribute::Attributes;
 use crate::domain::correction::Facts;
 use crate::domain::correction::persons::Place;
 use crate::domain::household::{Member, Score};
@@ -182,7 +183,9 @@ pub fn push(
     facts: Option<&Facts>,
     scratch: &mut Vec<u8>,
 ) {
-    personal::encode_members(facts.map_or(&[], |f| &f.members), scratch);
+    let attributes = Attributes::default();
+    let (members, attributes) = facts.map_or((&[][..], &attributes), |f| (&f.members, &f.attributes));
+    personal::encode_members(members, attributes, scratch);
     let flags = facts.map_or(0, |f| LISTED | if f.head_resident { RESIDENT } else { 0 });
     buffer
         .row(8)
@@ -205,8 +208,9 @@ pub fn read_facts(row: &mut CopyRow) -> Result<Option<Facts>, StoreError> {
     let excluded_by = row.text_or_null()?.map(Code::parse).transpose();
     let excluded_by = excluded_by.map_err(|_| StoreError::Corrupt("code"))?;
     let mut members = Vec::new();
-    personal::decode_members(row.raw()?, &mut members)?;
+    let attributes = personal::decode_members(row.raw()?, &mut members)?;
     let facts = Facts {
+        attributes,
         rsu_score: Score(score),
         head_resident: flags & RESIDENT != 0,
         excluded_by,
@@ -327,7 +331,7 @@ pub fn push_place(
         .i16(i16::from(place.speaks));
     match &place.row {
         Some(member) => {
-            personal::encode_members(std::slice::from_ref(member), scratch);
+            personal::encode_members(std::slice::from_ref(member), &Attributes::default(), scratch);
             buffer.raw(scratch);
         }
         None => {

@@ -23,7 +23,7 @@ use sarf::store::orders::{self, order_state};
 use sarf::store::{Store, cluster};
 use sarf::telemetry::Telemetry;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use time::macros::datetime;
 
 use super::cluster::{TEMPLATE, shared};
@@ -96,10 +96,25 @@ impl Bed {
         let mut config = Config::read(&config_folder()).expect("the configuration in the tree can be used");
         config.settings.stream.enabled = false;
         change(&mut config);
-        Self::make(Arc::new(config), Arc::new(TempHome::new("b")), TEMPLATE).await
+        Self::make(Arc::new(config), Arc::new(TempHome::new("b")), Some(TEMPLATE)).await
     }
 
-    async fn make(config: Arc<Config>, home: Arc<TempHome>, template: &str) -> Option<Self> {
+    /// A bed whose database is what an earlier release left, not migrated yet.
+    pub async fn of_release(dump: &str) -> Option<Self> {
+        let mut config = Config::read(&config_folder()).expect("the configuration in the tree can be used");
+        config.settings.stream.enabled = false;
+        let bed = Self::make(Arc::new(config), Arc::new(TempHome::new("b")), None).await?;
+        // On a connection of its own: a dump leaves the session without a search path.
+        let mut connection = bed.options.connect().await.expect("the server answers");
+        sqlx::raw_sql(AssertSqlSafe(dump.to_owned()))
+            .execute(&mut connection)
+            .await
+            .expect("the dump is laid in");
+        connection.close().await.expect("closed");
+        Some(bed)
+    }
+
+    async fn make(config: Arc<Config>, home: Arc<TempHome>, template: Option<&str>) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         /// PostgreSQL copies a template while nobody else does.
         static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -110,7 +125,7 @@ impl Bed {
         let database = format!("sarf_it_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         {
             let _alone = COPYING.lock().await;
-            let made = cluster::recreate_database(&shared.options, &database, Some(template)).await;
+            let made = cluster::recreate_database(&shared.options, &database, template).await;
             made.unwrap_or_else(|e| panic!("database of the test: {e}: {:?}", std::error::Error::source(&e)));
         }
         let options = shared.options.clone().database(&database);
@@ -132,7 +147,7 @@ impl Bed {
         let mut beds = Vec::new();
         for _ in 0..copies {
             let config = Arc::clone(&self.context.config);
-            beds.extend(Self::make(config, Arc::clone(&self.home), &self.database).await);
+            beds.extend(Self::make(config, Arc::clone(&self.home), Some(&self.database)).await);
         }
         self.end().await;
         beds
@@ -151,7 +166,7 @@ impl Bed {
                 .await
                 .expect("connections are ended");
             let config = Arc::clone(&self.context.config);
-            beds.extend(Self::make(config, Arc::clone(&self.home), &self.database).await);
+            beds.extend(Self::make(config, Arc::clone(&self.home), Some(&self.database)).await);
         }
         beds
     }

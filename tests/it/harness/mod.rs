@@ -6,6 +6,7 @@
 
 mod bed;
 mod cluster;
+mod contract;
 mod files;
 mod nats;
 #[path = "../../../src/testing.rs"]
@@ -15,6 +16,7 @@ mod provider;
 mod registry;
 
 pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, issue_token, period, standing_sql};
+pub use contract::{Contract, held, in_front_of};
 pub use files::{Sent, TempHome, config_folder, copy_folder, files_only_config, sent_files};
 pub use nats::{NatsServer, event, eventually, publish_events};
 pub use needs::{without_postgres, without_tool};

@@ -1,9 +1,10 @@
 //! A hand-made snapshot: sound households, one by one, whose fields a test then spoils.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use sarf::domain::attribute::COLUMN_PREFIX;
 use sarf::domain::ids::{Code, Idcs};
 use sarf::domain::period::Period;
 use sarf::domain::rib::Rib;
@@ -81,10 +82,11 @@ impl Registry {
         number
     }
 
-    /// Changes fields of a household.
+    /// Changes fields of a household; those of attributes are written once a household has one.
     pub fn set(&mut self, household: usize, fields: &[(&'static str, &str)]) {
         for (column, value) in fields {
-            assert!(HOUSEHOLD_COLUMNS.contains(column), "{column}");
+            let known = HOUSEHOLD_COLUMNS.contains(column) || column.starts_with(COLUMN_PREFIX);
+            assert!(known, "{column}");
             self.households[household].insert(column, (*value).to_owned());
         }
     }
@@ -201,8 +203,11 @@ impl Registry {
             members.extend_from_slice(&self.members[n * 2..n * 2 + 2]);
             members.extend(self.further.iter().filter(|(of, _)| *of == n).map(|(_, row)| row.clone()));
         }
+        let given = households.iter().flat_map(|row| row.keys().copied());
+        let attributes: BTreeSet<&str> = given.filter(|c| c.starts_with(COLUMN_PREFIX)).collect();
+        let columns: Vec<&str> = HOUSEHOLD_COLUMNS.into_iter().chain(attributes).collect();
         let mut parts = vec![
-            part(folder, Kind::Households, &HOUSEHOLD_COLUMNS, &households),
+            part(folder, Kind::Households, &columns, &households),
             part(folder, Kind::Members, &MEMBER_COLUMNS, &members),
         ];
         for (kind, columns, rows) in [
@@ -227,7 +232,7 @@ impl Registry {
     }
 }
 
-fn part(folder: &Path, kind: Kind, columns: &[&'static str], rows: &[Row]) -> Part {
+fn part(folder: &Path, kind: Kind, columns: &[&str], rows: &[Row]) -> Part {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).expect("a header");
     for row in rows {

@@ -3,6 +3,7 @@
 //! Guarantee: the same rows and the same intent give the same bytes, whatever the configuration says by then.
 
 use crate::config::Config;
+use crate::domain::country;
 use crate::domain::ids::{Code, HouseholdId, OrderId};
 use crate::domain::money::Centimes;
 use crate::domain::order::{OrderKey, OrderNames};
@@ -163,7 +164,7 @@ fn creditor_account<'a>(iban: bool, payee: &'a OrderPayee, text: &'a mut String)
     if !iban {
         return CreditorAccount::Account(Account::Rib(&payee.account));
     }
-    text.push_str("MA64");
+    text.extend(country::iban_prefix().map(char::from));
     text.push_str(&payee.account);
     CreditorAccount::Account(Account::Iban(text))
 }

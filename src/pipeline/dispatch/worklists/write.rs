@@ -9,6 +9,7 @@ use serde::Serialize;
 use time::{Date, OffsetDateTime};
 
 use crate::config::Config;
+use crate::domain::country;
 use crate::domain::household::Means;
 use crate::domain::ids::{Cin, Phone};
 use crate::domain::order::{OrderKey, OrderNames};
@@ -110,7 +111,7 @@ fn wire_order(programme: &crate::domain::ids::Code, order: &ListedOrder) -> Wire
         key,
         uetr,
         amount: order.amount.get(),
-        currency: "MAD".into(),
+        currency: country::currency().into(),
         means: order.means,
         payee: WirePayee {
             name: order.payee.name.clone(),

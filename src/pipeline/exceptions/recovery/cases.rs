@@ -136,7 +136,7 @@ pub(in crate::pipeline) struct Act<'a> {
 /// Keeps what a person did: a step of the case, a record in the audit chain.
 pub(in crate::pipeline) async fn record(tx: &mut Tx, case: &Case, act: Act<'_>) -> Result<(), CaseError> {
     cases::step_in_tx(tx, case.id, act.step, act.amount, act.by, act.why, act.at).await?;
-    let amount = act.amount.map_or_else(String::new, |a| format!("{a} MAD: "));
+    let amount = act.amount.map_or_else(String::new, |a| format!("{a:#}: "));
     let decision = Decision {
         actor: act.by,
         action: &format!("recovery.{}", act.step),

@@ -1,5 +1,6 @@
 //! Why something cannot be done about a case.
 
+use crate::domain::country;
 use crate::domain::hint::{Hint, NextStep};
 #[cfg(test)]
 use crate::domain::ids::CaseId;
@@ -56,7 +57,7 @@ pub enum CaseError {
     #[error("case `{0}` is about a payment that sarf did not make")]
     NoPayment(CaseReference),
     /// More than there is.
-    #[error("{amount} MAD is more than the {most} MAD that are left")]
+    #[error("{amount:#} is more than the {most:#} that are left")]
     TooMuch {
         /// What was asked for.
         amount: Centimes,
@@ -64,13 +65,13 @@ pub enum CaseError {
         most: Centimes,
     },
     /// A later list gave it back as arrears.
-    #[error("later lists have already corrected that month by {amount} MAD: nothing is left to grant")]
+    #[error("later lists have already corrected that month by {amount:#}: nothing is left to grant")]
     PutRight {
         /// What they gave back.
         amount: Centimes,
     },
     /// Nothing, or less.
-    #[error("{0} MAD is not an amount above zero")]
+    #[error("{0:#} is not an amount above zero")]
     NotPositive(Centimes),
     /// The reason is empty.
     #[error("a decision on a case needs a reason")]
@@ -125,7 +126,7 @@ impl Hint for CaseError {
             Self::PutRight { .. } => {
                 "uphold the case: the arrears were ordered; `sarf recovery account HOUSEHOLD` shows both".into()
             }
-            Self::NotPositive(_) => "give an amount in MAD, like 120.00".into(),
+            Self::NotPositive(_) => format!("give an amount in {}, like 120.00", country::currency()).into(),
             Self::NoReason => "say why: --why TEXT".into(),
             Self::SamePerson { .. } => "another person must do this: --as NAME".into(),
             Self::Appeal(e) => return e.hint(),

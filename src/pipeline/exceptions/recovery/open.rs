@@ -54,7 +54,7 @@ pub async fn open_in_tx(
             actor: by,
             action: "recovery.open",
             subject: &format!("case {id}"),
-            detail: &format!("{} MAD, {}: {why}", case.amount, case.cause),
+            detail: &format!("{:#}, {}: {why}", case.amount, case.cause),
             at,
         };
         chain::append_in_tx(tx, decision).await?;
@@ -110,7 +110,7 @@ pub async fn open_corrections_in_tx(
             actor: by,
             action: "recovery.open",
             subject: &format!("run {}", run.id),
-            detail: &format!("{cases} cases, {amount} MAD"),
+            detail: &format!("{cases} cases, {amount:#}"),
             at,
         };
         chain::append_in_tx(tx, decision).await?;

@@ -4,6 +4,7 @@
 use sqlx::PgConnection;
 
 use super::Rows;
+use crate::domain::attribute::Attributes;
 use crate::domain::child::ChildInCare;
 use crate::domain::entitlement::{Assessment, Component, RULE_DEPOSIT, judge_deposit};
 use crate::domain::household::{Household, Means, Payee, Relation, Score};
@@ -118,6 +119,7 @@ pub(in crate::pipeline) fn account_holder(child: &ChildInCare) -> Household {
         means: Means::BankAccount,
         provider: None,
         account_level: None,
+        attributes: Attributes::default(),
         members: Vec::new(),
         members_rejected: 0,
     }

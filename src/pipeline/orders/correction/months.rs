@@ -161,7 +161,7 @@ impl Differing {
         if let (Some(before), Some(next)) = (&before, &self.ahead)
             && before.household >= next.household
         {
-            return Err(StoreError::Corrupt("order of households"));
+            return Err(StoreError::OutOfOrder);
         }
         Ok(before)
     }
@@ -184,7 +184,7 @@ impl Restated {
         if let (Some((month, before)), Some((next_month, next))) = (&before, &self.ahead)
             && (before.household, *month) >= (next.household, *next_month)
         {
-            return Err(StoreError::Corrupt("order of households"));
+            return Err(StoreError::OutOfOrder);
         }
         Ok(before.map(|(_, candidate)| candidate))
     }

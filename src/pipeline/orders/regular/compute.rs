@@ -114,7 +114,7 @@ impl<'a> Computation<'a> {
         while let Some(mut row) = self.households.next().await? {
             let mut household = households::read(&mut row, std::mem::take(&mut members))?;
             if before.is_some_and(|b| b >= household.id) {
-                return Err(StoreError::Corrupt("order of households").into());
+                return Err(StoreError::OutOfOrder.into());
             }
             before = Some(household.id);
             count += 1;

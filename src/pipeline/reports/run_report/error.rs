@@ -59,9 +59,7 @@ pub enum ReportError {
         rejections: u64,
     },
     /// The orders do not come to what is kept of them.
-    #[error(
-        "{what}: {orders} orders over {amount} MAD were read, {kept_orders} over {kept_amount} MAD are kept"
-    )]
+    #[error("{what}: {orders} orders over {amount:#} were read, {kept_orders} over {kept_amount:#} are kept")]
     Differs {
         /// The run, or a state at a provider.
         what: String,

@@ -108,7 +108,7 @@ pub(super) async fn read(
     let headings = [
         ("What", "Objet"),
         ("Orders", "Ordres"),
-        ("MAD", "MAD"),
+        ("¤", "¤"),
         ("Reason", "Motif"),
         ("Carried by", "Reporté par"),
     ];
@@ -150,7 +150,7 @@ fn summary(run: &Run, figures: &Figures) -> Sheet {
     let rows = figures.states().into_iter().map(|(state, tally)| {
         vec![state.as_str().into(), french(state).into(), count(tally.orders), Cell::Money(tally.amount)]
     });
-    let headings = [("State", "État"), ("In French", "En français"), ("Orders", "Ordres"), ("MAD", "MAD")];
+    let headings = [("State", "État"), ("In French", "En français"), ("Orders", "Ordres"), ("¤", "¤")];
     let mut sheet = Sheet::new("Summary", &headings, rows.collect()).with_totals();
     sheet.facts = vec![
         ("Run · Paie", Cell::Count(run.id.get())),
@@ -168,9 +168,9 @@ fn summary(run: &Run, figures: &Figures) -> Sheet {
         ("Households · Ménages", Cell::Count(run.households)),
         ("Exclusions", Cell::Count(run.exclusions)),
         ("Orders · Ordres", Cell::Count(run.orders)),
-        ("Entitled, MAD · Droits", Cell::Money(figures.entitled)),
-        ("Kept back, MAD · Retenues", Cell::Money(figures.offset)),
-        ("Ordered, MAD · Ordonné", Cell::Money(run.ordered)),
+        ("Entitled, ¤ · Droits", Cell::Money(figures.entitled)),
+        ("Kept back, ¤ · Retenues", Cell::Money(figures.offset)),
+        ("Ordered, ¤ · Ordonné", Cell::Money(run.ordered)),
     ];
     sheet
 }
@@ -190,11 +190,11 @@ fn pivot(
         row
     });
     let mut sheet = Sheet::new(name, keys, rows.collect());
-    sheet.headings.extend([("Orders".into(), "Ordres".into()), ("MAD".into(), "MAD".into())]);
+    sheet.headings.extend([("Orders".into(), "Ordres".into()), ("¤".into(), "¤".into())]);
     for state in states {
         let (english, french) = (capital(state.as_str()), capital(french(*state)));
         sheet.headings.push((english.clone(), french.clone()));
-        sheet.headings.push((format!("{english}, MAD"), format!("{french}, MAD")));
+        sheet.headings.push((format!("{english}, ¤"), format!("{french}, ¤")));
     }
     sheet.with_totals()
 }
@@ -253,11 +253,7 @@ fn reasons(figures: &Figures, sums: &Groups) -> Sheet {
                 .map(|s| vec![group.into(), s.label.as_str().into(), Cell::Count(s.count), Cell::Empty]),
         );
     }
-    Sheet::new(
-        "Reasons",
-        &[("What", "Objet"), ("Reason", "Motif"), ("Count", "Nombre"), ("MAD", "MAD")],
-        rows,
-    )
+    Sheet::new("Reasons", &[("What", "Objet"), ("Reason", "Motif"), ("Count", "Nombre"), ("¤", "¤")], rows)
 }
 
 fn grouped(name: &'static str, headings: &[(&str, &str)], sums: &Groups, groups: [&'static str; 2]) -> Sheet {
@@ -272,13 +268,13 @@ fn grouped(name: &'static str, headings: &[(&str, &str)], sums: &Groups, groups:
 
 /// Without totals: an order with two reasons stands under each.
 fn held(sums: &Groups) -> Sheet {
-    let headings = [("Hold", "Blocage"), ("Now", "À présent"), ("Orders", "Ordres"), ("MAD", "MAD")];
+    let headings = [("Hold", "Blocage"), ("Now", "À présent"), ("Orders", "Ordres"), ("¤", "¤")];
     grouped("Holds by reason", &headings, sums, ["held", "let go"])
 }
 
 fn breaks(sums: &Groups) -> Sheet {
     let headings =
-        [("Break", "Écart"), ("Now", "À présent"), ("Count", "Nombre"), ("MAD in question", "MAD en cause")];
+        [("Break", "Écart"), ("Now", "À présent"), ("Count", "Nombre"), ("¤ in question", "¤ en cause")];
     grouped("Breaks by kind", &headings, sums, ["open", "resolved"])
 }
 
@@ -311,13 +307,13 @@ fn batches_sheet(batches: &[Batch]) -> Sheet {
         ("Value date", "Date de valeur"),
         ("State", "État"),
         ("Orders", "Ordres"),
-        ("MAD", "MAD"),
+        ("¤", "¤"),
         ("Rejected", "Rejetés"),
-        ("Rejected, MAD", "Rejetés, MAD"),
+        ("Rejected, ¤", "Rejetés, ¤"),
         ("Returned", "Retournés"),
-        ("Returned, MAD", "Retournés, MAD"),
-        ("Debited, MAD", "Débité, MAD"),
-        ("Credited, MAD", "Crédité, MAD"),
+        ("Returned, ¤", "Retournés, ¤"),
+        ("Debited, ¤", "Débité, ¤"),
+        ("Credited, ¤", "Crédité, ¤"),
         ("SHA-256", "SHA-256"),
     ];
     let mut sheet = Sheet::new("Batches", &headings, rows.collect()).with_totals();
@@ -350,10 +346,10 @@ fn compared(lines: Vec<ComparisonLine>) -> Sheet {
         ("By", "Par"),
         ("Name", "Nom"),
         ("Households before", "Ménages avant"),
-        ("MAD before", "MAD avant"),
+        ("¤ before", "¤ avant"),
         ("Households now", "Ménages à présent"),
-        ("MAD now", "MAD à présent"),
-        ("Change, MAD", "Variation, MAD"),
+        ("¤ now", "¤ à présent"),
+        ("Change, ¤", "Variation, ¤"),
         ("Joined", "Entrés"),
         ("Left", "Sortis"),
         ("Amount changed", "Montant modifié"),

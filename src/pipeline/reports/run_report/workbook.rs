@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::ReportError;
 use super::sheets::{Cell, Sheet};
+use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::domain::shown::in_cell;
 
@@ -73,7 +74,7 @@ impl Styles {
     }
 }
 
-/// Dirhams as a workbook's number. The format knows no other number than a float; up to 90 thousand billion MAD it shows
+/// Dirhams as a workbook's number. The format knows no other number than a float; up to 90 thousand billion it shows
 /// every centime right. This is the only place where money becomes one, and nothing is computed with it.
 #[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "the file format stores floats")]
 fn workbook_number(amount: Centimes) -> f64 {
@@ -83,14 +84,14 @@ fn workbook_number(amount: Centimes) -> f64 {
 fn draw_sheet(page: &mut Worksheet, sheet: &Sheet, styles: &Styles) -> Result<(), XlsxError> {
     page.set_name(sheet.name)?.set_landscape().set_print_fit_to_pages(1, 0);
     for (row, (label, value)) in (0u32..).zip(&sheet.facts) {
-        page.write_string_with_format(row, 0, *label, &styles.bold)?;
+        page.write_string_with_format(row, 0, country::with_currency(label), &styles.bold)?;
         put(page, row, 1, value, styles, false)?;
     }
     let head = if sheet.facts.is_empty() { 0 } else { sheet.facts.len() as u32 + 1 };
     page.set_row_height(head, 32)?;
     for (column, (english, french)) in (0u16..).zip(&sheet.headings) {
         let text = if english == french { english.clone() } else { format!("{english}\n{french}") };
-        page.write_string_with_format(head, column, text, &styles.heading)?;
+        page.write_string_with_format(head, column, country::with_currency(&text), &styles.heading)?;
         page.set_column_width(column, width(sheet, usize::from(column)))?;
     }
     for (row, cells) in (head + 1..).zip(&sheet.rows) {
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     fn sheet(rows: Vec<Vec<Cell>>) -> Sheet {
-        let headings = vec![("Region".into(), "Région".into()), ("MAD".into(), "MAD".into())];
+        let headings = vec![("Region".into(), "Région".into()), ("¤".into(), "¤".into())];
         Sheet { name: "By region", facts: Vec::new(), headings, rows, totals: None }
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn envelopes(context: &Context, proofs: &mut Vec<Proof>) -> Res
         .filter(|r| r.reserved != r.due)
         .map(|r| {
             let (reserved, due) = (Centimes::new(r.reserved), Centimes::new(r.due));
-            format!("run {}: {reserved} MAD reserved of {due}", r.run)
+            format!("run {}: {reserved:#} reserved of {due}", r.run)
         })
         .collect();
     let mut figures = format!("{} runs, {} differ", runs.len(), wrong.len());
@@ -77,11 +77,11 @@ fn envelope_fault(context: &Context, envelope: &Envelope) -> Option<String> {
     let what = format!("{programme} {year}");
     let (given, reserved) = (Centimes::new(*given), Centimes::new(*reserved));
     if given != reserved {
-        return Some(format!("{what} gave {given} MAD, its runs reserved {reserved}"));
+        return Some(format!("{what} gave {given:#}, its runs reserved {reserved}"));
     }
     // A programme that is no longer configured has no envelope to compare with.
     let holds = context.config.programme(programme).and_then(|p| p.rules.budget(*year))?;
-    (given > holds).then(|| format!("{what} gave {given} MAD of {holds}"))
+    (given > holds).then(|| format!("{what} gave {given:#} of {holds}"))
 }
 
 /// Guarantee 2: the ledger.

@@ -105,7 +105,7 @@ impl Deriver {
             // Barred by an order of another run or programme.
             (None, Some(reason), Outcome::Due(amount)) => {
                 if reason != "already_ordered" && reason != ExclusionReason::OtherProgramme.as_str() {
-                    self.found.fault(format!("exclusion of row {row}: the list gives {amount} MAD"));
+                    self.found.fault(format!("exclusion of row {row}: the list gives {amount:#}"));
                 }
             }
         }
@@ -116,14 +116,11 @@ impl Deriver {
         let id = order.i64(0).map_err(read)?;
         let entitled = order.i64(8).map_err(read)?;
         if entitled != amount.get() {
-            return Err(format!(
-                "{} MAD is ordered as due, the list gives {amount}",
-                Centimes::new(entitled)
-            ));
+            return Err(format!("{:#} is ordered as due, the list gives {amount}", Centimes::new(entitled)));
         }
         let kept_back = self.kept_back.get(&id).copied().unwrap_or(0);
         if order.i64(9).map_err(read)? != kept_back {
-            return Err(format!("instalments keep {} MAD back", Centimes::new(kept_back)));
+            return Err(format!("instalments keep {:#} back", Centimes::new(kept_back)));
         }
         if order.i64(10).map_err(read)? != entitled - kept_back {
             return Err("the amount is not what is due less what is kept back".into());

@@ -46,7 +46,7 @@ pub(super) async fn of_run(
 
 fn told(differing: &Differing) -> String {
     let mad = |amount: Option<i64>| {
-        amount.map_or_else(|| "no amount".to_owned(), |amount| format!("{} MAD", Centimes::new(amount)))
+        amount.map_or_else(|| "no amount".to_owned(), |amount| format!("{:#}", Centimes::new(amount)))
     };
     let order = differing.order_id.map_or_else(|| "an order".to_owned(), |id| format!("order {id}"));
     match differing.fault.as_str() {
@@ -98,7 +98,7 @@ fn as_claimed(rules: &Programme, grant: &Granted) -> Result<(), String> {
     let due = terms.zip(rank).and_then(|(terms, index)| terms.amounts.get(index));
     match due {
         Some(due) if due.get() == grant.amount => Ok(()),
-        Some(due) => Err(format!("{} MAD is paid for a grant of {due}", Centimes::new(grant.amount))),
+        Some(due) => Err(format!("{:#} is paid for a grant of {due}", Centimes::new(grant.amount))),
         None => Err("the rules give no grant for that rank".into()),
     }
 }

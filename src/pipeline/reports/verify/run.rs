@@ -69,10 +69,8 @@ async fn whole(
     let balances = ledger::run_balances_in_tx(&mut connection, run.id).await?;
     let providers = reference::provider_ids_in_tx(&mut connection, &[]).await?;
     connection.rollback().await?;
-    let (beyond, passed) = tokio::join!(
-        proofs::paid_beyond(&context.store, run.id),
-        pass::over(context, run, &batches, stage)
-    );
+    let (beyond, passed) =
+        tokio::join!(proofs::paid_beyond(&context.store, run.id), pass::over(context, run, &batches, stage));
     let (beyond, mut passed) = (beyond?, passed?);
     steps.of_run(run.id, std::mem::take(&mut passed.steps));
     leaving(scope, run, &batches, &passed.counted, proofs);
