@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 prepare := @.ci/prepare
 python  := var/venv/bin/python
 
-.PHONY: help demo test bench interop lint clean
+.PHONY: help demo test bench interop monitor lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make test       all tests, on a real PostgreSQL'
 	@echo 'make bench      the month at national scale and the stream lane, timed'
 	@echo 'make interop    our files through an independent bank (PyPI mock-bank), and its answers back'
+	@echo 'make monitor    the demo under Prometheus and Alertmanager, on loopback'
 	@echo 'make lint       rustfmt and clippy'
 	@echo 'make clean      target, var/venv and var/interop; the data in var stays'
 
@@ -28,7 +29,7 @@ demo:
 
 # The scenarios come last: their closing line is the last one printed.
 test:
-	$(prepare) rust postgres nats xmllint promtool
+	$(prepare) rust postgres nats xmllint promtool alertmanager
 	$(CARGO) test --locked --lib
 	$(CARGO) test --locked --test it
 
@@ -36,6 +37,11 @@ bench:
 	$(prepare) rust postgres nats pain001
 	$(CARGO) bench --locked --bench national
 	$(CARGO) bench --locked --bench stream
+
+monitor:
+	$(prepare) rust postgres promtool alertmanager
+	$(CARGO) build --release --locked
+	config/prometheus/monitor.sh target/release/sarf
 
 interop:
 	$(prepare) rust postgres mock-bank

@@ -11,9 +11,7 @@ use crate::cli::global::Global;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::hint::{Hint, NextStep};
-use crate::domain::money::Centimes;
-use crate::domain::reason::BreakKind;
-use crate::domain::recovery::CaseState;
+use crate::engine::gauges;
 use crate::engine::stop::Stop;
 use crate::files;
 use crate::http::{self, AppState, Service};
@@ -21,7 +19,6 @@ use crate::pipeline::Context;
 use crate::store::Store;
 use crate::store::batches::outbox;
 use crate::store::cluster::{self, Server};
-use crate::store::messages::breaks;
 use crate::telemetry::{Logging, Metrics, Telemetry};
 
 /// Connections of one process: a run being made needs one for each cursor.
@@ -89,7 +86,7 @@ impl App {
         }
         if let Some(service) = &app.service {
             output.note(&format!("metrics at http://{}/metrics", service.address()));
-            tokio::spawn(keep_gauges(app.context.clone()));
+            tokio::spawn(gauges::keep(app.context.clone()));
         }
         Ok(app)
     }
@@ -172,60 +169,4 @@ pub fn app_state(context: &Context) -> AppState {
             metrics.set_pool(u64::from(pool.size()).saturating_sub(idle), idle);
         }),
     }
-}
-
-/// Keeps the gauges of orders, holds, breaks and recovery at what the database keeps.
-pub async fn keep_gauges(context: Context) {
-    loop {
-        if let Err(error) = set_gauges(&context).await {
-            tracing::warn!(%error, "gauges could not be read");
-        }
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    }
-}
-
-async fn set_gauges(context: &Context) -> Result<(), crate::store::StoreError> {
-    let metrics = &context.telemetry.metrics;
-    for (programme, provider, state, orders, amount) in
-        crate::store::gauges::order_gauges(&context.store).await?
-    {
-        metrics.set_orders(&programme, &provider, &state, orders as u64, amount);
-    }
-    for (reason, orders) in crate::store::gauges::hold_gauges(&context.store).await? {
-        metrics.set_holds(&reason, orders as u64);
-    }
-    for (provider, kind, waiting) in crate::store::gauges::stream_gauges(&context.store).await? {
-        metrics.set_stream_waiting(&provider, &kind, waiting as u64);
-    }
-    let head = crate::store::audit::chain::head(&context.store).await?;
-    metrics.set_audit_records(head.map_or(0, |(records, _)| records));
-    let queues = breaks::queues(&context.store).await?;
-    let now = context.clock.now();
-    // All kinds, so that a queue that was emptied goes back to zero.
-    for kind in BreakKind::ALL {
-        let queue = queues.iter().find(|q| q.kind == *kind);
-        let age = queue.map_or(0, |q| (now - q.oldest).whole_seconds().max(0));
-        metrics.set_breaks(kind.as_str(), queue.map_or(0, |q| q.open as u64), age as u64);
-    }
-    set_recovery_gauges(context, now).await
-}
-
-async fn set_recovery_gauges(
-    context: &Context,
-    now: time::OffsetDateTime,
-) -> Result<(), crate::store::StoreError> {
-    let metrics = &context.telemetry.metrics;
-    let today = now.to_offset(context.config.settings.calendar.utc_offset).date();
-    let found = crate::store::gauges::recovery_gauges(&context.store).await?;
-    let overdue = crate::store::gauges::overdue_appeals(&context.store, today).await?;
-    for programme in found.iter().map(|(programme, ..)| programme) {
-        for state in CaseState::ALL {
-            let sums = found.iter().find(|(p, s, ..)| p == programme && s == state.as_str());
-            let (cases, outstanding) = sums.map_or((0, Centimes::ZERO), |(.., n, amount)| (*n, *amount));
-            metrics.set_recovery(programme, state.as_str(), cases as u64, outstanding);
-        }
-        let late = overdue.iter().find(|(p, _)| p == programme).map_or(0, |(_, n)| *n);
-        metrics.set_appeals_overdue(programme, late as u64);
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ use super::ui::{Align, Exit, format};
 use crate::domain::hint::Hint;
 use crate::iso20022::values::MessageKind;
 use crate::pipeline::messages::{self, FeedbackError, Imported};
+use crate::telemetry::Job;
 
 /// Feedback.
 #[derive(Subcommand)]
@@ -55,6 +56,7 @@ impl Feedback {
 async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
     let (mut sizes, mut done) = (HashMap::new(), HashSet::new());
     app.output.note(&format!("watching {}; Ctrl-C ends it", folder.display()));
+    let (metrics, clock) = (&app.context.telemetry.metrics, app.context.clock);
     loop {
         let mut found = Collected::default();
         collect(folder, &mut found)?;
@@ -69,6 +71,7 @@ async fn watch(app: &App, folder: &Path, every: u64) -> anyhow::Result<Exit> {
             let results = messages::import(&app.context, ready).await?;
             print(app, &results, &left_alone)?;
         }
+        metrics.succeeded(Job::FeedbackWatch, clock.now());
         if !app.stop.sleep(std::time::Duration::from_secs(every)).await {
             return Ok(Exit::Done);
         }

@@ -31,6 +31,7 @@ use crate::pipeline::orders::OrderError;
 use crate::pipeline::orders::children::statement::DepositError;
 use crate::pipeline::orders::holds::HoldError;
 use crate::pipeline::orders::reissue::{ForwardError, ReissueError};
+use crate::pipeline::reports::arrivals::ArrivalsError;
 use crate::pipeline::reports::run_report::ReportError;
 use crate::pipeline::reports::simulate::SimulateError;
 use crate::pipeline::runs::approve::ApproveError;
@@ -72,6 +73,7 @@ macro_rules! with_hints {
 
 with_hints! {
     AppealFault,
+    ArrivalsError,
     ApproveError,
     BreakError,
     CalendarError,

@@ -3,6 +3,7 @@
 
 mod app;
 mod approval;
+mod arrivals;
 mod breaks;
 mod checks;
 mod config;
@@ -79,6 +80,8 @@ enum Command {
     /// Import what banks answer
     #[command(subcommand)]
     Feedback(feedback::Feedback),
+    /// What banks, institutions and the registry owe us, and what of it is late
+    Arrivals(arrivals::Arrivals),
     /// Compare orders, statuses and statements of a run
     Reconcile(run::Reconcile),
     /// What could not be explained
@@ -201,6 +204,7 @@ async fn run_in(app: &App, command: Command) -> anyhow::Result<Exit> {
 async fn run_to_end(app: &App, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Snapshot(command) => command.run(app).await,
+        Command::Arrivals(command) => command.run(app).await,
         Command::Run(command) => command.run(app).await,
         Command::Feedback(command) => command.run(app).await,
         Command::Reconcile(command) => command.run(app).await,

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::app::{self, App};
 use super::ui::Exit;
+use crate::engine::gauges;
 use crate::http::{self, ApiState, HttpError, SeatLimits, Tls};
 use crate::pipeline::dispatch::stream::recorder::Recorder;
 
@@ -40,7 +41,7 @@ impl Serve {
         let service = http::spawn_api(self.listen, served, seats, tls).await?;
         app.output.note(&format!("listening on {scheme}://{}", service.address()));
         app.output.note(&format!("health and metrics on http://{}", pages.address()));
-        let gauges = tokio::spawn(app::keep_gauges(context.clone()));
+        let gauges = tokio::spawn(gauges::keep(context.clone()));
         let pruning = tokio::spawn(async move { state.keep_pruned().await });
         app.stop.requested().await;
         // First nobody comes in any more, then what came in is recorded.

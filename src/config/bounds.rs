@@ -138,6 +138,9 @@ pub(super) const SETTINGS: &[Bound] = &[
     Bound("checks.held_share_max", Share, SHARES),
     Bound("checks.corrected_share_max", Share, SHARES),
     Bound("checks.rejected_share_max", Share, SHARES),
+    Bound("arrivals.*.business_days", Whole(0, 30), "business days after; 0 is the same day"),
+    Bound("arrivals.snapshot.day", Whole(1, 31), "a day of the month; 31 is its last"),
+    Bound("arrivals.*.by", Time, "local time, as \"12:00\""),
     Bound(
         "dispatch.orders_per_file",
         Whole(1, 1_000_000),
@@ -236,6 +239,8 @@ pub(super) const PROVIDERS: &[Bound] = &[
         Whole(1, 100_000_000),
         "orders that it takes a day; 500,000 is delivered",
     ),
+    Bound("provider.arrivals.*.business_days", Whole(0, 30), "business days after; 0 is the same day"),
+    Bound("provider.arrivals.*.by", Time, "local time, as \"12:00\""),
     Bound("provider.cutoff", Time, "local time, as \"15:00\""),
     Bound("provider.lead_days", Whole(0, 30), "business days from delivery to value date; 1 is usual"),
     Bound(

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 
+use crate::domain::arrivals::Deadlines;
 use crate::domain::correction::{MovedRule, Reach};
 use crate::domain::country::Country;
 use crate::domain::ids::Code;
@@ -30,6 +31,9 @@ pub struct Settings {
     pub checks: Checks,
     /// How files leave.
     pub dispatch: Dispatch,
+    /// By when what we wait for must have come.
+    #[serde(default)]
+    pub arrivals: Deadlines,
     /// How messages are read.
     pub feedback: Feedback,
     /// How payments are asked back.

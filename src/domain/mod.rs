@@ -1,5 +1,6 @@
 //! The rules of the house, pure: no tokio, no SQL, no clock, no randomness, no environment.
 
+pub mod arrivals;
 pub mod attribute;
 pub mod batch;
 pub mod breaks;

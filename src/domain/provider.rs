@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use time::Time;
 
+use super::arrivals::Deadlines;
 use super::household::{Household, Means};
 use super::ids::Code;
 use super::money::Centimes;
@@ -67,6 +68,9 @@ pub struct Provider {
     /// What the payee pays for an amount above the last band.
     #[serde(default)]
     pub fee_above: FeeAbove,
+    /// By when what it owes us must have come, where that is not as for all.
+    #[serde(default)]
+    pub arrivals: Deadlines,
     /// How it is spoken to over HTTP; without, it gets bank files.
     pub stream: Option<StreamTerms>,
 }

@@ -6,6 +6,7 @@ pub mod backoff;
 mod call;
 pub mod dead_letter;
 mod enquire;
+pub mod gauges;
 pub mod lease;
 pub mod nats;
 pub mod nats_intake;

@@ -111,6 +111,7 @@ impl ProviderStream {
         let ids = reference::provider_ids_in_tx(&mut tx, std::slice::from_ref(&code)).await?;
         tx.commit().await.map_err(StoreError::from)?;
         let settings = &context.config.settings.stream;
+        context.telemetry.metrics.expect_calls(&code);
         Ok(Self {
             context: context.clone(),
             provider: provider.clone(),
@@ -240,7 +241,9 @@ impl ProviderStream {
             Err(CallError::Refused { .. }) => "refused",
             Err(CallError::Lost { .. }) => "lost",
         };
-        self.context.telemetry.metrics.add_stream_call(self.code(), call, result, began.elapsed());
+        let metrics = &self.context.telemetry.metrics;
+        metrics.add_stream_call(self.code(), call, result, began.elapsed());
+        metrics.set_breaker(self.code(), self.breaker.state().level());
     }
 }
 

@@ -397,3 +397,9 @@ fn draft_of(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests;
+
+/// Room that is left on the disk of a folder, where that can be told.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
@@ -35,6 +35,7 @@ use crate::pipeline::dispatch::worklists::Lists;
 use crate::pipeline::messages::upload::Uploads;
 use crate::rails::stream::secrets;
 use crate::rails::stream::sign::{SIGNATURE, Secret, TIMESTAMP};
+use crate::telemetry::Job;
 
 /// After this long a secret's file is read anew.
 const SECRET_KEPT_MAX: Duration = Duration::from_secs(5);
@@ -70,9 +71,14 @@ impl ApiState {
 
     /// Takes old uploads away, now and then, until it is dropped.
     pub async fn keep_pruned(&self) {
+        let metrics = &self.context.telemetry.metrics;
+        metrics.begins(Job::Uploads, self.context.clock.now());
         loop {
             match self.uploads.prune().await {
-                Ok(gone) => tracing::debug!(gone, "old uploads taken away"),
+                Ok(gone) => {
+                    tracing::debug!(gone, "old uploads taken away");
+                    metrics.succeeded(Job::Uploads, self.context.clock.now());
+                }
                 Err(error) => tracing::warn!(%error, "old uploads could not be taken away"),
             }
             tokio::time::sleep(Duration::from_secs(3_600)).await;
@@ -196,6 +202,7 @@ pub const PATHS: [&str; 5] = [
 /// The routes of the API.
 pub fn router(state: Arc<ApiState>) -> Router {
     let [callbacks, worklist, worklists, upload, events] = PATHS;
+    state.context.telemetry.metrics.expect_requests(&PATHS);
     Router::new()
         .route(callbacks, post(callbacks::take))
         .route(worklist, get(worklists::fetch))
@@ -204,7 +211,23 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .route(events, post(events::take))
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), measure))
         .with_state(state)
+}
+
+/// Counts and times a request by its route; what there is no route for goes by one name.
+async fn measure(
+    State(state): State<Arc<ApiState>>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    let code = response.status().as_u16();
+    state.context.telemetry.metrics.add_request(route, code, began.elapsed());
+    response
 }
 
 /// Bounds the time of a request, and gives every refusal one form. What there is, and what can be done with it, is told to

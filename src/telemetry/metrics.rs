@@ -8,11 +8,12 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
+use time::OffsetDateTime;
 
-use crate::domain::money::Centimes;
+use super::families::{Families, Family};
+use super::gauges::{Cells, Gauges};
+use crate::domain::listed::listed;
 
 /// Upper bounds of stage durations, in seconds: from a page's wait to a night's work.
 const STAGE_BUCKETS_SECONDS: [f64; 16] =
@@ -20,6 +21,18 @@ const STAGE_BUCKETS_SECONDS: [f64; 16] =
 
 /// Upper bounds of calls to providers, in seconds: from loopback to a time-out.
 const CALL_BUCKETS_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+listed! {
+    /// What is done again and again, and missed where it is not.
+    Job {
+        /// The gauges are counted.
+        Gauges = "gauges",
+        /// The inbox is looked through.
+        FeedbackWatch = "feedback_watch",
+        /// Old uploads are taken away.
+        Uploads = "uploads",
+    }
+}
 
 /// Which way a file went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,26 +56,24 @@ impl Direction {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    families: Vec<Family>,
     stage_rows: IntGaugeVec,
     stage_rows_total: IntCounterVec,
     stage_active: IntGaugeVec,
     stage_seconds: HistogramVec,
-    orders: IntGaugeVec,
-    orders_centimes: IntGaugeVec,
     files: IntCounterVec,
     file_bytes: IntCounterVec,
     rejections: IntCounterVec,
-    holds: IntGaugeVec,
-    breaks: IntGaugeVec,
-    breaks_oldest: IntGaugeVec,
-    recovery_cases: IntGaugeVec,
-    recovery_outstanding: IntGaugeVec,
-    appeals_overdue: IntGaugeVec,
     feedback: IntCounterVec,
     stream_calls: IntCounterVec,
     stream_seconds: HistogramVec,
-    stream_waiting: IntGaugeVec,
     unusual_changes: IntCounterVec,
+    gauges: Gauges,
+    last_success: IntGaugeVec,
+    http_requests: IntCounterVec,
+    http_seconds: HistogramVec,
+    breaker: IntGaugeVec,
+    events: IntCounterVec,
     pool: IntGaugeVec,
     ready: IntGauge,
     audit_records: IntGauge,
@@ -77,121 +88,133 @@ impl Default for Metrics {
 impl Metrics {
     /// A new registry with all families, `sarf_build_info`, and the process's own figures.
     pub fn new() -> Self {
-        let registry = Registry::new();
-        register_process(&registry);
-        let r = &registry;
-        let metrics = Self {
-            stage_rows: gauges(
-                r,
-                "stage_progress_rows",
+        let families = Families::default();
+        families.process();
+        let r = &families;
+        let mut metrics = Self {
+            stage_rows: r.gauges("stage_progress_rows",
                 "Rows done by the stage's present or last pass.",
                 &["stage"],
             ),
-            stage_rows_total: counters(
-                r,
-                "stage_rows_total",
+            stage_rows_total: r.counters("stage_rows_total",
                 "Rows done by the stage since start.",
                 &["stage"],
             ),
-            stage_active: gauges(r, "stage_active", "Passes of the stage that run now.", &["stage"]),
-            stage_seconds: histograms(
-                r,
-                "stage_duration_seconds",
+            stage_active: r.gauges("stage_active", "Passes of the stage that run now.", &["stage"]),
+            stage_seconds: r.histograms("stage_duration_seconds",
                 "How long passes of the stage took.",
                 &["stage"],
                 &STAGE_BUCKETS_SECONDS,
             ),
-            orders: gauges(r, "orders", "Payment orders by state.", &["programme", "provider", "state"]),
-            orders_centimes: gauges(
-                r,
-                "orders_centimes",
-                "Amount of payment orders by state, in centimes of dirham.",
-                &["programme", "provider", "state"],
-            ),
-            files: counters(r, "files_total", "Files written or read.", &["direction", "kind", "provider"]),
-            file_bytes: counters(
-                r,
-                "file_bytes_total",
+            files: r.counters("files_total", "Files written or read.", &["direction", "kind", "provider"]),
+            file_bytes: r.counters("file_bytes_total",
                 "Bytes of files written or read.",
                 &["direction", "kind", "provider"],
             ),
-            rejections: counters(r, "rejections_total", "Input rows rejected.", &["part", "reason"]),
-            holds: gauges(r, "holds", "Orders on hold.", &["reason"]),
-            breaks: gauges(r, "breaks", "Reconciliation breaks that are open.", &["kind"]),
-            breaks_oldest: gauges(
-                r,
-                "breaks_oldest_seconds",
-                "Age of the oldest open break of the kind, 0 without one.",
-                &["kind"],
-            ),
-            recovery_cases: gauges(r, "recovery_cases", "Recovery cases by state.", &["programme", "state"]),
-            recovery_outstanding: gauges(
-                r,
-                "recovery_outstanding_centimes",
-                "What is outstanding of recovery cases by state, in centimes of dirham.",
-                &["programme", "state"],
-            ),
-            appeals_overdue: gauges(
-                r,
-                "recovery_appeals_overdue",
-                "Complaints and appeals that the programme has not answered in time.",
-                &["programme"],
-            ),
-            feedback: counters(
-                r,
-                "feedback_entries_total",
+            rejections: r.counters("rejections_total", "Input rows rejected.", &["part", "reason"]),
+            feedback: r.counters("feedback_entries_total",
                 "Feedback entries by what became of them.",
                 &["kind", "result"],
             ),
-            stream_calls: counters(
-                r,
-                "stream_calls_total",
+            stream_calls: r.counters("stream_calls_total",
                 "Calls to providers of the stream lane, by how they ended.",
                 &["provider", "call", "result"],
             ),
-            stream_seconds: histograms(
-                r,
-                "stream_call_seconds",
+            stream_seconds: r.histograms("stream_call_seconds",
                 "How long calls to providers took.",
                 &["provider", "call"],
                 &CALL_BUCKETS_SECONDS,
             ),
-            stream_waiting: gauges(
-                r,
-                "stream_waiting",
-                "Shards not worked off, and orders to ask about (unknown, pending).",
-                &["provider", "kind"],
-            ),
-            unusual_changes: counters(
-                r,
-                "account_changes_held_total",
+            unusual_changes: r.counters("account_changes_held_total",
                 "Changes of account by events whose orders are held: shared accounts, too many of a sender, in a commune.",
                 &["by"],
             ),
-            pool: gauges(r, "db_pool_connections", "Connections of the database pool.", &["state"]),
-            ready: gauge(r, "ready", "1 where the last readiness check passed, else 0."),
-            audit_records: gauge(
-                r,
-                "audit_records",
+            gauges: Gauges::register(r),
+            last_success: r.gauges("job_last_success_timestamp_seconds",
+                "When the job last did what it is for; when it began, until then.",
+                &["job"],
+            ),
+            http_requests: r.counters("http_requests_total",
+                "Requests to our own API, by how they were answered.",
+                &["route", "code"],
+            ),
+            http_seconds: r.histograms("http_request_seconds",
+                "How long requests to our own API took.",
+                &["route"],
+                &CALL_BUCKETS_SECONDS,
+            ),
+            breaker: r.gauges("stream_breaker_state",
+                "Whether calls are made to a provider: 0 they are, 1 one is tried, 2 it failed too often and is left alone.",
+                &["provider"],
+            ),
+            events: r.counters("events_total",
+                "Events of the registry, by what became of them.",
+                &["outcome"],
+            ),
+            pool: r.gauges("db_pool_connections", "Connections of the database pool.", &["state"]),
+            ready: r.gauge("ready", "1 where the last readiness check passed, else 0."),
+            audit_records: r.gauge("audit_records",
                 "Records of the audit chain: a number that falls is a chain that was cut.",
             ),
-            registry,
+            registry: Registry::new(),
+            families: Vec::new(),
         };
+        (metrics.registry, metrics.families) = families.done();
         metrics.start_at_zero();
         metrics
     }
 
-    /// Sets one cell of the order book: `count` orders worth `amount`, in the state given.
-    pub fn set_orders(&self, programme: &str, provider: &str, state: &str, count: u64, amount: Centimes) {
-        let labels = [programme, provider, state];
-        self.orders.with_label_values(&labels).set(gauge_value(count));
-        self.orders_centimes.with_label_values(&labels).set(amount.get());
+    /// Shows a family of [`GAUGES`](super::gauges::GAUGES) as it was counted just now.
+    pub fn show(&self, family: &str, cells: Cells) {
+        self.gauges.show(family, cells);
     }
 
-    /// Forgets all cells of the order book, before it is written anew: emptied states must not linger.
-    pub fn clear_orders(&self) {
-        self.orders.reset();
-        self.orders_centimes.reset();
+    /// A periodic job begins: from now on it is known how long it has not succeeded.
+    pub fn begins(&self, job: Job, now: OffsetDateTime) {
+        let cell = self.last_success.with_label_values(&[job.as_str()]);
+        if cell.get() == 0 {
+            cell.set(now.unix_timestamp());
+        }
+    }
+
+    /// A periodic job did what it is for.
+    pub fn succeeded(&self, job: Job, now: OffsetDateTime) {
+        self.last_success.with_label_values(&[job.as_str()]).set(now.unix_timestamp());
+    }
+
+    /// Counts a request to our own API: its route, the status it was answered with, and its time.
+    pub fn add_request(&self, route: &str, code: u16, took: Duration) {
+        self.http_requests.with_label_values(&[route, &code.to_string()]).inc();
+        self.http_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    /// Sets where a provider's circuit breaker stands: 0 closed, 1 half-open, 2 open.
+    pub fn set_breaker(&self, provider: &str, level: i64) {
+        self.breaker.with_label_values(&[provider]).set(level);
+    }
+
+    /// Routes of our own API that will be counted: they stand at zero from now on.
+    pub fn expect_requests(&self, routes: &[&str]) {
+        for route in routes {
+            for code in ["200", "500", "503"] {
+                self.http_requests.with_label_values(&[*route, code]);
+            }
+        }
+    }
+
+    /// A provider that will be called: its calls stand at zero from now on.
+    pub fn expect_calls(&self, provider: &str) {
+        for call in ["put", "put_again", "enquire", "changes"] {
+            for result in ["answered", "busy", "unreachable", "refused", "lost"] {
+                self.stream_calls.with_label_values(&[provider, call, result]);
+            }
+        }
+        self.set_breaker(provider, 0);
+    }
+
+    /// Counts events by what became of them.
+    pub fn add_events(&self, outcome: &str, events: u64) {
+        self.events.with_label_values(&[outcome]).inc_by(events);
     }
 
     /// Counts a file of `kind` (`pain.001`, `camt.054`, `snapshot`, …) exchanged with `provider`.
@@ -206,31 +229,9 @@ impl Metrics {
         self.rejections.with_label_values(&[part, reason]).inc_by(rows);
     }
 
-    /// Sets how many orders are on hold for `reason`.
-    pub fn set_holds(&self, reason: &str, orders: u64) {
-        self.holds.with_label_values(&[reason]).set(gauge_value(orders));
-    }
-
     /// Counts changes of account that are held, by what there were too many of.
     pub fn add_unusual_changes(&self, by: &str, changes: u64) {
         self.unusual_changes.with_label_values(&[by]).inc_by(changes);
-    }
-
-    /// Sets how many recovery cases of a programme stand in a state, and what is outstanding of them.
-    pub fn set_recovery(&self, programme: &str, state: &str, cases: u64, outstanding: Centimes) {
-        self.recovery_cases.with_label_values(&[programme, state]).set(gauge_value(cases));
-        self.recovery_outstanding.with_label_values(&[programme, state]).set(outstanding.get());
-    }
-
-    /// Sets how many complaints and appeals of a programme are overdue.
-    pub fn set_appeals_overdue(&self, programme: &str, cases: u64) {
-        self.appeals_overdue.with_label_values(&[programme]).set(gauge_value(cases));
-    }
-
-    /// Sets how many breaks of `kind` are open, and for how many seconds the oldest has been.
-    pub fn set_breaks(&self, kind: &str, open: u64, oldest_s: u64) {
-        self.breaks.with_label_values(&[kind]).set(gauge_value(open));
-        self.breaks_oldest.with_label_values(&[kind]).set(gauge_value(oldest_s));
     }
 
     /// Counts `entries` of feedback of `kind` (`pain.002`, …) with `result` (`applied`, `duplicate`, `unmatched`, …).
@@ -242,11 +243,6 @@ impl Metrics {
     pub fn add_stream_call(&self, provider: &str, call: &str, result: &str, took: Duration) {
         self.stream_calls.with_label_values(&[provider, call, result]).inc();
         self.stream_seconds.with_label_values(&[provider, call]).observe(took.as_secs_f64());
-    }
-
-    /// Sets how much of `kind` (`shards`, `unknown`, `pending`) waits at a provider.
-    pub fn set_stream_waiting(&self, provider: &str, kind: &str, waiting: u64) {
-        self.stream_waiting.with_label_values(&[provider, kind]).set(gauge_value(waiting));
     }
 
     /// Sets the pool's connections: those in use, and those that wait for work.
@@ -263,6 +259,11 @@ impl Metrics {
     /// Records whether the last readiness check passed.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
+    }
+
+    /// All families of this program, in order of name; the process's own are not among them.
+    pub fn families(&self) -> &[Family] {
+        &self.families
     }
 
     /// The exposition, text format 0.0.4, families in order of name.
@@ -291,6 +292,9 @@ impl Metrics {
     /// Cells that an alert looks at exist from the first scrape.
     fn start_at_zero(&self) {
         self.set_pool(0, 0);
+        for outcome in ["taken", "already", "held", "refused"] {
+            self.add_events(outcome, 0);
+        }
         for by in ["account", "sender", "commune"] {
             self.add_unusual_changes(by, 0);
         }
@@ -322,43 +326,6 @@ fn gauge_value(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    let family =
-        IntGaugeVec::new(Opts::new(name, help).namespace("sarf"), labels).expect("a constant, valid name");
-    registry.register(Box::new(family.clone())).expect("each name is registered once");
-    family
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
-    let family =
-        IntGauge::with_opts(Opts::new(name, help).namespace("sarf")).expect("a constant, valid name");
-    registry.register(Box::new(family.clone())).expect("each name is registered once");
-    family
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let family =
-        IntCounterVec::new(Opts::new(name, help).namespace("sarf"), labels).expect("a constant, valid name");
-    registry.register(Box::new(family.clone())).expect("each name is registered once");
-    family
-}
-
-fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
-    let options = HistogramOpts::new(name, help).namespace("sarf").buckets(buckets.to_vec());
-    let family = HistogramVec::new(options, labels).expect("a constant, valid name");
-    registry.register(Box::new(family.clone())).expect("each name is registered once");
-    family
-}
-
-fn register_process(registry: &Registry) {
-    let info = gauges(registry, "build_info", "1, with the version of the program as a label.", &["version"]);
-    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-    #[cfg(target_os = "linux")]
-    registry
-        .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
-        .expect("registered once");
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -368,13 +335,15 @@ mod tests {
 
     fn filled() -> Metrics {
         let metrics = Metrics::new();
-        metrics.set_orders("dss", "011", "settled", 3, Centimes::from_mad(1500));
+        let cell = |labels: &[&str], value| (labels.iter().map(ToString::to_string).collect(), value);
+        metrics.show("orders", vec![cell(&["dss", "011", "file", "settled"], 3)]);
+        metrics.show("orders_centimes", vec![cell(&["dss", "011", "file", "settled"], 150_000)]);
         metrics.add_file(Direction::Out, "pain.001", "011", 4096);
         metrics.add_rejections("households", "idcs_check_digit", 2);
-        metrics.set_holds("duplicate_account", 7);
-        metrics.set_breaks("unmatched_entry", 1, 3600);
-        metrics.set_recovery("dss", "receivable", 4, Centimes::from_mad(70));
-        metrics.set_appeals_overdue("dss", 1);
+        metrics.show("holds", vec![cell(&["duplicate_account"], 7)]);
+        metrics.show("breaks_oldest_seconds", vec![cell(&["unmatched_entry"], 3600)]);
+        metrics.add_request("/v1/events", 200, Duration::from_millis(3));
+        metrics.succeeded(Job::Gauges, time::macros::datetime!(2026-11-24 09:00 UTC));
         metrics.add_feedback("pain.002", "applied", 5);
         metrics.set_pool(2, 3);
         metrics.set_audit_records(12);
@@ -388,17 +357,15 @@ mod tests {
     fn each_family_renders_with_its_labels() {
         let text = filled().render();
         let check = |line: &str| assert!(text.lines().any(|have| have == line), "no `{line}` in\n{text}");
-        check("sarf_orders{programme=\"dss\",provider=\"011\",state=\"settled\"} 3");
-        check("sarf_orders_centimes{programme=\"dss\",provider=\"011\",state=\"settled\"} 150000");
+        check("sarf_orders{lane=\"file\",programme=\"dss\",provider=\"011\",state=\"settled\"} 3");
+        check(
+            "sarf_orders_centimes{lane=\"file\",programme=\"dss\",provider=\"011\",state=\"settled\"} 150000",
+        );
         check("sarf_files_total{direction=\"out\",kind=\"pain.001\",provider=\"011\"} 1");
         check("sarf_file_bytes_total{direction=\"out\",kind=\"pain.001\",provider=\"011\"} 4096");
         check("sarf_rejections_total{part=\"households\",reason=\"idcs_check_digit\"} 2");
         check("sarf_holds{reason=\"duplicate_account\"} 7");
-        check("sarf_breaks{kind=\"unmatched_entry\"} 1");
         check("sarf_breaks_oldest_seconds{kind=\"unmatched_entry\"} 3600");
-        check("sarf_recovery_cases{programme=\"dss\",state=\"receivable\"} 4");
-        check("sarf_recovery_outstanding_centimes{programme=\"dss\",state=\"receivable\"} 7000");
-        check("sarf_recovery_appeals_overdue{programme=\"dss\"} 1");
         check("sarf_feedback_entries_total{kind=\"pain.002\",result=\"applied\"} 5");
         check("sarf_db_pool_connections{state=\"in_use\"} 2");
         check("sarf_stage_progress_rows{stage=\"entitle\"} 10");
@@ -406,16 +373,11 @@ mod tests {
         check("sarf_stage_active{stage=\"entitle\"} 0");
         check("sarf_stage_duration_seconds_bucket{stage=\"entitle\",le=\"1\"} 0");
         check("sarf_stage_duration_seconds_bucket{stage=\"entitle\",le=\"2.5\"} 1");
+        check("sarf_http_requests_total{code=\"200\",route=\"/v1/events\"} 1");
+        check("sarf_job_last_success_timestamp_seconds{job=\"gauges\"} 1795510800");
         check("sarf_ready 0");
         check("sarf_audit_records 12");
         check(concat!("sarf_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"));
-    }
-
-    #[test]
-    fn emptied_states_do_not_linger() {
-        let metrics = filled();
-        metrics.clear_orders();
-        assert!(!metrics.render().contains("sarf_orders{"));
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! bounded, and nothing personal can be one.
 //! Limit: one process; sums over processes are Prometheus' work.
 
+pub mod families;
+pub mod gauges;
 pub mod logging;
 pub mod metrics;
 pub mod stage;
 
 pub use logging::{LogFormat, Logging, LoggingError};
-pub use metrics::Metrics;
+pub use metrics::{Job, Metrics};
 pub use stage::{Silent, StageGuard, StageObserver, StageProgress, Telemetry};

@@ -261,6 +261,9 @@ async fn take(
         context.telemetry.metrics.add_unusual_changes(by, changes);
         tracing::warn!(by, changes, source, "changes of account that are held");
     }
+    for outcome in outcomes.iter().flatten() {
+        context.telemetry.metrics.add_events(outcome.outcome.as_str(), 1);
+    }
     tracing::info!(events = list.len(), orders = made.orders, refused, "events decided");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What came in and what it says: messages and the outcomes of orders, statements, settlement files, uploads, work lists, recalls,
 //! and the breaks that they leave.
 
+pub mod arrivals;
 pub mod break_steps;
 pub mod breaks;
 pub mod feedback;

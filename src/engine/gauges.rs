@@ -1,0 +1,144 @@
+//! Keeps the gauges of operations at what the database, the calendar and the disk say, every few seconds: no scrape asks for them.
+//!
+//! Guarantee: a figure that cannot be read keeps its last value, is logged, and is seen by the time of the last success.
+
+use std::time::Duration;
+
+use time::{Date, OffsetDateTime};
+
+use crate::domain::arrivals::Awaited;
+use crate::domain::reason::BreakKind;
+use crate::domain::recovery::CaseState;
+use crate::pipeline::Context;
+use crate::pipeline::reports::arrivals::{self, ArrivalsError};
+use crate::store::StoreError;
+use crate::store::audit::chain;
+use crate::store::gauges::{self, Cells, FIGURES};
+use crate::telemetry::Job;
+
+/// Between two countings.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Counts for as long as nobody stops it.
+pub async fn keep(context: Context) {
+    let metrics = &context.telemetry.metrics;
+    loop {
+        match count(&context).await {
+            Ok(()) => {
+                metrics.succeeded(Job::Gauges, context.clock.now());
+                metrics.set_ready(true);
+            }
+            Err(error) => {
+                metrics.set_ready(context.store.ping().await.is_ok());
+                tracing::warn!(error = super::chain(&error), "gauges could not be read");
+            }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Counts once.
+///
+/// # Errors
+/// When the database is gone, or the calendar ends.
+pub async fn count(context: &Context) -> Result<(), ArrivalsError> {
+    let (store, metrics, now) = (&context.store, &context.telemetry.metrics, context.clock.now());
+    for figure in FIGURES {
+        let cells = figure.read(store, now).await?;
+        metrics.show(figure.family, completed(context, figure.family, cells));
+    }
+    let head = chain::head(store).await?;
+    metrics.set_audit_records(head.map_or(0, |(records, _)| records));
+    deadlines(context, now).await?;
+    let today = local(context, now).date();
+    let mut overdue = gauges::overdue_appeals(store, today).await?;
+    for programme in context.config.programmes.keys().map(ToString::to_string) {
+        if !overdue.iter().any(|(labels, _)| labels[0] == programme) {
+            overdue.push((vec![programme], 0));
+        }
+    }
+    metrics.show("recovery_appeals_overdue", overdue);
+    metrics.show("batches_to_leave", gauges::waiting_to_leave(store).await?);
+    let confirmed_by = before_business_days(context, today, 2)?;
+    let (orders, centimes) = gauges::unconfirmed(store, confirmed_by).await?;
+    metrics.show("unconfirmed_orders", orders);
+    metrics.show("unconfirmed_centimes", centimes);
+    let free = crate::files::free_bytes(&context.home);
+    metrics.show("home_free_bytes", free.map(|bytes| (Vec::new(), bytes as i64)).into_iter().collect());
+    Ok(())
+}
+
+/// A family with a cell for each value of a closed list, so that an emptied queue goes back to zero.
+fn completed(context: &Context, family: &str, mut cells: Cells) -> Cells {
+    if family.starts_with("breaks") {
+        for kind in BreakKind::ALL {
+            if !cells.iter().any(|(labels, _)| labels[0] == kind.as_str()) {
+                cells.push((vec![kind.as_str().to_owned()], 0));
+            }
+        }
+    }
+    if family.starts_with("recovery_") {
+        for programme in context.config.programmes.keys() {
+            for state in CaseState::ALL {
+                let labels = vec![programme.to_string(), state.as_str().to_owned()];
+                if !cells.iter().any(|(known, _)| *known == labels) {
+                    cells.push((labels, 0));
+                }
+            }
+        }
+    }
+    cells
+}
+
+/// What is awaited and what is late, and the time to each cutoff; zero where nothing is.
+async fn deadlines(context: &Context, now: OffsetDateTime) -> Result<(), ArrivalsError> {
+    let metrics = &context.telemetry.metrics;
+    let (mut awaited, mut late): (Cells, Cells) = (Vec::new(), Vec::new());
+    let mut cutoffs: Cells = Vec::new();
+    let local = local(context, now);
+    for provider in context.config.router.providers() {
+        let code = provider.code.as_str();
+        for what in [Awaited::Acknowledgement, Awaited::Statement, Awaited::Settlement] {
+            let labels = vec![what.as_str().to_owned(), code.to_owned()];
+            awaited.push((labels.clone(), 0));
+            late.push((labels, 0));
+        }
+        let calendar = &context.config.calendar;
+        let passed = u8::from(local.time() > provider.cutoff && calendar.is_business_day(local.date())?);
+        let day = calendar.add_business_days(local.date(), passed)?;
+        let cutoff = day.with_time(provider.cutoff).assume_offset(local.offset());
+        cutoffs.push((vec![code.to_owned()], (cutoff - now).whole_seconds()));
+    }
+    for code in context.config.programmes.keys() {
+        let labels = vec![Awaited::Snapshot.as_str().to_owned(), code.to_string()];
+        awaited.push((labels.clone(), 0));
+        late.push((labels, 0));
+    }
+    for arrival in arrivals::awaited(context).await? {
+        let labels = vec![arrival.awaited.as_str().to_owned(), arrival.from];
+        let cells = [(&mut awaited, 1), (&mut late, i64::from(arrival.late))];
+        for (cells, more) in cells {
+            if let Some((_, count)) = cells.iter_mut().find(|(known, _)| *known == labels) {
+                *count += more;
+            }
+        }
+    }
+    metrics.show("arrivals_awaited", awaited);
+    metrics.show("arrivals_late", late);
+    metrics.show("cutoff_seconds", cutoffs);
+    Ok(())
+}
+
+fn local(context: &Context, now: OffsetDateTime) -> OffsetDateTime {
+    now.to_offset(context.config.settings.calendar.utc_offset)
+}
+
+/// The day that lies so many business days before another.
+fn before_business_days(context: &Context, day: Date, count: u8) -> Result<Date, ArrivalsError> {
+    let (mut day, mut left) = (day, count);
+    while left > 0 {
+        day = day.previous_day().ok_or(StoreError::Corrupt("day of the clock"))?;
+        left -= u8::from(context.config.calendar.is_business_day(day)?);
+    }
+    Ok(day)
+}
