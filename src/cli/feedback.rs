@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::app::App;
+use super::run::Actor;
 use super::ui::{Align, Exit, format};
 use crate::domain::hint::Hint;
 use crate::iso20022::values::MessageKind;
-use crate::pipeline::messages::{self, FeedbackError, Imported};
+use crate::pipeline::messages::{self, FeedbackError, Imported, set_aside};
+use crate::store::messages::set_aside::{self as rows, SetAside};
 use crate::telemetry::Job;
 
 /// Feedback.
@@ -29,6 +31,38 @@ pub enum Feedback {
         #[arg(long, default_value_t = 5)]
         every: u64,
     },
+    /// Files that were refused or set aside, and wait
+    List {
+        /// Those that something came of too
+        #[arg(long)]
+        all: bool,
+    },
+    /// One of them, with a text for the bank
+    Show {
+        /// Its number
+        id: i64,
+    },
+    /// Try one of them again, once the cause is mended
+    Again {
+        /// Its number
+        id: i64,
+        /// Apply it with all the breaks that it opens, as the accountant given by --as
+        #[arg(long, requires = "as_name")]
+        accept_breaks: bool,
+        /// Name of the accountant
+        #[arg(long = "as", id = "as_name", value_name = "NAME", env = "SARF_OPERATOR")]
+        name: Option<String>,
+    },
+    /// Leave one of them for good
+    Dismiss {
+        /// Its number
+        id: i64,
+        /// Why
+        #[arg(long)]
+        why: String,
+        #[command(flatten)]
+        actor: Actor,
+    },
 }
 
 impl Feedback {
@@ -41,6 +75,19 @@ impl Feedback {
         let paths = match self {
             Self::Import { paths } => paths,
             Self::Watch { folder, every } => return watch(app, &folder, every).await,
+            Self::List { all } => return list(app, all).await,
+            Self::Show { id } => return show(app, id).await,
+            Self::Again { id, accept_breaks, name } => {
+                let accepting = name.as_deref().filter(|_| accept_breaks);
+                let results = set_aside::again(&app.context, id, accepting).await?;
+                return print(app, &results, &[]);
+            }
+            Self::Dismiss { id, why, actor } => {
+                set_aside::dismiss(&app.context, id, &actor.name, &why).await?;
+                app.output.line(&format!("file {id}: dismissed"));
+                app.output.json(&serde_json::json!({ "id": id, "settlement": "dismissed" }))?;
+                return Ok(Exit::Done);
+            }
         };
         let mut found = Collected::default();
         for path in &paths {
@@ -49,6 +96,64 @@ impl Feedback {
         let results = messages::import(&app.context, found.files).await?;
         print(app, &results, &found.left_alone)
     }
+}
+
+/// Files that were set aside. Ends with 3 where one waits.
+async fn list(app: &App, all: bool) -> anyhow::Result<Exit> {
+    let files = rows::list(&app.context.store, all).await?;
+    let waits = files.iter().any(|file| file.settlement.is_none());
+    let exit = if waits { Exit::NeedsPerson } else { Exit::Done };
+    if app.output.is_json() {
+        app.output.json(&files)?;
+        return Ok(exit);
+    }
+    if files.is_empty() {
+        app.output.line("no file waits");
+        return Ok(exit);
+    }
+    let row = |file: &SetAside| {
+        vec![
+            file.id.to_string(),
+            file.file_name.clone(),
+            format::moment(file.set_aside_at),
+            file.tries.to_string(),
+            file.settlement.clone().unwrap_or_else(|| "waits".into()),
+            file.why.clone(),
+        ]
+    };
+    let columns = [
+        ("id", Align::Right, 0),
+        ("file", Align::Left, 0),
+        ("since", Align::Left, 2),
+        ("tries", Align::Right, 3),
+        ("", Align::Left, 0),
+        ("why", Align::Text, 0),
+    ];
+    app.output.table(&columns, &files.iter().map(row).collect::<Vec<_>>());
+    Ok(exit)
+}
+
+async fn show(app: &App, id: i64) -> anyhow::Result<Exit> {
+    let file = set_aside::show(&app.context, id).await?;
+    let text = set_aside::text_for_bank(&file);
+    if app.output.is_json() {
+        app.output.json(&serde_json::json!({ "file": file, "text_for_bank": text }))?;
+        return Ok(Exit::Done);
+    }
+    let out = &app.output;
+    out.line(&format!("file {id}: {}, set aside {}", file.file_name, format::moment(file.set_aside_at)));
+    out.line(&format!("why: {}", file.why));
+    out.line(&format!("for the bank: {text}"));
+    match (&file.settlement, file.breaks) {
+        (Some(settlement), _) => out.line(settlement),
+        (None, Some(_)) => out.line(&format!(
+            "to apply it all the same: sarf feedback again {id} --accept-breaks --as ACCOUNTANT; to leave it: sarf feedback dismiss {id}"
+        )),
+        (None, None) => out.line(&format!(
+            "once the cause is mended: sarf feedback again {id}; to leave it: sarf feedback dismiss {id}"
+        )),
+    }
+    Ok(Exit::Done)
 }
 
 /// Looks for new files again and again, until interrupted; messages that are being imported then are imported to their end. A file

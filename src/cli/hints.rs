@@ -26,6 +26,7 @@ use crate::pipeline::exceptions::breaks::BreakError;
 use crate::pipeline::exceptions::recovery::CaseError;
 use crate::pipeline::intake::IntakeError;
 use crate::pipeline::messages::FeedbackError;
+use crate::pipeline::messages::set_aside::SetAsideError;
 use crate::pipeline::messages::upload::UploadError;
 use crate::pipeline::orders::OrderError;
 use crate::pipeline::orders::children::statement::DepositError;
@@ -105,6 +106,7 @@ with_hints! {
     ReportError,
     SandboxError,
     SecretError,
+    SetAsideError,
     SignatureError,
     SimulateError,
     SnapshotError,

@@ -147,11 +147,8 @@ pub(super) const SETTINGS: &[Bound] = &[
         "100,000 is delivered; banks seldom take more than a million orders in a file",
     ),
     Bound("dispatch.read_back", Typed, TYPED),
-    Bound(
-        "feedback.message_bytes_max",
-        Whole(65_536, 1 << 40),
-        "a statement of a month may come to some gigabytes",
-    ),
+    Bound("feedback.message_bytes_max", Whole(65_536, 1 << 40), "a month's statement may come to gigabytes"),
+    Bound("feedback.breaks_max", Whole(1, 1_000_000), "1,000 is delivered; a person decides beyond"),
     Bound("feedback.depth_max", Whole(16, 128), "messages are about 14 elements deep; 32 is delivered"),
     Bound("recalls.answer_business_days", Whole(1, 60), "10 business days are usual"),
     Bound("reissue.cash_provider", Typed, TYPED),

@@ -150,6 +150,13 @@ pub struct Feedback {
     pub message_bytes_max: u64,
     /// A deeper one too.
     pub depth_max: u16,
+    /// One that opens more breaks by itself is set aside whole.
+    #[serde(default = "breaks_max")]
+    pub breaks_max: u64,
+}
+
+const fn breaks_max() -> u64 {
+    1_000
 }
 
 /// How payments are asked back.

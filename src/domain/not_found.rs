@@ -36,6 +36,8 @@ listed! {
         PaymentPoint = "payment point",
         /// A work list of a payment point's day, by its number.
         Worklist = "work list",
+        /// A file of messages that was set aside.
+        FileSetAside = "file set aside",
         /// A file that an institution uploads.
         Upload = "upload",
     }
@@ -95,6 +97,7 @@ impl Hint for NotFound {
             Entity::Worklist => {
                 "ask without a number for the day's last list; lists are numbered from 1".into()
             }
+            Entity::FileSetAside => "`sarf feedback list --all` shows what there is".into(),
             Entity::Upload => "send its first piece".into(),
         })
     }

@@ -50,6 +50,7 @@ figures! {
     "breaks": "select array[b.kind], count(*) from break b where b.resolved_at is null group by 1",
     "breaks_centimes": "select array[b.kind], coalesce(sum(abs(b.amount)), 0)::bigint from break b where b.resolved_at is null group by 1",
     "breaks_oldest_seconds": "select array[b.kind], greatest(max(extract(epoch from $1 - b.opened_at)), 0)::bigint from break b where b.resolved_at is null group by 1",
+    "messages_set_aside": "select array[]::text[], count(*) from message_set_aside where settled_at is null",
     "suspense_centimes": "select array[p.code], sum(a.balance)::bigint from ledger_account a join provider p on p.id = a.provider_id where a.kind = 'suspense' group by 1",
     "stream_waiting": "select array[p.code, k.kind],
             case k.kind when 'shards' then (select count(*) from shard s where s.provider_id = p.id and not s.done)

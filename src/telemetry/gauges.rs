@@ -65,6 +65,11 @@ pub const GAUGES: &[Gauge] = &[
     Gauge("arrivals_awaited", "Messages and lists that are awaited.", &["awaited", "from"]),
     Gauge("arrivals_late", "Of those, the ones whose time is over.", &["awaited", "from"]),
     Gauge("holds", "Orders on hold.", &["reason"]),
+    Gauge(
+        "messages_set_aside",
+        "Files of messages that were refused or set aside, and wait for a person.",
+        &[],
+    ),
     Gauge("breaks", "Reconciliation breaks that are open.", &["kind"]),
     Gauge("breaks_centimes", "Amount in question of open breaks, in centimes.", &["kind"]),
     Gauge("breaks_oldest_seconds", "Age of the oldest open break of the kind, 0 without one.", &["kind"]),
@@ -114,10 +119,13 @@ pub const GAUGES: &[Gauge] = &[
 /// Values of labels, and the number.
 pub type Cells = Vec<(Vec<String>, i64)>;
 
+/// Labels of the cells that are shown.
+type Shown = Mutex<BTreeSet<Vec<String>>>;
+
 /// The families, registered.
 #[derive(Debug)]
 pub(super) struct Gauges {
-    families: BTreeMap<&'static str, (IntGaugeVec, Mutex<BTreeSet<Vec<String>>>)>,
+    families: BTreeMap<&'static str, (IntGaugeVec, Shown)>,
 }
 
 impl Gauges {

@@ -51,6 +51,7 @@ mod recovery_people;
 mod reissue;
 mod reports;
 mod returns;
+mod set_aside;
 mod settlement;
 mod signals;
 mod simulation;

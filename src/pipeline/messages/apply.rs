@@ -71,6 +71,11 @@ impl<'a> Applier<'a> {
     }
 
     /// Takes the next piece of the message.
+    /// Breaks that were found so far.
+    pub(super) const fn breaks(&self) -> u64 {
+        self.effects.counts.breaks
+    }
+
     pub(super) async fn take(&mut self, parsed: Parsed) -> Result<(), StoreError> {
         if self.statements.open.as_ref().is_some_and(|s| s.skipped)
             && !matches!(parsed, Parsed::StatementBegin { .. } | Parsed::End { .. })

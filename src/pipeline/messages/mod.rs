@@ -23,6 +23,7 @@ mod entries;
 mod entry;
 mod entry_parts;
 mod entry_subjects;
+mod error;
 mod figures;
 mod files;
 mod lanes;
@@ -37,6 +38,7 @@ pub mod record;
 mod repayments;
 pub(crate) mod reports;
 mod returns;
+pub mod set_aside;
 mod settle;
 mod settlement;
 mod source;
@@ -53,94 +55,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{Code, MessageId};
-use crate::iso20022::values::MessageKind;
-use crate::iso20022::xml::fault::{Limits, XmlError};
+use crate::iso20022::xml::fault::Limits;
 use crate::pipeline::Context;
 use crate::pipeline::exceptions::recovery;
 use crate::store::StoreError;
 use crate::store::messages::feedback::{self, MessageCounts, NewMessage};
 use apply::Applier;
+pub use error::FeedbackError;
 pub use parse::ParseError;
 pub use settlement::SettlementError;
 pub use source::left_alone;
 use source::{Kind, Opened};
-
-/// Why a message was refused. The database is then as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum FeedbackError {
-    /// The file cannot be opened.
-    #[error("cannot be read")]
-    Read(#[source] std::io::Error),
-    /// Not XML that can be trusted.
-    #[error("is refused")]
-    Xml(#[source] XmlError),
-    /// Not a whole settlement file.
-    #[error("is refused")]
-    Settlement(#[source] SettlementError),
-    /// Another kind of message.
-    #[error("{}", kind_text(*.0))]
-    Kind(MessageKind),
-    /// An archive, or another file that is no text.
-    #[error("is a {0}: unpack it, and import what is in it")]
-    Packed(&'static str),
-    /// More messages than may be in one file.
-    #[error(
-        "holds {0} messages, of which the first was read: split it into files of at most {DOCUMENTS_MAX}"
-    )]
-    TooManyMessages(u32),
-    /// The database was gone before it was this message's turn.
-    #[error("was not tried: the connection to the database was lost before")]
-    NotTried,
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Hint for FeedbackError {
-    fn hint(&self) -> Option<NextStep> {
-        match self {
-            Self::Store(e) => e.hint(),
-            Self::Kind(_) => Some("pain.002, camt.053, camt.054, pacs.004 and camt.029 are read".into()),
-            Self::Packed(_) => Some("unpack it, and import what is in it".into()),
-            Self::TooManyMessages(_) => Some("split the file: its first message was imported".into()),
-            Self::NotTried => Some("give the command again once the database answers".into()),
-            Self::Read(_) | Self::Xml(_) | Self::Settlement(_) => {
-                Some("nothing of the file was applied; ask the bank for it again".into())
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-crate::domain::hint::samples!(FeedbackError {
-    Self::Read(_) => Self::Read(std::io::ErrorKind::Other.into()),
-    Self::Xml(_) => Self::Xml(XmlError {
-        offset: 0,
-        path: String::new(),
-        fault: crate::iso20022::xml::fault::XmlFault::Doctype,
-    }),
-    Self::Settlement(_) => Self::Settlement(SettlementError::Line { line: 2, what: "no amount" }),
-    Self::Kind(_) => Self::Kind(MessageKind::Camt055),
-    Self::Packed(_) => Self::Packed("zip archive"),
-    Self::TooManyMessages(_) => Self::TooManyMessages(20),
-    Self::NotTried => Self::NotTried,
-    Self::Store(_) => Self::Store(StoreError::Corrupt("message")),
-});
-
-fn kind_text(kind: MessageKind) -> String {
-    match kind {
-        MessageKind::Unknown => "is neither a message that sarf knows nor a settlement file".to_owned(),
-        other => format!("is a {other} message, which sarf does not read"),
-    }
-}
-
-impl From<sqlx::Error> for FeedbackError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
 
 /// What a message came to.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -173,6 +99,23 @@ pub async fn import(
     context: &Context,
     paths: Vec<PathBuf>,
 ) -> Result<Vec<(PathBuf, Result<Imported, FeedbackError>)>, StoreError> {
+    import_with(context, paths, Storm::SetAside).await
+}
+
+/// What is done with a message that opens more breaks than a message may by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Storm {
+    /// It is set aside whole.
+    SetAside,
+    /// A person looked at it: it is applied.
+    Accept,
+}
+
+async fn import_with(
+    context: &Context,
+    paths: Vec<PathBuf>,
+    storm: Storm,
+) -> Result<Vec<(PathBuf, Result<Imported, FeedbackError>)>, StoreError> {
     let lanes = lanes::Lanes::open(context).await?;
     let mut by_lane: BTreeMap<lanes::Lane, Vec<(usize, PathBuf)>> = BTreeMap::new();
     for (at, path) in paths.into_iter().enumerate() {
@@ -200,7 +143,7 @@ pub async fn import(
                 let of_file = if gone.load(Ordering::Relaxed) {
                     vec![Err(FeedbackError::NotTried)]
                 } else {
-                    import_file(&context, &path, &stage).await
+                    import_file(&context, &path, &stage, storm).await
                 };
                 if matches!(of_file.last(), Some(Err(FeedbackError::Store(StoreError::Database(_))))) {
                     gone.store(true, Ordering::Relaxed);
@@ -221,7 +164,9 @@ pub async fn import(
     {
         tracing::warn!(%error, "recovery cases were not followed to their payments");
     }
-    Ok(results.into_iter().map(|(_, path, result)| (path, result)).collect())
+    let results: Vec<_> = results.into_iter().map(|(_, path, result)| (path, result)).collect();
+    set_aside::follow(context, &results).await;
+    Ok(results)
 }
 
 /// Most messages of one file.
@@ -232,12 +177,13 @@ async fn import_file(
     context: &Context,
     path: &Path,
     stage: &Arc<crate::telemetry::StageGuard>,
+    storm: Storm,
 ) -> Vec<Result<Imported, FeedbackError>> {
     let mut results = Vec::new();
     let mut documents = 1;
     while (results.len() as u32) < documents {
         let place = results.len() as u32;
-        let mut result = import_one(context, path, place, stage).await;
+        let mut result = import_one(context, path, place, stage, storm).await;
         if place == 0 {
             documents = match &result {
                 Ok(imported) => imported.documents.max(1),
@@ -282,6 +228,7 @@ async fn import_one(
     path: &Path,
     place: u32,
     stage: &Arc<crate::telemetry::StageGuard>,
+    storm: Storm,
 ) -> Result<Imported, FeedbackError> {
     let limits = limits(context, place);
     let owned = path.to_owned();
@@ -306,7 +253,11 @@ async fn import_one(
     };
     feedback::prefer_indexes_in_tx(&mut tx).await?;
     let mut applier = Applier::new(context, tx, message, now);
-    apply_all(&mut applier, read(context, path, kind, limits), stage).await?;
+    let breaks_max = match storm {
+        Storm::SetAside => context.config.settings.feedback.breaks_max,
+        Storm::Accept => u64::MAX,
+    };
+    apply_all(&mut applier, read(context, path, kind, limits), stage, breaks_max).await?;
     let imported = applier.finish(name).await?;
     let counts = imported.counts;
     let message = message.get();
@@ -330,6 +281,7 @@ async fn apply_all(
     applier: &mut Applier<'_>,
     (reader, mut receiver): Reading,
     stage: &crate::telemetry::StageGuard,
+    breaks_max: u64,
 ) -> Result<(), FeedbackError> {
     let mut fault = None;
     while let Some(parsed) = receiver.recv().await {
@@ -338,7 +290,12 @@ async fn apply_all(
             _ => 0,
         };
         if let Err(error) = applier.take(parsed).await {
-            fault = Some(error);
+            fault = Some(error.into());
+            break;
+        }
+        let breaks = applier.breaks();
+        if breaks > breaks_max {
+            fault = Some(FeedbackError::BreakStorm { breaks, limit: breaks_max });
             break;
         }
         stage.add(lines);
@@ -350,7 +307,7 @@ async fn apply_all(
         Err(ParseError::Xml(error)) => return Err(FeedbackError::Xml(error)),
         Err(ParseError::Settlement(error)) => return Err(FeedbackError::Settlement(error)),
     }
-    fault.map_or(Ok(()), |error| Err(error.into()))
+    fault.map_or(Ok(()), Err)
 }
 
 /// A message that is being read: the thread, and what comes from it.

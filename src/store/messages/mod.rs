@@ -6,6 +6,7 @@ pub mod break_steps;
 pub mod breaks;
 pub mod feedback;
 pub mod recalls;
+pub mod set_aside;
 pub mod settlements;
 pub mod statements;
 pub mod uploads;

@@ -10,11 +10,10 @@ use crate::store::audit::row_sums::StepsFound;
 use crate::store::audit::{chain, row_sums};
 use crate::store::{Store, StoreError};
 
-/// The proofs over all records and rows.
-pub(super) async fn of_all(
+/// The proofs over all records, and over rows beside them.
+pub(super) async fn records(
     context: &Context,
     asked: Option<[u8; 32]>,
-    steps: &StepsFound,
     found: &mut Vec<Proof>,
 ) -> Result<(), StoreError> {
     let store = &context.store;
@@ -36,11 +35,20 @@ pub(super) async fn of_all(
     };
     push(found, "every table that matters is under the journal", "tables", gone);
     push(found, "each row is as its last change left it", "rows", rows);
+    Ok(())
+}
+
+/// The proofs over groups of rows that are hashed as a sum; `steps` were read before.
+pub(super) async fn sums(
+    store: &Store,
+    steps: &StepsFound,
+    found: &mut Vec<Proof>,
+) -> Result<(), StoreError> {
     for (table, what, claim) in [
         ("outcome", "steps", "the steps of orders are those that messages brought"),
         ("snapshot_share", "rows", "what households share is what was found at the import"),
     ] {
-        let sums = sums(store, table, what, steps).await?;
+        let sums = of_table(store, table, what, steps).await?;
         push(found, claim, what, sums);
     }
     Ok(())
@@ -102,7 +110,7 @@ fn push(found: &mut Vec<Proof>, claim: &str, what: &str, rows: Found) {
 }
 
 /// Groups of rows against what the journal says of them.
-async fn sums(store: &Store, table: &str, what: &str, steps: &StepsFound) -> Result<Found, StoreError> {
+async fn of_table(store: &Store, table: &str, what: &str, steps: &StepsFound) -> Result<Found, StoreError> {
     let mut kept = row_sums::sums(store, table).await?;
     let mut there = row_sums::sums_found(store, table, steps).await?;
     // A message that came since the runs were read is in one of the two only: then both are read anew, one after the other.
