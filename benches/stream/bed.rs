@@ -51,7 +51,13 @@ impl Bed {
         cluster::recreate_database(&cluster.connect_options("postgres"), DATABASE, None).await?;
         let options = cluster.connect_options(DATABASE);
         let url = options.to_url_lossy().to_string();
-        let store = Store::connect(options, 8).await?.anchored(home);
+        // The home of workers and service: the chain is anchored in one place.
+        let home = home.join("work");
+        if home.exists() {
+            fs::remove_dir_all(&home)?;
+        }
+        fs::create_dir_all(&home)?;
+        let store = Store::connect(options, 8).await?.anchored(&home);
         store.migrate().await?;
         let clock = Clock::system();
         for (name, role) in
@@ -59,11 +65,6 @@ impl Bed {
         {
             operators::add(&store, name, role, clock.now()).await?;
         }
-        let home = home.join("work");
-        if home.exists() {
-            fs::remove_dir_all(&home)?;
-        }
-        fs::create_dir_all(&home)?;
         for code in ["cashplus", "wallet"] {
             secrets::read_or_make(&home, code)?;
         }
