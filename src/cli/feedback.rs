@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::app::App;
 use super::run::Actor;
 use super::ui::{Align, Exit, format};
-use crate::domain::hint::Hint;
+use crate::domain::hint::{Hint, chain};
 use crate::iso20022::values::MessageKind;
 use crate::pipeline::messages::{self, FeedbackError, Imported, set_aside};
 use crate::store::messages::set_aside::{self as rows, SetAside};
@@ -229,15 +229,6 @@ fn print(
     results: &[(PathBuf, Result<Imported, FeedbackError>)],
     left_alone: &[(PathBuf, &'static str)],
 ) -> anyhow::Result<Exit> {
-    let chain = |error: &FeedbackError| {
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(inner) = source {
-            text = format!("{text}: {inner}");
-            source = inner.source();
-        }
-        text
-    };
     // Banks send other messages too; those are told of, not refused.
     let unread = |e: &FeedbackError| matches!(e, FeedbackError::Kind(kind) if *kind != MessageKind::Unknown);
     let failed = results.iter().any(|(_, r)| r.as_ref().is_err_and(|e| !unread(e)));

@@ -36,6 +36,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::domain::hint::chain;
 use crate::domain::shown;
 use crate::engine::stop::Stop;
 use crate::files;
@@ -150,24 +151,11 @@ fn not_understood(error: &clap::Error) -> ExitCode {
     Exit::Usage.into()
 }
 
-/// The error and its causes. Some repeat their cause at the end of what they say: that is said once.
-fn told(error: &anyhow::Error) -> String {
-    let mut what = String::new();
-    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
-        if what.is_empty() {
-            what = cause;
-        } else if !what.ends_with(&cause) {
-            what = format!("{what}: {cause}");
-        }
-    }
-    what
-}
-
 async fn run(cli: Cli, output: &Output) -> Exit {
     // First of all, so that no signal finds this process deaf: a server that is being started would stay behind.
     let stop = Stop::on_signals();
     execute(cli, output, &stop).await.unwrap_or_else(|error| {
-        output.error(&told(&error), hints::hint(&error).as_deref());
+        output.error(&chain(error.as_ref()), hints::hint(&error).as_deref());
         Exit::Refused
     })
 }
@@ -243,10 +231,11 @@ mod tests {
     #[test]
     fn what_a_cause_says_is_said_once() {
         let cause = std::io::Error::other("refused");
-        let told_of =
-            |text: &str| told(&anyhow::Error::new(std::io::Error::other("refused")).context(text.to_owned()));
+        let told_of = |text: &str| {
+            chain(anyhow::Error::new(std::io::Error::other("refused")).context(text.to_owned()).as_ref())
+        };
         assert_eq!(told_of("no connection: refused"), "no connection: refused");
         assert_eq!(told_of("no connection"), "no connection: refused");
-        assert_eq!(told(&anyhow::Error::new(cause)), "refused");
+        assert_eq!(chain(anyhow::Error::new(cause).as_ref()), "refused");
     }
 }

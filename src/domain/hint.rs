@@ -17,6 +17,19 @@ pub trait Hint: std::error::Error {
     }
 }
 
+/// An error and its causes, in one line. Some repeat their cause at the end of what they say: that is said once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    for cause in std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// One value of each variant of an error, for the test that asks all of them for their hints.
 #[cfg(test)]
 pub trait Samples: Sized {

@@ -18,7 +18,4 @@ pub mod stop;
 pub mod webhook;
 pub mod worker;
 
-/// An error and its causes, in one line, for logs.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
+pub(crate) use crate::domain::hint::chain;

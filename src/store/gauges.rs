@@ -62,8 +62,10 @@ figures! {
     "outbox_waiting": "select array[]::text[], count(*) from outbox",
     "outbox_oldest_seconds": "select array[]::text[], greatest(coalesce(max(extract(epoch from $1 - at)), 0), 0)::bigint from outbox",
     "leases_held": "select array[]::text[], count(*) from lease where held_until > clock_timestamp()",
-    "token_expiry_seconds": "select array[coalesce(institution, 'registry')], min(extract(epoch from expires_at - $1))::bigint
-        from api_token where revoked_at is null and expires_at > $1 - interval '30 days' group by 1",
+    "token_expiry_seconds": "select array[of], min(extract(epoch from last - $1))::bigint
+        from (select coalesce(t.institution, 'registry') as of, s.scope, max(t.expires_at) as last
+                from api_token t cross join unnest(t.scopes) s(scope) where t.revoked_at is null group by 1, 2) l
+        where last > $1 - interval '30 days' group by 1",
     "recovery_cases": "select array[p.code, c.state], count(*) from recovery_case c join programme p on p.id = c.programme_id group by 1",
     "recovery_outstanding_centimes": "select array[p.code, c.state], sum(c.outstanding)::bigint from recovery_case c join programme p on p.id = c.programme_id group by 1",
     "ledger_out_of_balance_centimes": "select array[]::text[], coalesce(sum(balance), 0)::bigint from ledger_account",

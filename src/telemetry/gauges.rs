@@ -100,7 +100,7 @@ pub const GAUGES: &[Gauge] = &[
     Gauge("leases_held", "Leases that somebody holds.", &[]),
     Gauge(
         "token_expiry_seconds",
-        "Time until the first token of the institution ends; below zero for 30 days after.",
+        "Time until the institution is left without a token for something it may do; below zero for 30 days after.",
         &["institution"],
     ),
     Gauge(

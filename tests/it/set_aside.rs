@@ -64,6 +64,8 @@ async fn a_message_that_would_open_too_many_breaks_is_a_persons_to_decide() {
     let taken = set_aside::again(&bed.context, 1, Some(ACCOUNTANT)).await.expect("tried");
     assert_eq!(taken[0].1.as_ref().expect("applied").counts.breaks, 5);
     assert_eq!(waiting(&bed).await, Vec::<String>::new());
+    let copies = fs::read_dir(bed.home().join("set-aside")).expect("its folder").count();
+    assert_eq!(copies, 0, "the copy is gone once something came of it");
     let settled = set_aside::again(&bed.context, 1, None).await;
     assert!(matches!(settled, Err(SetAsideError::Settled { .. })), "{settled:?}");
     bed.verify_all_holds().await;

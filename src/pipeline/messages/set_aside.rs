@@ -1,7 +1,7 @@
 //! What cannot be taken as it came is set aside: the file is kept whole, with why, a text for the bank, and a way to try it again.
 //!
 //! Guarantee: the same for the watcher and for a person; nothing of the file was applied; what is tried again is byte for byte what
-//! came. Limit: a whole file, however many messages it holds.
+//! came; the copy goes once something came of it. Limit: a whole file, however many messages it holds.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{FeedbackError, Imported, Storm, import_with};
 use crate::domain::hex;
-use crate::domain::hint::{Hint, NextStep};
+use crate::domain::hint::{self, Hint, NextStep};
 use crate::domain::not_found::Entity;
 use crate::files;
 use crate::iso20022::values::MessageKind;
@@ -84,14 +84,14 @@ fn concerns(error: &FeedbackError) -> bool {
 /// Keeps what became of files: those at fault are set aside, those that were taken after all wait no more. A file that cannot be
 /// copied is told in the log: what it says was not lost, it lies where it lay.
 pub(super) async fn follow(context: &Context, results: &[(PathBuf, Result<Imported, FeedbackError>)]) {
-    let waiting = set_aside::list(&context.store, false).await.is_ok_and(|list| !list.is_empty());
+    let waiting = set_aside::list(&context.store, false).await.unwrap_or_default();
     let mut at = 0;
     while let Some((path, _)) = results.get(at) {
         let of_file = results[at..].iter().take_while(|(other, _)| other == path).count();
         let fault = results[at..at + of_file].iter().filter_map(|(_, result)| result.as_ref().err());
         let kept = match fault.clone().find(|error| concerns(error)) {
             Some(error) => keep(context, path, error).await.map(|_| ()),
-            None if waiting && fault.count() == 0 => taken(context, path).await,
+            None if fault.count() == 0 && may_wait(&waiting, path) => taken(context, path).await,
             None => Ok(()),
         };
         if let Err(error) = kept {
@@ -99,6 +99,11 @@ pub(super) async fn follow(context: &Context, results: &[(PathBuf, Result<Import
         }
         at += of_file;
     }
+}
+
+/// Whether a file may be one that waits: only then it is hashed once more.
+fn may_wait(waiting: &[SetAside], path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| waiting.iter().any(|aside| aside.bytes == found.len() as i64))
 }
 
 async fn keep(context: &Context, path: &Path, error: &FeedbackError) -> std::io::Result<i64> {
@@ -112,7 +117,7 @@ async fn keep(context: &Context, path: &Path, error: &FeedbackError) -> std::io:
         FeedbackError::BreakStorm { breaks, .. } => Some(*breaks),
         _ => None,
     };
-    let why = chain_of(error);
+    let why = hint::chain(error);
     let new =
         NewSetAside { sha256: &sha256, file_name: &name, bytes, why: &why, breaks, at: context.clock.now() };
     let write = async || -> Result<i64, StoreError> {
@@ -131,10 +136,22 @@ async fn taken(context: &Context, path: &Path) -> std::io::Result<()> {
     let sha256 = hashed.expect("hashing does not panic")?;
     let write = async || -> Result<(), StoreError> {
         let mut tx = context.store.begin().await?;
-        set_aside::settle_in_tx(&mut tx, &sha256, "applied", "sarf", context.clock.now()).await?;
-        Ok(tx.commit().await?)
+        let waited =
+            set_aside::settle_in_tx(&mut tx, &sha256, "applied", "sarf", context.clock.now()).await?;
+        tx.commit().await?;
+        if waited {
+            drop_copy(context, &sha256);
+        }
+        Ok(())
     };
     write().await.map_err(std::io::Error::other)
+}
+
+/// Takes the copy of a file that waits no more away: what banks write is personal.
+fn drop_copy(context: &Context, sha256: &[u8]) {
+    if let Err(error) = std::fs::remove_file(folder(context).join(hex(sha256))) {
+        tracing::warn!(%error, "the copy of a file that was set aside could not be removed");
+    }
 }
 
 fn folder(context: &Context) -> PathBuf {
@@ -161,17 +178,6 @@ fn hash(path: &Path) -> std::io::Result<[u8; 32]> {
         }
         hash.update(&buffer[..read]);
     }
-}
-
-/// An error with its causes, in one line; what a cause only repeats is said once.
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    for cause in std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string) {
-        if !text.ends_with(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }
 
 /// What can be sent to the bank about a file.
@@ -236,7 +242,9 @@ pub async fn dismiss(context: &Context, id: i64, by: &str, why: &str) -> Result<
         return Err(SetAsideError::NoReason);
     }
     let found = waiting(context, id).await?;
-    decide(context, by, "feedback.dismiss", id, why, Some(&found.sha256)).await
+    decide(context, by, "feedback.dismiss", id, why, Some(&found.sha256)).await?;
+    drop_copy(context, &found.sha256);
+    Ok(())
 }
 
 async fn waiting(context: &Context, id: i64) -> Result<SetAside, SetAsideError> {

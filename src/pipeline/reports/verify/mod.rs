@@ -19,6 +19,7 @@ mod run;
 mod seals;
 mod stream_lane;
 
+use crate::domain::hint::chain;
 use crate::domain::ids::RunId;
 use crate::domain::programme::Programme;
 use crate::domain::run::RunState;
@@ -193,21 +194,10 @@ async fn attempt(
     if store.ping().await.is_err() {
         return Err(error);
     }
-    proofs.push(proof(6, "all", "every row can be read", format!("{what}: {}", told(&error)), false));
+    proofs.push(proof(6, "all", "every row can be read", format!("{what}: {}", chain(&error)), false));
     Ok(())
 }
 
 fn proof(guarantee: u8, scope: &str, claim: &str, figures: String, holds: bool) -> Proof {
     Proof { guarantee, scope: scope.into(), claim: claim.into(), figures, holds }
-}
-
-/// An error with its causes, in one line.
-fn told(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

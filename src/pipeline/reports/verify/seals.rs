@@ -2,7 +2,7 @@
 //! and every row beside its last entry.
 
 use super::{Proof, named, proof};
-use crate::domain::hex;
+use crate::domain::{hex, hint};
 use crate::pipeline::Context;
 use crate::store::audit::anchor::Anchored;
 use crate::store::audit::journal::{self, Found};
@@ -63,7 +63,7 @@ async fn rows(store: &Store, tables: &[String]) -> Result<Found, StoreError> {
             Err(error) if store.ping().await.is_err() => return Err(error),
             Err(error) => rows.add(Found {
                 wrong: 1,
-                named: vec![format!("{table} cannot be read: {}", super::told(&error))],
+                named: vec![format!("{table} cannot be read: {}", hint::chain(&error))],
                 ..Found::default()
             }),
         }
