@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arrayvec::ArrayString;
+
 /// Defines a database identifier: a positive number, given by the store.
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -236,7 +238,7 @@ fn compact(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// A national identity card number, checked loosely: one or two capitals, then 1 to 7 digits. Prints masked.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Cin(Box<str>);
+pub struct Cin(ArrayString<9>);
 
 impl Cin {
     /// Reads a card number; small letters are raised, separators passed over.
@@ -256,7 +258,9 @@ impl Cin {
         {
             return Err(IdError::Malformed);
         }
-        Ok(Self(text.to_ascii_uppercase().into()))
+        let mut card = ArrayString::from(&text).map_err(|_| IdError::Malformed)?;
+        card.make_ascii_uppercase();
+        Ok(Self(card))
     }
 
     /// The card number, in clear.

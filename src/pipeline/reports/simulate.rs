@@ -150,15 +150,15 @@ pub async fn simulate(
     let stage = context.telemetry.stage("simulate", "households", Some(snapshot.households as u64));
     let source = format!("{} ({})", households::leaf(snapshot.id), households::COLUMNS);
     let mut rows = CopyAhead::open(context.store.pool(), source);
-    let (mut buffers, mut members, mut seen) = (Assessment::default(), Vec::new(), 0u64);
+    let (mut buffers, mut before, mut seen) = (Assessment::default(), None, 0u64);
     let mut by_place = vec![Sums::default(); places.len()];
     while let Some(mut row) = rows.next().await? {
-        let household = households::read(&mut row, std::mem::take(&mut members))?;
+        let household = households::read(&mut row, before.take())?;
         let mut due = |rules: &Assessor| due(rules, &household, &mut buffers);
         let (is, would) = (due(&is), due(&would));
         let sums = by_place.get_mut(usize::from(household.place.0));
         sums.ok_or(StoreError::Corrupt("place of a household"))?.add(is, would);
-        members = household.members;
+        before = Some(household);
         seen += 1;
         if seen.is_multiple_of(100_000) {
             stage.add(100_000);

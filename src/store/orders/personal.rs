@@ -51,11 +51,23 @@ pub fn encode_payee(payee: &Payee, out: &mut Vec<u8>) {
 /// # Errors
 /// When the bytes are not of this codec.
 pub fn decode_payee(bytes: &[u8], relation: Relation, deceased: bool) -> Result<Payee, StoreError> {
+    decode_payee_into(bytes, relation, deceased, [const { String::new() }; 3])
+}
+
+/// The same, into the texts' buffers of another payee.
+pub(crate) fn decode_payee_into(
+    bytes: &[u8],
+    relation: Relation,
+    deceased: bool,
+    [mut name, mut name_ar, mut account]: [String; 3],
+) -> Result<Payee, StoreError> {
     let mut reader = Reader::open(bytes)?;
     let idcs = Idcs::from_stored(u64::from_be_bytes(reader.fixed()?));
     let phone = u32::from_be_bytes(reader.fixed()?);
-    let (name, name_ar) = (reader.text()?.to_owned(), reader.text()?.to_owned());
-    let (cin, account) = (reader.text()?, reader.text()?.to_owned());
+    reader.text()?.clone_into(&mut name);
+    reader.text()?.clone_into(&mut name_ar);
+    let cin = reader.text()?;
+    reader.text()?.clone_into(&mut account);
     let cin = (!cin.is_empty()).then(|| Cin::parse(cin)).transpose().map_err(|_| FAULT)?;
     Ok(Payee {
         idcs,

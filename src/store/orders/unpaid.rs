@@ -193,7 +193,7 @@ fn read(mut row: CopyRow) -> Result<Unpaid, StoreError> {
         Some((kind.to_owned(), households.parse().ok()?))
     };
     let shares = shares.into_iter().map(share).collect::<Option<_>>();
-    let listed = (row.i16()? != 0).then(|| households::read(&mut row, Vec::new())).transpose()?;
+    let listed = (row.i16()? != 0).then(|| households::read(&mut row, None)).transpose()?;
     Ok(Unpaid {
         order,
         household,

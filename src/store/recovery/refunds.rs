@@ -64,7 +64,7 @@ impl Refunds {
         let case = CaseId::new(row.i64()?);
         let period = Period::from_index(row.i32()?).map_err(|_| StoreError::Corrupt("period"))?;
         let amount = Centimes::new(row.i64()?);
-        let listed = households::read(&mut row, Vec::new())?;
+        let listed = households::read(&mut row, None)?;
         Ok(Some(Refund { household, case, period, amount, listed }))
     }
 }

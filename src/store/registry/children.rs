@@ -175,7 +175,7 @@ pub fn claims_source(list: SnapshotId, programme: i16, purpose: i16) -> String {
 /// # Errors
 /// When the row cannot be read back.
 pub fn read_claim(row: &mut CopyRow) -> Result<ClaimRow, StoreError> {
-    let household = households::read(row, Vec::new())?;
+    let household = households::read(row, None)?;
     let claim = BirthClaim {
         household: household.id,
         row: u32::try_from(row.i64()?).map_err(|_| StoreError::Corrupt("row of a claim"))?,

@@ -88,14 +88,12 @@ fn flags(household: &Household) -> i16 {
         | i16::from(household.account_level.unwrap_or(0)) << 5
 }
 
-/// Reads a household back, except the head's registry number, which no later stage needs. `members` keeps its buffer.
+/// Reads a household back, except the head's registry number, which no later stage needs. One that was read `before` gives its
+/// buffers.
 ///
 /// # Errors
 /// When the row cannot be read back.
-pub fn read(
-    row: &mut CopyRow,
-    members: Vec<crate::domain::household::Member>,
-) -> Result<Household, StoreError> {
+pub fn read(row: &mut CopyRow, before: Option<Household>) -> Result<Household, StoreError> {
     let key = row.i64()?;
     let id = HouseholdId::parse(row.raw()?).map_err(|_| StoreError::Corrupt("household id"))?;
     let place = PlaceId(row.i32()? as u16);
@@ -107,8 +105,10 @@ pub fn read(
     let provider = read_code(row)?;
     let relation =
         Relation::from_number((flags >> 2 & 7) as u8).ok_or_else(|| StoreError::Corrupt("relation"))?;
-    let payee = personal::decode_payee(row.raw()?, relation, flags & 2 != 0)?;
-    let mut members = members;
+    let (texts, mut members) = before
+        .map(|h| ([h.payee.name, h.payee.name_ar, h.payee.account], h.members))
+        .unwrap_or_default();
+    let payee = personal::decode_payee_into(row.raw()?, relation, flags & 2 != 0, texts)?;
     let attributes = personal::decode_members(row.raw()?, &mut members)?;
     let level = (flags >> 5 & 3) as u8;
     Ok(Household {

@@ -186,7 +186,7 @@ fn read_id(row: &mut CopyRow) -> Result<HouseholdId, StoreError> {
 
 fn read_side(row: &mut CopyRow) -> Result<Option<Household>, StoreError> {
     if row.i16()? == 1 {
-        return households::read(row, Vec::new()).map(Some);
+        return households::read(row, None).map(Some);
     }
     row.skip(households::COLUMNS.split(", ").count())?;
     Ok(None)

@@ -374,7 +374,7 @@ pub async fn households_in_tx(
     let mut rows = CopyOut::begin(connection, &source).await?;
     let mut found = HashMap::with_capacity(ids.len());
     while let Some(mut row) = rows.next().await? {
-        let household = households::read(&mut row, Vec::new())?;
+        let household = households::read(&mut row, None)?;
         found.insert(household.id, household);
     }
     Ok(found)

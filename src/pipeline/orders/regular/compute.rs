@@ -3,7 +3,6 @@
 use tokio::sync::mpsc;
 
 use crate::domain::entitlement::{ALREADY_ORDERED, Assessment, Assessor, ExclusionReason, Outcome};
-use crate::domain::household::Member;
 use crate::domain::ids::{HouseholdId, OrderId};
 use crate::domain::order::OrderState;
 use crate::domain::reason::HoldReason;
@@ -108,11 +107,11 @@ impl<'a> Computation<'a> {
         sender: mpsc::Sender<RowBuffers>,
         stage: &StageGuard,
     ) -> Result<Computed, OrderError> {
-        let (mut assessment, mut members) = (Assessment::default(), Vec::<Member>::new());
+        let (mut assessment, mut spare) = (Assessment::default(), None);
         let (mut before, mut count, mut told) = (None::<HouseholdId>, 0u64, 0u64);
         let mut reasons: Vec<HoldReason> = Vec::new();
         while let Some(mut row) = self.households.next().await? {
-            let mut household = households::read(&mut row, std::mem::take(&mut members))?;
+            let mut household = households::read(&mut row, spare.take())?;
             if before.is_some_and(|b| b >= household.id) {
                 return Err(StoreError::OutOfOrder.into());
             }
@@ -155,7 +154,7 @@ impl<'a> Computation<'a> {
             if earlier.is_some() || now.is_some() {
                 self.comparison.add(earlier.as_ref(), now)?;
             }
-            members = household.members;
+            spare = Some(household);
             if self.maker.is_full() {
                 stage.add(count - told);
                 told = count;

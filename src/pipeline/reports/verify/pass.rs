@@ -124,7 +124,7 @@ async fn beside_list(
     let mut rows = CopyAhead::open(store.pool(), row_blocks::source_of(list));
     let mut exclusions = Exclusions::open(context, run).await?;
     let mut ahead = orders.next().await?;
-    let (mut members, mut told) = (Vec::new(), 0);
+    let (mut before, mut told) = (None, 0);
     while let Some(mut row) = rows.next().await? {
         told += 1;
         if told == 100_000 {
@@ -145,11 +145,11 @@ async fn beside_list(
             }
         }
         let excluded = exclusions.take(number, &mut deriver).await?;
-        match households::read(&mut row, std::mem::take(&mut members)) {
+        match households::read(&mut row, before.take()) {
             Ok(household) => {
                 let order = own.as_ref().map(Placed::fields);
                 deriver.household(&household, order.as_ref(), excluded.as_deref());
-                members = household.members;
+                before = Some(household);
             }
             Err(error) => deriver.found.fault(format!("household row {number}: {error}")),
         }
