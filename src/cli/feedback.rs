@@ -224,7 +224,17 @@ fn name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }
 
-fn print(
+/// What became of messages, for machines.
+pub(super) fn as_json(results: &[(PathBuf, Result<Imported, FeedbackError>)]) -> Vec<serde_json::Value> {
+    let one = |(path, result): &(PathBuf, Result<Imported, FeedbackError>)| match result {
+        Ok(imported) => serde_json::json!({ "file": name(path), "imported": imported }),
+        Err(error) => serde_json::json!({ "file": name(path), "error": chain(error) }),
+    };
+    results.iter().map(one).collect()
+}
+
+/// Shows what became of messages.
+pub(super) fn print(
     app: &App,
     results: &[(PathBuf, Result<Imported, FeedbackError>)],
     left_alone: &[(PathBuf, &'static str)],
@@ -235,12 +245,8 @@ fn print(
     let broken = results.iter().any(|(_, r)| r.as_ref().is_ok_and(|i| !i.already && i.counts.breaks > 0));
     let empty = results.iter().any(|(_, r)| r.as_ref().is_ok_and(|i| i.empty.is_some()));
     if app.output.is_json() {
-        let lines: Vec<serde_json::Value> = results
-            .iter()
-            .map(|(path, result)| match result {
-                Ok(imported) => serde_json::json!({ "file": name(path), "imported": imported }),
-                Err(error) => serde_json::json!({ "file": name(path), "error": chain(error) }),
-            })
+        let lines: Vec<serde_json::Value> = as_json(results)
+            .into_iter()
             .chain(
                 left_alone
                     .iter()

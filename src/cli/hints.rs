@@ -24,6 +24,7 @@ use crate::pipeline::dispatch::stream::sweep::SweepError;
 use crate::pipeline::dispatch::worklists::WorklistError;
 use crate::pipeline::exceptions::breaks::BreakError;
 use crate::pipeline::exceptions::recovery::CaseError;
+use crate::pipeline::exchange::ExchangeError;
 use crate::pipeline::intake::IntakeError;
 use crate::pipeline::messages::FeedbackError;
 use crate::pipeline::messages::set_aside::SetAsideError;
@@ -40,6 +41,7 @@ use crate::pipeline::runs::fund::FundError;
 use crate::pipeline::runs::reconcile::CloseError;
 use crate::pipeline::runs::standing_approvals::StandingError;
 use crate::rails::bank_file::DeliveryError;
+use crate::rails::delivery::PeerError;
 use crate::rails::stream::secrets::SecretError;
 use crate::rails::stream::sign::SignatureError;
 use crate::sandbox::SandboxError;
@@ -86,6 +88,8 @@ with_hints! {
     DeliveryError,
     DepositError,
     DispatchError,
+    ExchangeError,
+    PeerError,
     FeedbackError,
     ForwardError,
     FundError,

@@ -12,6 +12,7 @@ mod decision;
 pub mod demo;
 mod deposits;
 mod dispatch;
+mod exchange;
 mod feedback;
 mod generate;
 mod global;
@@ -78,6 +79,9 @@ enum Command {
     Run(run::Run),
     /// Write and deliver what is released; may be killed and started again
     Dispatch(dispatch::Dispatch),
+    /// Bring files to providers' servers, and fetch messages from there
+    #[command(subcommand)]
+    Exchange(exchange::Exchange),
     /// Import what banks answer
     #[command(subcommand)]
     Feedback(feedback::Feedback),
@@ -183,6 +187,7 @@ async fn run_in(app: &App, command: Command) -> anyhow::Result<Exit> {
         Command::Serve(command) => return command.run(app).await,
         Command::Worker(command) => return command.run(app).await,
         Command::Dispatch(command) => return command.run(app).await,
+        Command::Exchange(command) if command.watches() => return command.run(app).await,
         Command::Feedback(command) if command.watches() => return command.run(app).await,
         other => other,
     };
@@ -194,6 +199,7 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<Exit> {
         Command::Snapshot(command) => command.run(app).await,
         Command::Arrivals(command) => command.run(app).await,
         Command::Run(command) => command.run(app).await,
+        Command::Exchange(command) => command.run(app).await,
         Command::Feedback(command) => command.run(app).await,
         Command::Reconcile(command) => command.run(app).await,
         Command::Breaks(command) => command.run(app).await,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::document::Document;
 use super::fault::Fault;
 use super::{Config, EventsOut, Settings};
+use crate::domain::delivery::{AfterFetch, DeliveryTerms};
 use crate::domain::household::Means;
 use crate::domain::ids::Code;
 use crate::domain::policy::second_delivery_codes;
@@ -46,7 +47,8 @@ pub(super) fn providers(all: &[(Provider, &Document<'_>)]) -> Vec<Fault> {
         let code = provider.code.as_str();
         let own = of_provider(provider)
             .into_iter()
-            .chain(provider.stream.as_ref().map(|t| of_terms(provider, t)).unwrap_or_default());
+            .chain(provider.stream.as_ref().map(|t| of_terms(provider, t)).unwrap_or_default())
+            .chain(provider.delivery.as_ref().map(of_delivery).unwrap_or_default());
         faults.extend(own.map(|(key, problem, hint)| document.fault_at(key, Some(code), problem, hint)));
     }
     faults.extend(shared(all));
@@ -127,6 +129,39 @@ fn of_terms(provider: &Provider, terms: &StreamTerms) -> Vec<Own> {
     if provider.means == [Means::BankAccount] {
         let problem = "a bank that keeps bank accounts only is paid by files";
         found.push(("provider.stream.api", problem.into(), "leave [provider.stream] out"));
+    }
+    found
+}
+
+fn of_delivery(terms: &DeliveryTerms) -> Vec<Own> {
+    let mut found: Vec<Own> = Vec::new();
+    for host in &terms.hosts {
+        let port =
+            host.rsplit_once(':').filter(|(name, _)| !name.is_empty()).map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(1..))) {
+            let problem = format!("`{host}` is not HOST:PORT");
+            found.push(("provider.delivery.hosts", problem, "write it as \"sftp.bank.example:22\""));
+        }
+    }
+    for key in &terms.host_keys {
+        let print = key.strip_prefix("SHA256:").unwrap_or_default();
+        if print.len() != 43 || !print.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+        {
+            let problem = format!("`{key}` is not a fingerprint of SHA-256");
+            let hint = "write it as `ssh-keygen -lf KEY.pub` prints it: SHA256: and 43 characters";
+            found.push(("provider.delivery.host_keys", problem, hint));
+        }
+    }
+    let archive = terms.archive.as_deref();
+    if (terms.after_fetch == AfterFetch::Archive) != archive.is_some() {
+        let problem = "`archive` names a folder where, and only where, `after_fetch` is \"archive\"".into();
+        found.push(("provider.delivery.after_fetch", problem, "say both, or neither"));
+    }
+    let folders = [Some(terms.upload.as_str()), terms.download.as_deref(), archive];
+    let folders: Vec<&str> = folders.into_iter().flatten().map(|f| f.trim_end_matches('/')).collect();
+    if folders.iter().enumerate().any(|(at, folder)| folders[..at].contains(folder)) {
+        let problem = "two of `upload`, `download` and `archive` are one folder".into();
+        found.push(("provider.delivery.upload", problem, "what we bring would be fetched as a message"));
     }
     found
 }

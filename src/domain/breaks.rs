@@ -118,6 +118,11 @@ impl BreakKind {
             K::LateReturn => {
                 ("late return", true, "have the household's account mended; the claim is owed again")
             }
+            K::NotDelivered => (
+                "file not delivered",
+                true,
+                "ask the bank whether it has the file; then `sarf exchange there` or `sarf exchange again`",
+            ),
             K::PayeeInDoubt => (
                 "payee in doubt",
                 false,
@@ -152,7 +157,7 @@ impl BreakKind {
             // What the bank took for itself.
             K::BankCharges => false,
             // Money has not gone, or has come back.
-            K::MissingAtBank | K::LateReturn => false,
+            K::MissingAtBank | K::LateReturn | K::NotDelivered => false,
             // Who is to be paid is in doubt, not whether anybody was.
             K::PayeeInDoubt => false,
         }

@@ -1,5 +1,10 @@
 //! Closed lists with the spelling that files, reports and the database use.
 
+/// A spelling that a closed list does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("a value that {0} does not have")]
+pub struct NotListed(pub &'static str);
+
 /// Defines a closed list with its snapshot spelling.
 macro_rules! listed {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -30,6 +35,14 @@ macro_rules! listed {
             /// Reads the database form.
             pub fn from_number(number: u8) -> Option<Self> {
                 Self::ALL.get(usize::from(number)).copied()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::domain::listed::NotListed;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::parse(&text).ok_or($crate::domain::listed::NotListed(stringify!($name)))
             }
         }
 

@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod child;
 pub mod correction;
 pub mod country;
+pub mod delivery;
 pub mod entitlement;
 pub mod event;
 pub mod gate;

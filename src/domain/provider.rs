@@ -6,6 +6,7 @@ use serde::Deserialize;
 use time::Time;
 
 use super::arrivals::Deadlines;
+use super::delivery::DeliveryTerms;
 use super::household::{Household, Means};
 use super::ids::Code;
 use super::money::Centimes;
@@ -71,6 +72,8 @@ pub struct Provider {
     /// By when what it owes us must have come, where that is not as for all.
     #[serde(default)]
     pub arrivals: Deadlines,
+    /// Its server that files are brought to; without, it picks them up in the outbox.
+    pub delivery: Option<DeliveryTerms>,
     /// How it is spoken to over HTTP; without, it gets bank files.
     pub stream: Option<StreamTerms>,
 }

@@ -96,5 +96,7 @@ listed! {
         LateReturn = "late_return",
         /// A provider gave a reason that a person must look into: the payee died, or fraud is suspected.
         PayeeInDoubt = "payee_in_doubt",
+        /// A file could not be brought to its provider, or may have been: a person finds out.
+        NotDelivered = "not_delivered",
     }
 }

@@ -157,6 +157,8 @@ pub async fn wait_at_most_in_tx(connection: &mut PgConnection, seconds: u32) -> 
 pub enum SessionLock {
     /// Sending what a run released.
     Dispatch(RunId),
+    /// Exchanging files with a provider's server.
+    Exchange(i16),
 }
 
 impl SessionLock {
@@ -164,6 +166,7 @@ impl SessionLock {
     pub(super) fn key(self) -> String {
         match self {
             Self::Dispatch(run) => format!("sarf.dispatch run {run}"),
+            Self::Exchange(provider) => format!("sarf.exchange provider {provider}"),
         }
     }
 }

@@ -29,6 +29,8 @@ listed! {
         Gauges = "gauges",
         /// The inbox is looked through.
         FeedbackWatch = "feedback_watch",
+        /// Files are exchanged with providers' servers.
+        Exchange = "exchange",
         /// Old uploads are taken away.
         Uploads = "uploads",
     }

@@ -332,6 +332,7 @@ const FLOORS: &[&str] = &[
     "runs",
     "messages",
     "dispatch",
+    "exchange",
     "events",
     "reports",
 ];

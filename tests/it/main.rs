@@ -16,6 +16,7 @@ mod crash;
 mod dashboards;
 mod dispatch_alone;
 mod events;
+mod exchange;
 mod exports;
 mod extension;
 mod feedback_any_order;

@@ -3,4 +3,5 @@
 pub mod files;
 pub mod recall;
 pub mod stream;
+pub(in crate::pipeline) mod to_server;
 pub mod worklists;

@@ -45,6 +45,13 @@ pub enum FeedbackError {
     Store(#[from] StoreError),
 }
 
+impl FeedbackError {
+    /// Whether the message may be taken as it is, tried again later: the fault is not in it.
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::NotTried | Self::Store(_))
+    }
+}
+
 impl Hint for FeedbackError {
     fn hint(&self) -> Option<NextStep> {
         match self {

@@ -72,12 +72,7 @@ crate::domain::hint::samples!(SetAsideError {
 fn concerns(error: &FeedbackError) -> bool {
     match error {
         FeedbackError::Kind(kind) => *kind == MessageKind::Unknown,
-        FeedbackError::Xml(_)
-        | FeedbackError::Settlement(_)
-        | FeedbackError::Packed(_)
-        | FeedbackError::TooManyMessages(_)
-        | FeedbackError::BreakStorm { .. } => true,
-        FeedbackError::Read(_) | FeedbackError::NotTried | FeedbackError::Store(_) => false,
+        other => !other.passes(),
     }
 }
 

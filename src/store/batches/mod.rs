@@ -1,6 +1,7 @@
 //! Batches: planned as slices of a run, fixed at release, sent, and moved by what comes back.
 
 pub mod batch_orders;
+pub mod deliveries;
 pub mod enquiries;
 pub mod exclusive;
 pub mod leases;

@@ -387,3 +387,23 @@ pub async fn resolve_gone_in_tx(
     break_steps::by_rule_in_tx(connection, &gone, BreakStep::Explain, WHY, at).await?;
     Ok(gone.len() as u64)
 }
+
+/// Resolves the break of a key by rule, where it is open; a proposal for it falls away.
+pub async fn resolve_key_in_tx(
+    connection: &mut PgConnection,
+    key: &str,
+    why: &str,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let gone: Vec<i64> = sqlx::query_scalar(
+        "update break set resolved_by = 'sarf', resolution = $2, resolved_at = $3,
+                proposed_by = null, proposed_at = null, proposed_why = null, proposed_post = null
+          where dedup_key = $1 and resolved_at is null and suspense = 0 returning id",
+    )
+    .bind(key)
+    .bind(why)
+    .bind(at)
+    .fetch_all(&mut *connection)
+    .await?;
+    break_steps::by_rule_in_tx(connection, &gone, BreakStep::Explain, why, at).await
+}

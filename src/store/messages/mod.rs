@@ -5,6 +5,7 @@ pub mod arrivals;
 pub mod break_steps;
 pub mod breaks;
 pub mod feedback;
+pub mod fetches;
 pub mod recalls;
 pub mod set_aside;
 pub mod settlements;

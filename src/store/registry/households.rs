@@ -105,9 +105,8 @@ pub fn read(row: &mut CopyRow, before: Option<Household>) -> Result<Household, S
     let provider = read_code(row)?;
     let relation =
         Relation::from_number((flags >> 2 & 7) as u8).ok_or_else(|| StoreError::Corrupt("relation"))?;
-    let (texts, mut members) = before
-        .map(|h| ([h.payee.name, h.payee.name_ar, h.payee.account], h.members))
-        .unwrap_or_default();
+    let (texts, mut members) =
+        before.map(|h| ([h.payee.name, h.payee.name_ar, h.payee.account], h.members)).unwrap_or_default();
     let payee = personal::decode_payee_into(row.raw()?, relation, flags & 2 != 0, texts)?;
     let attributes = personal::decode_members(row.raw()?, &mut members)?;
     let level = (flags >> 5 & 3) as u8;

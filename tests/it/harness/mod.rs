@@ -14,6 +14,7 @@ mod needs;
 mod program;
 mod provider;
 mod registry;
+mod sshd;
 
 pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, issue_token, period, standing_sql};
 pub use contract::{Contract, held, in_front_of};
@@ -23,3 +24,4 @@ pub use needs::{without_postgres, without_tool};
 pub use program::{Program, Ran};
 pub use provider::{Moods, Taken, TestProvider};
 pub use registry::{Registry, rib};
+pub use sshd::{Sshd, Wire, make_key, me};

@@ -33,11 +33,13 @@ use crate::domain::ids::RunId;
 use crate::domain::not_found::Entity;
 use crate::domain::provider::Provider;
 use crate::domain::run::{RunEvent, RunState};
+use crate::pipeline::dispatch::to_server;
 use crate::pipeline::runs::as_written::{self, WithList};
 use crate::pipeline::{Context, Refusal, locked_run, next_state, person};
 use crate::rails::bank_file::{self, Delivered, DeliveryError};
 use crate::store::access::operators::Role;
 use crate::store::audit::chain::{self, Decision};
+use crate::store::batches::deliveries::Subject;
 use crate::store::batches::exclusive::{Exclusive, Holder};
 use crate::store::batches::{self, Batch, shards};
 use crate::store::locks::SessionLock;
@@ -393,6 +395,9 @@ async fn record_sent(context: &Context, run: &Run, done: &Done) -> Result<(), Di
     let mut tx = context.store.begin().await?;
     if batches::sent_in_tx(&mut tx, batch.id, &done.delivered.sha256, done.delivered.bytes, now).await? {
         books::orders::batch_sent_in_tx(&mut tx, run.programme_id, batch, now).await?;
+        let name = batch.file_name.as_deref().unwrap_or_default();
+        let of = Subject::Batch(batch.id);
+        to_server::give_in_tx(context, &mut tx, (&batch.provider, name), of, &done.delivered).await?;
         let detail = format!(
             "{} orders {} amount {} sha256 {}",
             batch.file_name.as_deref().unwrap_or(""),

@@ -27,6 +27,7 @@ use crate::domain::provider::Provider;
 use crate::domain::recall::{CancellationReason, RecallEffect, RecallEvent, RecallState};
 use crate::iso20022::camt055::{Cancellation, Header};
 use crate::iso20022::pain001::{self, Agent};
+use crate::pipeline::dispatch::to_server;
 use crate::pipeline::exceptions::doubts;
 use crate::pipeline::messages::answers::{Judged, judge};
 use crate::pipeline::messages::record::{Source, record_judged};
@@ -36,6 +37,7 @@ use crate::rails::stream::wire::Status;
 use crate::rails::stream::{Answer, CallError, StreamRail};
 use crate::store::access::operators::Role;
 use crate::store::audit::chain::{self, Decision};
+use crate::store::batches::deliveries::Subject;
 use crate::store::messages::breaks;
 use crate::store::messages::recalls::{self, LeftIn, NewRecall, Recall};
 use crate::store::orders::{self, OrderDetail};
@@ -304,6 +306,8 @@ pub async fn deliver(context: &Context, recall: &Recall) -> Result<Recall, Recal
         RecallEffect::Already | RecallEffect::Conflict => current.state,
     };
     recalls::sent_in_tx(&mut tx, recall.id, state, &delivered.sha256).await?;
+    let file = (recall.provider.as_str(), name);
+    to_server::give_in_tx(context, &mut tx, file, Subject::Recall(recall.id), &delivered).await?;
     let decision = Decision {
         actor: "sarf",
         action: "recall.send",

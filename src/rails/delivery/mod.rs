@@ -1,0 +1,12 @@
+//! Files on their way to a provider and from it, by SFTP.
+//!
+//! Guarantee: a server whose host key is not among those agreed is told nothing; what was brought is compared with what lies here
+//! before it is given its name. Limit: whose turn it is, and what of it is kept, is not decided here.
+
+mod error;
+mod local;
+mod peer;
+
+pub use error::PeerError;
+pub use local::LocalFile;
+pub use peer::{Fetched, Peer, RemoteFile};
