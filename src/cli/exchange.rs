@@ -70,7 +70,10 @@ impl Exchange {
 
     pub async fn run(self, app: &App) -> anyhow::Result<Exit> {
         match self {
-            Self::Run { providers, watch: false, .. } => once(app, &chosen(app, providers)?).await,
+            Self::Run { providers, watch: false, .. } => match chosen(app, providers) {
+                Err(ExchangeError::NoServers) => nobody(app),
+                chosen => once(app, &chosen?).await,
+            },
             Self::Run { providers, every, .. } => watch(app, &chosen(app, providers)?, every).await,
             Self::List { all } => list(app, all).await,
             Self::Test { providers } => test(app, &chosen(app, providers)?).await,
@@ -90,10 +93,17 @@ fn chosen(app: &App, asked: Vec<String>) -> Result<Vec<String>, ExchangeError> {
     if all.is_empty() { Err(ExchangeError::NoServers) } else { Ok(all) }
 }
 
-type Result_ = Result<Exchanged, ExchangeError>;
+/// Every provider picks its files up itself: there is nothing to do.
+fn nobody(app: &App) -> anyhow::Result<Exit> {
+    app.output.line("no provider has a server: files lie in the outbox, to be picked up");
+    app.output.json(&serde_json::json!([]))?;
+    Ok(Exit::Done)
+}
+
+type ExchangeResult = Result<Exchanged, ExchangeError>;
 
 /// All of them side by side: each by itself, so that one that does not answer keeps no other waiting.
-async fn all(context: &Context, providers: &[String]) -> Vec<(String, Result_)> {
+async fn all(context: &Context, providers: &[String]) -> Vec<(String, ExchangeResult)> {
     let mut tasks = tokio::task::JoinSet::new();
     for (at, code) in providers.iter().cloned().enumerate() {
         let context = context.clone();
@@ -130,7 +140,7 @@ async fn watch(app: &App, providers: &[String], every: u64) -> anyhow::Result<Ex
             return Ok(Exit::Done);
         };
         let well = done.iter().all(|(_, result)| result.is_ok());
-        let news = |result: &Result_| {
+        let news = |result: &ExchangeResult| {
             result.as_ref().map_or(true, |d| {
                 d.brought + d.fetched > 0
                     || !d.imported.is_empty()
@@ -150,7 +160,7 @@ async fn watch(app: &App, providers: &[String], every: u64) -> anyhow::Result<Ex
     }
 }
 
-fn print(app: &App, done: Vec<(String, Result_)>) -> anyhow::Result<Exit> {
+fn print(app: &App, done: Vec<(String, ExchangeResult)>) -> anyhow::Result<Exit> {
     let failed = done.iter().any(|(_, result)| result.is_err());
     let asked = done.iter().any(|(_, result)| result.as_ref().is_ok_and(|d| !d.stopped.is_empty()));
     let (mut imported, mut rows, mut json) = (Vec::new(), Vec::new(), Vec::new());

@@ -155,6 +155,7 @@ mod tests {
         "IdError",
         "MoneyError",
         "NoRules",
+        "NotListed",
         "ParseError",
         "PathFault",
         "PeriodError",

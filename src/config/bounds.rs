@@ -60,16 +60,16 @@ use Check::{
 };
 
 /// Centimes of one.
-const ONE: i64 = 100;
+pub(super) const ONE: i64 = 100;
 /// A million million dirhams: more than a country has for this.
 const BUDGET_MAX: i64 = 1_000_000_000_000 * ONE;
 /// More than any household is paid in a month.
-const MONTH_MAX: i64 = 1_000_000 * ONE;
+pub(super) const MONTH_MAX: i64 = 1_000_000 * ONE;
 
 const SHARES: &str = "a share of 0.04 is 4 %; write it between \"0\" and \"1\"";
 const AGE: &str = "ages are completed years, up to 60";
-const LABEL: &str = "write it on one line, without control characters";
-const TYPED: &str = "";
+pub(super) const LABEL: &str = "write it on one line, without control characters";
+pub(super) const TYPED: &str = "";
 
 /// `sarf.toml`.
 pub(super) const SETTINGS: &[Bound] = &[
@@ -213,95 +213,6 @@ pub(super) const SETTINGS: &[Bound] = &[
     Bound("events.out.subject_prefix", Subject, "a subject such as sarf"),
     Bound("events.out.url", Http, "use https://; http:// only to this machine (127.0.0.1, [::1], localhost)"),
     Bound("events.out.secret_file", Text(1_000), "the path of a file that only its owner may read"),
-];
-
-/// `providers/*.toml`.
-pub(super) const PROVIDERS: &[Bound] = &[
-    Bound("provider.code", Typed, TYPED),
-    Bound("provider.name", Text(140), LABEL),
-    Bound(
-        "provider.bic",
-        Bic,
-        "four letters, two of the country, two of the place, and three of the branch where there is one",
-    ),
-    Bound("provider.bank_codes", BankCodes, "three digits each, as text: [\"007\"]"),
-    Bound("provider.clearing_member", Member, "its number in the clearing: digits or capitals, at most 35"),
-    Bound("provider.verified", Typed, TYPED),
-    Bound("provider.means", Items, "say by which means it pays: bank_account, payment_account, wallet, cash"),
-    Bound("provider.account_format", Typed, TYPED),
-    Bound("provider.arabic_names", Typed, TYPED),
-    Bound("provider.debtor_account", Typed, TYPED),
-    Bound(
-        "provider.daily_capacity",
-        Whole(1, 100_000_000),
-        "orders that it takes a day; 500,000 is delivered",
-    ),
-    Bound("provider.arrivals.*.business_days", Whole(0, 30), "business days after; 0 is the same day"),
-    Bound("provider.arrivals.*.by", Time, "local time, as \"12:00\""),
-    Bound("provider.cutoff", Time, "local time, as \"15:00\""),
-    Bound("provider.lead_days", Whole(0, 30), "business days from delivery to value date; 1 is usual"),
-    Bound(
-        "provider.ceilings",
-        Items,
-        "the most an account may take, by level, such as [\"200.00\", \"5000.00\"]; leave it out for no limit",
-    ),
-    Bound("provider.default_level", Whole(0, 9), "the level of an account whose level is not known"),
-    Bound("provider.fees", Typed, TYPED),
-    Bound("provider.fee_above", Typed, TYPED),
-    Bound("provider.delivery.hosts", Items, "addresses tried in turn, as [\"sftp.bank.example:22\"]"),
-    Bound("provider.delivery.user", Text(64), "the name that its server knows us by"),
-    Bound(
-        "provider.delivery.host_keys",
-        Items,
-        "fingerprints as `ssh-keygen -lf KEY.pub` prints them, [\"SHA256:…\"], learnt by another way than the network",
-    ),
-    Bound("provider.delivery.upload", Text(200), "the folder that its server takes files in"),
-    Bound("provider.delivery.download", Text(200), "the folder that its messages lie in"),
-    Bound("provider.delivery.after_fetch", Typed, TYPED),
-    Bound("provider.delivery.archive", Text(200), "the folder that fetched messages are moved into"),
-    Bound("provider.delivery.renames", Typed, TYPED),
-    Bound("provider.delivery.reads_back", Typed, TYPED),
-    Bound("provider.delivery.sends_hash", Typed, TYPED),
-    Bound("provider.delivery.files_at_once", Whole(1, 16), "files under way at once; 4 is usual"),
-    Bound("provider.delivery.timeout_s", Whole(1, 600), "seconds without an answer; 30 is usual"),
-    Bound("provider.delivery.awaits_signature", Typed, TYPED),
-    Bound(
-        "provider.fees.up_to",
-        Money(1, MONTH_MAX),
-        "the highest amount that the fee is for, such as \"500.00\"",
-    ),
-    Bound(
-        "provider.fees.fee",
-        Money(0, 1_000 * ONE),
-        "what the payee pays to draw it, tax included, such as \"8.00\"",
-    ),
-    Bound("provider.stream.api", Typed, TYPED),
-    Bound(
-        "provider.stream.url",
-        Http,
-        "use https://; http:// only to this machine (127.0.0.1, [::1], localhost)",
-    ),
-    Bound(
-        "provider.stream.orders_per_request",
-        Whole(1, 10_000),
-        "500 is delivered; 1 where it takes single transfers",
-    ),
-    Bound("provider.stream.requests_per_second", Whole(0, 100_000), "0 means that it sets no pace"),
-    Bound("provider.stream.orders_per_second", Whole(0, 1_000_000), "0 means that it sets no pace"),
-    Bound("provider.stream.burst", Whole(1, 100_000), "requests that may come at once after a pause"),
-    Bound("provider.stream.concurrency", Whole(1, 1_024), "requests under way at once; 4 is delivered"),
-    Bound("provider.stream.timeout_ms", Whole(50, 600_000), "milliseconds; 10,000 is delivered"),
-    Bound("provider.stream.opens", Time, "local time, as \"08:00\"; the same as `closes` for day and night"),
-    Bound("provider.stream.closes", Time, "local time, as \"20:00\"; the same as `opens` for day and night"),
-    Bound("provider.stream.enquire_after_s", Whole(1, 86_400), "seconds; 30 is delivered"),
-    Bound("provider.stream.changes_every_s", Whole(0, 86_400), "seconds; 0 means never"),
-    Bound(
-        "provider.stream.believe_absent_after_s",
-        Whole(1, 86_400),
-        "\"not known here\" said at once may be said of a request still on its way: believed, it would be paid twice; 60 is delivered",
-    ),
-    Bound("provider.stream.unknown_hours_max", Whole(1, 720), "hours; 24 is delivered"),
-    Bound("provider.stream.expiry_days", Whole(1, 366), "days; 45 is delivered"),
 ];
 
 /// `reasons.toml`.
@@ -448,6 +359,7 @@ impl Check {
 mod tests {
     use std::path::Path;
 
+    use super::super::provider_bounds::PROVIDERS;
     use super::*;
 
     /// The keys of a file's leaves that no row is for.

@@ -7,6 +7,7 @@ mod bounds;
 mod consistency;
 mod document;
 mod fault;
+mod provider_bounds;
 mod settings;
 mod values;
 
@@ -22,7 +23,8 @@ use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::Code;
 use crate::domain::policy::Policy;
 use crate::domain::programme::{Programme, ProgrammeError};
-use crate::domain::provider::{Provider, RouteTableError, Router};
+use crate::domain::provider::Provider;
+use crate::domain::router::{RouteTableError, Router};
 use crate::files;
 use document::Document;
 pub use fault::{Fault, Faults};
@@ -261,7 +263,7 @@ impl Config {
         let settings_file = documents(&settings_text, bounds::SETTINGS, &mut faults)?;
         let reasons_file = documents(&reasons_text, bounds::REASONS, &mut faults)?;
         let programme_files = documents(&programme_texts, bounds::PROGRAMMES, &mut faults)?;
-        let provider_files = documents(&provider_texts, bounds::PROVIDERS, &mut faults)?;
+        let provider_files = documents(&provider_texts, provider_bounds::PROVIDERS, &mut faults)?;
         faults.extend(consistency::reasons(&reasons_file[0]));
         Faults(std::mem::take(&mut faults)).none()?;
         let settings: Settings = settings_text[0].parse()?;

@@ -84,20 +84,16 @@ impl BreakKind {
                 true,
                 "ask whether the message is whole; compare its totals and entries",
             ),
-            K::BalanceDiffers => (
-                "balance does not follow",
-                true,
-                "ask the bank for the missing entries, or a corrected statement",
-            ),
+            K::BalanceDiffers => {
+                ("balance does not follow", true, "ask for the missing entries, or a corrected statement")
+            }
             K::StatementGap => ("statement gap", true, "ask the bank for the statement between the two"),
             K::StatementOverlap => {
                 ("statement overlap", true, "ask which statement stands; look for what was settled twice")
             }
-            K::StatementRepeated => (
-                "statement repeated",
-                false,
-                "compare it with the first; ask for another id if it is a new one",
-            ),
+            K::StatementRepeated => {
+                ("statement repeated", false, "compare it with the first; a new one needs an id of its own")
+            }
             K::BatchDiffers => {
                 ("debit of a file differs", true, "ask the bank for the missing statuses or returns")
             }
@@ -118,11 +114,9 @@ impl BreakKind {
             K::LateReturn => {
                 ("late return", true, "have the household's account mended; the claim is owed again")
             }
-            K::NotDelivered => (
-                "file not delivered",
-                true,
-                "ask the bank whether it has the file; then `sarf exchange there` or `sarf exchange again`",
-            ),
+            K::NotDelivered => {
+                ("file not delivered", true, "ask the bank for it; then sarf exchange there, or again")
+            }
             K::PayeeInDoubt => (
                 "payee in doubt",
                 false,

@@ -6,7 +6,8 @@ use std::fmt;
 use time::Date;
 
 use super::household::PlaceId;
-use super::ids::{HouseholdId, Idcs};
+use super::ids::HouseholdId;
+use super::person::Idcs;
 use crate::domain::listed::listed;
 
 /// A claim of a birth grant.

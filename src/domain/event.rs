@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::household::{Household, Means};
-use super::ids::{Code, HouseholdId, IdError, Phone};
+use super::ids::{Code, HouseholdId, IdError};
 use super::money::Centimes;
 use super::period::Period;
+use super::person::Phone;
 use super::rib::Rib;
 
 /// A standing approval: three people allow orders that arrive as events, up to ceilings.

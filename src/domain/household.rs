@@ -6,7 +6,8 @@ use std::fmt;
 use time::Date;
 
 use super::attribute::Attributes;
-use super::ids::{Cin, Code, HouseholdId, Idcs, Phone};
+use super::ids::{Code, HouseholdId};
+use super::person::{Cin, Idcs, Phone};
 
 /// One household of a snapshot, its members joined in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::{Date, OffsetDateTime};
 
 use crate::domain::arrivals::Awaited;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::CaseState;
 use crate::pipeline::Context;
@@ -77,6 +78,9 @@ fn completed(context: &Context, family: &str, mut cells: Cells) -> Cells {
             }
         }
     }
+    if family.starts_with("deliveries") {
+        deliveries(context, &mut cells);
+    }
     if family.starts_with("recovery_") {
         for programme in context.config.programmes.keys() {
             for state in CaseState::ALL {
@@ -88,6 +92,29 @@ fn completed(context: &Context, family: &str, mut cells: Cells) -> Cells {
         }
     }
     cells
+}
+
+/// Files at each server by state; where a bank holds them for its signatories, that is a state of its own.
+fn deliveries(context: &Context, cells: &mut Cells) {
+    for provider in context.config.router.providers() {
+        let Some(terms) = &provider.delivery else { continue };
+        let lie = if terms.awaits_signature { "awaits_signature" } else { DeliveryState::Delivered.as_str() };
+        for (labels, _) in cells.iter_mut().filter(|(labels, _)| labels[0] == provider.code.as_str()) {
+            if labels[1] == DeliveryState::Delivered.as_str() {
+                lie.clone_into(&mut labels[1]);
+            }
+        }
+        for state in [DeliveryState::Waiting, DeliveryState::Naming, DeliveryState::Stopped] {
+            let labels = vec![provider.code.to_string(), state.as_str().to_owned()];
+            if !cells.iter().any(|(known, _)| *known == labels) {
+                cells.push((labels, 0));
+            }
+        }
+        let labels = vec![provider.code.to_string(), lie.to_owned()];
+        if !cells.iter().any(|(known, _)| *known == labels) {
+            cells.push((labels, 0));
+        }
+    }
 }
 
 /// What is awaited and what is late, and the time to each cutoff; zero where nothing is.

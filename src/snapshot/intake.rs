@@ -16,7 +16,8 @@ use super::rejection::{RejectReason, Rejection, mask};
 use super::row::{self, Refusal, RowRules, Sighting};
 use crate::domain::attribute::{self, AttributeTypes};
 use crate::domain::household::{Household, Means, Member, Place, PlaceId, Score};
-use crate::domain::ids::{HouseholdId, Idcs};
+use crate::domain::ids::HouseholdId;
+use crate::domain::person::Idcs;
 
 const BATCH_ROWS: usize = 1_000;
 const BATCHES_WAITING: usize = 4;

@@ -11,7 +11,8 @@ use crate::domain::child::{BirthClaim, CareGround, ChildInCare};
 use crate::domain::household::{
     Household, Means, Member, Payee, Place, PlaceId, Relation, SchoolCycle, SchoolSector, Score, Sex,
 };
-use crate::domain::ids::{Cin, Code, HouseholdId, Idcs, Phone, is_separator};
+use crate::domain::ids::{Code, HouseholdId};
+use crate::domain::person::{Cin, Idcs, Phone, is_separator};
 use crate::domain::rib::Rib;
 
 const NAME_CHARS_MAX: usize = 140;

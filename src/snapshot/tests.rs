@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::domain::hint::Hint as _;
 use crate::domain::household::Household;
-use crate::domain::ids::{Code, Idcs};
+use crate::domain::ids::Code;
+use crate::domain::person::Idcs;
 
 /// A folder of its own, removed at the end.
 struct Folder(PathBuf);

@@ -70,6 +70,16 @@ pub const GAUGES: &[Gauge] = &[
         "Files of messages that were refused or set aside, and wait for a person.",
         &[],
     ),
+    Gauge(
+        "deliveries",
+        "Files given to a provider's server that it has not answered to.",
+        &["provider", "state"],
+    ),
+    Gauge(
+        "deliveries_oldest_seconds",
+        "Time since the oldest of these files waits, or lies at the server.",
+        &["provider", "state"],
+    ),
     Gauge("breaks", "Reconciliation breaks that are open.", &["kind"]),
     Gauge("breaks_centimes", "Amount in question of open breaks, in centimes.", &["kind"]),
     Gauge("breaks_oldest_seconds", "Age of the oldest open break of the kind, 0 without one.", &["kind"]),

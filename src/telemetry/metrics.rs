@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::families::{Families, Family};
 use super::gauges::{Cells, Gauges};
-use crate::domain::listed::listed;
+use super::labels::{Direction, Job};
 
 /// Upper bounds of stage durations, in seconds: from a page's wait to a night's work.
 const STAGE_BUCKETS_SECONDS: [f64; 16] =
@@ -21,38 +21,6 @@ const STAGE_BUCKETS_SECONDS: [f64; 16] =
 
 /// Upper bounds of calls to providers, in seconds: from loopback to a time-out.
 const CALL_BUCKETS_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-
-listed! {
-    /// What is done again and again, and missed where it is not.
-    Job {
-        /// The gauges are counted.
-        Gauges = "gauges",
-        /// The inbox is looked through.
-        FeedbackWatch = "feedback_watch",
-        /// Files are exchanged with providers' servers.
-        Exchange = "exchange",
-        /// Old uploads are taken away.
-        Uploads = "uploads",
-    }
-}
-
-/// Which way a file went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// To a bank.
-    Out,
-    /// From a bank or the registry.
-    In,
-}
-
-impl Direction {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Out => "out",
-            Self::In => "in",
-        }
-    }
-}
 
 /// Handles to every family, in one registry. Shared by `Arc`, passed in; each call is an atomic step or a short lock.
 #[derive(Debug)]

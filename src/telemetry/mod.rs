@@ -7,10 +7,12 @@
 
 pub mod families;
 pub mod gauges;
+mod labels;
 pub mod logging;
 pub mod metrics;
 pub mod stage;
 
+pub use labels::{Direction, Job};
 pub use logging::{LogFormat, Logging, LoggingError};
-pub use metrics::{Job, Metrics};
+pub use metrics::Metrics;
 pub use stage::{Silent, StageGuard, StageObserver, StageProgress, Telemetry};

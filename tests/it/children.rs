@@ -1,7 +1,8 @@
 //! Birth grants and deposits: from the list to the bank's file and back, and never twice for one child.
 
-use sarf::domain::ids::{Code, Idcs, RunId, SnapshotId};
+use sarf::domain::ids::{Code, RunId, SnapshotId};
 use sarf::domain::money::Centimes;
+use sarf::domain::person::Idcs;
 use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::Applied;
 use sarf::pipeline::orders::correction::{self, Found};

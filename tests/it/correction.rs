@@ -1,8 +1,9 @@
 //! A later list puts months right that were paid: arrears are ordered, undue payments named, and nothing is found twice.
 
-use sarf::domain::ids::{Idcs, RunId, SnapshotId};
+use sarf::domain::ids::{RunId, SnapshotId};
 use sarf::domain::order::OrderState;
 use sarf::domain::period::Period;
+use sarf::domain::person::Idcs;
 use sarf::domain::run::RunState;
 use sarf::pipeline::Applied;
 use sarf::pipeline::orders::correction::{self, Found};

@@ -9,32 +9,7 @@ use sarf::pipeline::exchange::{self, Exchanged, Word};
 use sarf::sandbox::Share;
 use sarf::sandbox::banks::{Faults, Sandbox, SandboxOptions, StatusStyle};
 
-use crate::harness::{ACCOUNTANT, Bed, Program, Sshd, Wire, make_key, me, sent_files};
-
-fn terms(sshd: &Sshd, host: &str, code: &str) -> DeliveryTerms {
-    sshd.folder(&format!("in/{code}"));
-    sshd.folder(&format!("out/{code}"));
-    let text = format!(
-        "hosts = [\"{host}\"]\nuser = \"{}\"\nhost_keys = [\"{}\"]\nupload = \"in/{code}\"\ndownload = \"out/{code}\"\ntimeout_s = 5",
-        me(),
-        sshd.fingerprint
-    );
-    toml::from_str(&text).expect("terms")
-}
-
-/// The key of each provider is the same one: what matters is that it lies where it is looked for.
-fn keys(bed: &Bed) -> PathBuf {
-    let key = bed.home().join("secrets/all.ssh");
-    make_key(&key);
-    key
-}
-
-fn give_keys(bed: &Bed, key: &Path) {
-    for provider in exchange::partners(&bed.context) {
-        let own = bed.home().join(format!("secrets/{}.ssh", provider.code));
-        fs::copy(key, &own).expect("a key");
-    }
-}
+use crate::harness::{ACCOUNTANT, Bed, Program, Sshd, Wire, give_keys, sent_files, server_keys, terms};
 
 /// Every bank of the file lane has a server of these, in turn.
 fn with_servers(bed: &mut Bed, servers: &[(&Sshd, String)], change: impl Fn(&mut DeliveryTerms)) {
@@ -105,7 +80,7 @@ fn same_as_outbox(bed: &Bed, servers: &[&Sshd]) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_month_goes_to_three_servers_and_is_closed_from_what_they_send_back() {
     let Some(mut bed) = Bed::new().await else { return };
-    let key = keys(&bed);
+    let key = server_keys(&bed);
     let start = |name: &str| Sshd::start(&bed.home().join(name), &key, "");
     let (Some(a), Some(b), Some(c)) = (start("a"), start("b"), start("c")) else { return };
     with_servers(&mut bed, &[(&a, a.host()), (&b, b.host()), (&c, c.host())], |terms| {
@@ -154,7 +129,7 @@ async fn a_month_goes_to_three_servers_and_is_closed_from_what_they_send_back() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_file_is_gone_on_with_and_named_once() {
     let Some(mut bed) = Bed::new().await else { return };
-    let key = keys(&bed);
+    let key = server_keys(&bed);
     let Some(mut sshd) = Sshd::start(&bed.home().join("a"), &key, "") else { return };
     let wire = Wire::to(sshd.address).await;
     with_servers(&mut bed, &[(&sshd, wire.host.clone())], |terms| terms.files_at_once = 1);
@@ -204,29 +179,26 @@ async fn a_cut_file_is_gone_on_with_and_named_once() {
     bed.verify_all_holds().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_server_refuses_is_put_in_front_of_a_person() {
-    let Some(mut bed) = Bed::new().await else { return };
-    let key = keys(&bed);
-    let Some(plain) = Sshd::start(&bed.home().join("a"), &key, "") else { return };
-    let Some(strict) = Sshd::start(&bed.home().join("b"), &key, "rename,remove,posix-rename@openssh.com")
-    else {
-        return;
-    };
-    with_servers(&mut bed, &[(&plain, plain.host())], |_| ());
+/// A month whose files wait for one server: their banks and names.
+async fn with_files() -> Option<(Bed, Sshd, Vec<(String, String)>)> {
+    let mut bed = Bed::new().await?;
+    let key = server_keys(&bed);
+    let sshd = Sshd::start(&bed.home().join("a"), &key, "")?;
+    with_servers(&mut bed, &[(&sshd, sshd.host())], |_| ());
     give_keys(&bed, &key);
     bed.run_to(1_500, 11, RunState::Settling).await;
     let names = "select p.code || ' ' || d.file_name from file_delivery d join provider p on p.id = d.provider_id order by d.id";
-    let files: Vec<(String, String)> = bed
-        .rows(names)
-        .await
-        .iter()
-        .map(|line| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two words"))
-        .collect();
-    let of = |at: usize| (files[at].0.clone(), files[at].1.clone());
+    let two =
+        |line: &String| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two words");
+    let files = bed.rows(names).await.iter().map(two).collect();
+    Some((bed, sshd, files))
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_taken_is_put_in_front_of_a_person() {
+    let Some((bed, plain, files)) = with_files().await else { return };
     // A name that other bytes have: never written over.
-    let (code, name) = of(0);
+    let (code, name) = files[0].clone();
     let taken = plain.root.join("in").join(&code).join(&name);
     fs::write(&taken, "another file").expect("a file");
     let done = exchange::exchange(&bed.context, &code).await.expect("exchanged");
@@ -255,8 +227,14 @@ async fn what_a_server_refuses_is_put_in_front_of_a_person() {
     assert_eq!(bed.open_breaks().await, Vec::<String>::new());
     assert_eq!(exchange::exchange(&bed.context, &code).await.expect("exchanged").brought, 1);
 
+    bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_may_have_been_picked_up_is_not_sent_again() {
+    let Some((bed, plain, files)) = with_files().await else { return };
+    let (code, name) = files[1].clone();
     // Killed between giving the name and keeping that: picked up meanwhile, a person is asked, not the file sent again.
-    let (code, name) = files.iter().find(|(other, _)| *other != code).cloned().expect("another bank");
     bed.write(&format!("update file_delivery set state = 'naming' where file_name = '{name}'"))
         .await
         .expect("written");
@@ -271,9 +249,17 @@ async fn what_a_server_refuses_is_put_in_front_of_a_person() {
         .expect("a word");
     assert_eq!(bed.open_breaks().await, Vec::<String>::new());
 
-    // A server without renaming: said so it is a person's matter, configured so the file grows under its name.
-    let (code, _) =
-        files.iter().find(|(c, n)| *n != name && *c != code && *c != files[0].0).cloned().expect("a third");
+    bed.verify_all_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_renaming_is_a_matter_of_agreement() {
+    let Some((mut bed, _plain, files)) = with_files().await else { return };
+    let key = bed.home().join("secrets/all.ssh");
+    let denied = "rename,remove,posix-rename@openssh.com";
+    let Some(strict) = Sshd::start(&bed.home().join("b"), &key, denied) else { return };
+    let code = files[0].0.clone();
+    // Not agreed it is a person's matter; agreed, the file grows under its name.
     with_servers(&mut bed, &[(&strict, strict.host())], |_| ());
     let done = exchange::exchange(&bed.context, &code).await.expect("exchanged");
     assert!(done.stopped.iter().all(|(_, why)| why.contains("does not allow to rename")), "{done:?}");
@@ -293,7 +279,7 @@ async fn what_a_server_refuses_is_put_in_front_of_a_person() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_is_not_the_one_agreed_is_told_nothing() {
     let Some(mut bed) = Bed::new().await else { return };
-    let key = keys(&bed);
+    let key = server_keys(&bed);
     let start = |name: &str| Sshd::start(&bed.home().join(name), &key, "");
     let (Some(true_one), Some(other)) = (start("a"), start("b")) else { return };
     // The first host shows another key, the second is the one agreed.
@@ -321,7 +307,7 @@ async fn a_host_that_is_not_the_one_agreed_is_told_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_are_fetched_once_whatever_they_are_called() {
     let Some(mut bed) = Bed::new().await else { return };
-    let key = keys(&bed);
+    let key = server_keys(&bed);
     let Some(sshd) = Sshd::start(&bed.home().join("a"), &key, "") else { return };
     with_servers(&mut bed, &[(&sshd, sshd.host())], |terms| terms.after_fetch = AfterFetch::Delete);
     give_keys(&bed, &key);
@@ -349,10 +335,11 @@ async fn messages_are_fetched_once_whatever_they_are_called() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_brings_tells_and_tests() {
     let Some(bed) = Bed::new().await else { return };
-    let key = keys(&bed);
+    let key = server_keys(&bed);
     let Some(sshd) = Sshd::start(&bed.home().join("a"), &key, "") else { return };
     let program = Program { url: Some(bed.url()), ..Program::new(bed.home()) };
-    let none = program.ends(1, "exchange run");
+    assert!(program.ends(0, "exchange run").out.contains("no provider has a server"));
+    let none = program.ends(1, "exchange test");
     assert!(none.err.contains("no provider has a server") && none.err.contains("hint:"), "{none:?}");
     let banks = program.config.join("providers/banks.toml");
     let terms = terms(&sshd, &sshd.host(), "awb");

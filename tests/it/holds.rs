@@ -257,7 +257,7 @@ async fn one_payee_of_several_households_is_held_however_the_number_is_spelled()
     let Some(bed) = Bed::new().await else { return };
     let mut registry = sound(26);
     // A person who is paid for two households, and listed in neither.
-    let stranger = sarf::domain::ids::Idcs::from_stem(299_999_999).reveal().to_string();
+    let stranger = sarf::domain::person::Idcs::from_stem(299_999_999).reveal().to_string();
     for n in [0, 1] {
         registry.set(n, &[("payee_idcs", &stranger)]);
     }

@@ -3,8 +3,9 @@
 use std::fs;
 
 use bytes::Bytes;
-use sarf::domain::ids::{Code, Idcs, RunId};
+use sarf::domain::ids::{Code, RunId};
 use sarf::domain::money::Centimes;
+use sarf::domain::person::Idcs;
 use sarf::domain::run::RunState;
 use sarf::pipeline::orders::correction::{self, Found};
 use sarf::pipeline::orders::reissue;

@@ -4,9 +4,10 @@ use std::fs;
 
 use bytes::Bytes;
 use sarf::domain::event::StandingApprovalId;
-use sarf::domain::ids::{BreakId, Code, HouseholdId, Idcs, OrderId, RunId, SnapshotId};
+use sarf::domain::ids::{BreakId, Code, HouseholdId, OrderId, RunId, SnapshotId};
 use sarf::domain::money::Centimes;
 use sarf::domain::order::{OrderKey, OrderNames};
+use sarf::domain::person::Idcs;
 use sarf::domain::run::RunState;
 use sarf::pipeline::exceptions::breaks;
 use sarf::pipeline::orders::correction::{self, Found};

@@ -1,8 +1,9 @@
 //! Undue payments are kept back from later orders to the centime, given back, and never owed before they were paid.
 
-use sarf::domain::ids::{CaseId, HouseholdId, Idcs, OrderId, RunId, SnapshotId};
+use sarf::domain::ids::{CaseId, HouseholdId, OrderId, RunId, SnapshotId};
 use sarf::domain::money::Centimes;
 use sarf::domain::period::Period;
+use sarf::domain::person::Idcs;
 use sarf::domain::recovery::CaseCause;
 use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::exceptions::recovery::appeals::{self, Ruling};

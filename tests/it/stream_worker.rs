@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sarf::config::Config;
 use sarf::domain::ids::RunId;
-use sarf::domain::provider::Router;
+use sarf::domain::router::Router;
 use sarf::domain::run::RunState;
 use sarf::engine::provider_stream::ProviderStream;
 use sarf::engine::stop::Stop;

@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use sarf::domain::ids::{Idcs, RunId};
+use sarf::domain::ids::RunId;
 use sarf::domain::order::EndToEndRef;
+use sarf::domain::person::Idcs;
 use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::orders::correction::{self, Found};
 use sarf::pipeline::orders::{children, reissue};

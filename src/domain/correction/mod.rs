@@ -120,7 +120,7 @@ impl Facts {
     }
 
     /// The member of a registry number.
-    pub fn member(&self, idcs: super::ids::Idcs) -> Option<&Member> {
+    pub fn member(&self, idcs: super::person::Idcs) -> Option<&Member> {
         self.members.iter().find(|member| member.idcs == idcs)
     }
 }

@@ -4,8 +4,8 @@ use time::Date;
 
 use super::persons::{Bearing, Verdict};
 use super::{CorrectionReason, Facts};
-use crate::domain::ids::Idcs;
 use crate::domain::period::Period;
+use crate::domain::person::Idcs;
 
 /// What a later list is asked.
 #[derive(Clone, Copy, Debug)]

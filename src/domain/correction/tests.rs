@@ -5,9 +5,10 @@ use super::amount::{Open, Reversal, Standing, reverse};
 use super::persons::{Bearing, Place, Verdict, weigh};
 use super::*;
 use crate::domain::household::Sex;
-use crate::domain::ids::{CaseId, Idcs};
+use crate::domain::ids::CaseId;
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
+use crate::domain::person::Idcs;
 
 fn member(number: u32, born: Date, died: Option<Date>) -> Member {
     Member {

@@ -7,8 +7,9 @@ use time::Date;
 use super::compile::{Matcher, MonthRules, Traits};
 use super::{Assessment, Assessor, Component, ExclusionReason, Outcome, RULE_CAP, RULE_FLAT, RULE_FLOOR};
 use crate::domain::household::{Household, Member};
-use crate::domain::ids::{Code, Idcs};
+use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
+use crate::domain::person::Idcs;
 use crate::domain::programme::{Eligibility, RankOrder};
 
 /// A member that counts as a child in the month at hand.

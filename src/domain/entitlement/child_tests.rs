@@ -6,7 +6,8 @@ use super::tests::{date, family};
 use super::*;
 use crate::domain::child::{BirthClaim, CareGround, ChildInCare};
 use crate::domain::household::{Household, PlaceId, Score};
-use crate::domain::ids::{HouseholdId, Idcs};
+use crate::domain::ids::HouseholdId;
+use crate::domain::person::Idcs;
 
 const DSS: &str = include_str!("../../../config/programmes/dss.toml");
 

@@ -5,7 +5,8 @@ use time::Date;
 
 use super::*;
 use crate::domain::household::{Household, Member, SchoolCycle, SchoolSector, Score, Sex};
-use crate::domain::ids::{Code, Idcs};
+use crate::domain::ids::Code;
+use crate::domain::person::Idcs;
 
 pub(super) const DSS: &str = include_str!("../../../config/programmes/dss.toml");
 const TAYSSIR: &str = include_str!("../../../config/programmes/tayssir.toml");

@@ -13,9 +13,10 @@ use time::{Duration, OffsetDateTime};
 use super::Refused;
 use crate::domain::event::{Change, Event, EventId, NewAccount, Wanted, What};
 use crate::domain::household::Means;
-use crate::domain::ids::{Code, HouseholdId, IdError, Phone};
+use crate::domain::ids::{Code, HouseholdId, IdError};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
+use crate::domain::person::Phone;
 use crate::domain::rib::Rib;
 
 /// A longer line is refused unread.

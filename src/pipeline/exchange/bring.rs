@@ -15,6 +15,7 @@ use crate::rails::delivery::{LocalFile, Peer, PeerError};
 use crate::store::StoreError;
 use crate::store::audit::chain::{self, Decision};
 use crate::store::batches::deliveries::{self, Delivery};
+use crate::store::messages::break_steps;
 use crate::store::messages::breaks::{self, NewBreak};
 
 /// Steps after which a file that does not come to rest is left for the next time: one to bring it, one to name it, one to see it.
@@ -210,7 +211,7 @@ pub(super) async fn clear_break_in_tx(
     delivery: &Delivery,
     at: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    breaks::resolve_key_in_tx(connection, &break_key(delivery), "the file went on its way", at).await
+    break_steps::resolve_key_in_tx(connection, &break_key(delivery), "the file went on its way", at).await
 }
 
 /// Files that were answered while they seemed to be under way were there.

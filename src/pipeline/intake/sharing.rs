@@ -152,7 +152,7 @@ fn nameless(folder: &Path, number: usize) -> std::io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{Cin, Idcs, Phone};
+    use crate::domain::person::{Cin, Idcs, Phone};
     use crate::domain::rib::Rib;
 
     fn account(number: u64) -> Thing {

@@ -272,7 +272,7 @@ async fn import_one(
         );
     });
     count(context, name, counts);
-    context.telemetry.metrics.add_file(crate::telemetry::metrics::Direction::In, name, "", bytes);
+    context.telemetry.metrics.add_file(crate::telemetry::Direction::In, name, "", bytes);
     Ok(imported)
 }
 

@@ -293,7 +293,8 @@ mod tests {
     use super::*;
     use crate::domain::event::Change;
     use crate::domain::household::Means;
-    use crate::domain::ids::{Code, Phone};
+    use crate::domain::ids::Code;
+    use crate::domain::person::Phone;
     use crate::domain::rib::Rib;
 
     fn rib(account: u32) -> Rib {

@@ -5,9 +5,10 @@ use crate::config::Holds;
 use crate::domain::household::{Household, Means, Shared};
 use crate::domain::money::Centimes;
 use crate::domain::name::{ArabicNames, creditor_name};
-use crate::domain::provider::{Provider, Router};
+use crate::domain::provider::Provider;
 use crate::domain::reason::HoldReason;
 use crate::domain::rib::Rib;
+use crate::domain::router::Router;
 use crate::store::orders::personal::OrderPayee;
 
 /// The reason to hold for a thing that a household shares with so many, if there are too many.

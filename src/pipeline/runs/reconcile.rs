@@ -20,6 +20,7 @@ use crate::store::StoreError;
 use crate::store::access::operators::Role;
 use crate::store::batches::{self, Batch};
 use crate::store::books::ledger;
+use crate::store::messages::break_steps;
 use crate::store::messages::breaks::{self, NewBreak};
 use crate::store::messages::statements::{self, KnownStatement};
 use crate::store::orders::holds;
@@ -110,7 +111,7 @@ pub async fn reconcile(context: &Context, id: RunId) -> Result<Reconciliation, R
         found.extend(statement_gaps(&mut tx, id, providers[provider]).await?);
     }
     let keys: Vec<String> = found.iter().map(|b| b.key.clone()).collect();
-    breaks::resolve_gone_in_tx(&mut tx, id, &BATCH_KINDS, &keys, now).await?;
+    break_steps::resolve_gone_in_tx(&mut tx, id, &BATCH_KINDS, &keys, now).await?;
     breaks::open_in_tx(&mut tx, &found, now).await?;
     let mut result = summary(&mut tx, &run, &left).await?;
     if run.state == RunState::Settling && result.is_explained() {

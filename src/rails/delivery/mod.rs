@@ -4,9 +4,11 @@
 //! before it is given its name. Limit: whose turn it is, and what of it is kept, is not decided here.
 
 mod error;
+mod fetch;
 mod local;
 mod peer;
 
 pub use error::PeerError;
+pub use fetch::{Fetched, RemoteFile};
 pub use local::LocalFile;
-pub use peer::{Fetched, Peer, RemoteFile};
+pub use peer::Peer;

@@ -11,8 +11,8 @@ use super::draw::{Draw, mix};
 use super::person::{Dwelling, GENERATIONS, Person, idcs, latin, month_of, place};
 use super::sink::PartWriter;
 use super::{GenerateOptions, HOUSEHOLDS_MAX};
-use crate::domain::ids::Idcs;
 use crate::domain::period::Period;
+use crate::domain::person::Idcs;
 use crate::domain::rib::Rib;
 use crate::snapshot::SnapshotError;
 

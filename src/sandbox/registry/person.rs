@@ -12,8 +12,8 @@ use super::words::{
 };
 use super::{GenerateOptions, HOUSEHOLDS_MAX};
 use crate::domain::household::Means;
-use crate::domain::ids::Idcs;
 use crate::domain::period::Period;
+use crate::domain::person::Idcs;
 use crate::domain::rib::Rib;
 
 /// December 2023, when the programme began: the month before the first change of hands.

@@ -4,11 +4,14 @@ pub mod batch_orders;
 pub mod deliveries;
 pub mod enquiries;
 pub mod exclusive;
+mod figures;
 pub mod leases;
 pub mod membership;
 pub mod outbox;
 pub mod pace;
 pub mod shards;
+
+pub use figures::BatchFigures;
 
 use std::collections::HashMap;
 
@@ -69,39 +72,6 @@ pub struct Batch {
     pub made_with: Option<serde_json::Value>,
     /// Figures kept as outcomes and statement entries come in.
     pub figures: BatchFigures,
-}
-
-/// Figures kept on a batch; as a change, what is added to them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct BatchFigures {
-    /// Orders with an outcome of their own; the others stand where the batch stands.
-    pub outcomes: i64,
-    /// Their sum.
-    pub outcomes_amount: i64,
-    /// Orders whose own outcome is no more than accepted.
-    pub accepted: i64,
-    /// Their sum.
-    pub accepted_amount: i64,
-    /// Orders rejected.
-    pub rejected: i64,
-    /// Their sum.
-    pub rejected_amount: i64,
-    /// Orders returned.
-    pub returned: i64,
-    /// Their sum.
-    pub returned_amount: i64,
-    /// Debits booked for it.
-    pub debited_amount: i64,
-    /// Returns booked for its orders.
-    pub credited_amount: i64,
-    /// Orders settled or collected one by one.
-    pub paid: i64,
-    /// Their sum.
-    pub paid_amount: i64,
-    /// Orders expired or cancelled.
-    pub expired: i64,
-    /// Their sum.
-    pub expired_amount: i64,
 }
 
 const COLUMNS: &str = "b.id, b.run_id, b.provider_id, p.code, b.wave, b.sequence, b.listed, b.first_order, b.last_order, b.state,

@@ -4,7 +4,8 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::domain::breaks::{BreakStep, PostTo};
-use crate::domain::ids::BreakId;
+use crate::domain::ids::{BreakId, RunId};
+use crate::domain::reason::BreakKind;
 use crate::store::{Store, StoreError};
 
 /// Who takes a step, when and why.
@@ -194,4 +195,49 @@ pub async fn of_break(store: &Store, id: BreakId) -> Result<Vec<Step>, StoreErro
             })
         })
         .collect()
+}
+
+/// Resolves the breaks of a kind in a run whose fact no longer holds; a proposal for them falls away.
+pub async fn resolve_gone_in_tx(
+    connection: &mut PgConnection,
+    run: RunId,
+    kinds: &[BreakKind],
+    still: &[String],
+    at: OffsetDateTime,
+) -> Result<u64, StoreError> {
+    const WHY: &str = "explained by later feedback";
+    let gone: Vec<i64> = sqlx::query_scalar(
+        "update break set resolved_by = 'sarf', resolution = $4, resolved_at = $5,
+                proposed_by = null, proposed_at = null, proposed_why = null, proposed_post = null
+          where run_id = $1 and kind = any($2) and resolved_at is null and suspense = 0 and dedup_key <> all($3) returning id",
+    )
+    .bind(run.get())
+    .bind(kinds.iter().map(|k| k.as_str()).collect::<Vec<_>>())
+    .bind(still)
+    .bind(WHY)
+    .bind(at)
+    .fetch_all(&mut *connection)
+    .await?;
+    by_rule_in_tx(connection, &gone, BreakStep::Explain, WHY, at).await?;
+    Ok(gone.len() as u64)
+}
+
+/// Resolves the break of a key by rule, where it is open; a proposal for it falls away.
+pub async fn resolve_key_in_tx(
+    connection: &mut PgConnection,
+    key: &str,
+    why: &str,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let gone: Vec<i64> = sqlx::query_scalar(
+        "update break set resolved_by = 'sarf', resolution = $2, resolved_at = $3,
+                proposed_by = null, proposed_at = null, proposed_why = null, proposed_post = null
+          where dedup_key = $1 and resolved_at is null and suspense = 0 returning id",
+    )
+    .bind(key)
+    .bind(why)
+    .bind(at)
+    .fetch_all(&mut *connection)
+    .await?;
+    by_rule_in_tx(connection, &gone, BreakStep::Explain, why, at).await
 }

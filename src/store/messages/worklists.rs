@@ -5,9 +5,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use time::{Date, OffsetDateTime};
 
 use crate::domain::household::{Means, Relation};
-use crate::domain::ids::{Cin, Code, HouseholdId, OrderId, RunId, SnapshotId};
+use crate::domain::ids::{Code, HouseholdId, OrderId, RunId, SnapshotId};
 use crate::domain::money::Centimes;
 use crate::domain::period::Period;
+use crate::domain::person::Cin;
 use crate::domain::step::Step;
 use crate::store::batches::membership;
 use crate::store::locks::{self, Lock};

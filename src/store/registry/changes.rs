@@ -420,7 +420,7 @@ pub const fn counted_as(reach: Reach) -> OrderState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::Phone;
+    use crate::domain::person::Phone;
 
     #[test]
     fn changes_come_back() {

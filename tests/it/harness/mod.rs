@@ -24,4 +24,4 @@ pub use needs::{without_postgres, without_tool};
 pub use program::{Program, Ran};
 pub use provider::{Moods, Taken, TestProvider};
 pub use registry::{Registry, rib};
-pub use sshd::{Sshd, Wire, make_key, me};
+pub use sshd::{Sshd, Wire, give_keys, server_keys, terms};

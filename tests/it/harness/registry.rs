@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use sarf::domain::attribute::COLUMN_PREFIX;
-use sarf::domain::ids::{Code, Idcs};
+use sarf::domain::ids::Code;
 use sarf::domain::period::Period;
+use sarf::domain::person::Idcs;
 use sarf::domain::rib::Rib;
 use sarf::snapshot::{
     CLAIM_COLUMNS, DEPOSIT_COLUMNS, FORMAT, HOUSEHOLD_COLUMNS, Kind, MANIFEST_FILE, MEMBER_COLUMNS, Manifest,

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::without_tool;
+use sarf::domain::delivery::DeliveryTerms;
+use sarf::pipeline::exchange;
+
+use super::{Bed, without_tool};
 
 /// OpenSSH's server, which serves the files below `root`.
 pub struct Sshd {
@@ -49,7 +52,7 @@ impl Sshd {
     /// skipped. `denied` are requests of the protocol that it refuses, as `rename,remove`.
     pub fn start(folder: &Path, public: &Path, denied: &str) -> Option<Self> {
         let Some(program) = program() else {
-            without_tool("sshd", "openssh-server");
+            without_tool("sshd", "sshd");
             return None;
         };
         let root = folder.join("files");
@@ -129,6 +132,33 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// What is agreed with a provider whose server this is; its folders are made.
+pub fn terms(sshd: &Sshd, host: &str, code: &str) -> DeliveryTerms {
+    sshd.folder(&format!("in/{code}"));
+    sshd.folder(&format!("out/{code}"));
+    let text = format!(
+        "hosts = [\"{host}\"]\nuser = \"{}\"\nhost_keys = [\"{}\"]\nupload = \"in/{code}\"\ndownload = \"out/{code}\"\ntimeout_s = 5",
+        me(),
+        sshd.fingerprint
+    );
+    toml::from_str(&text).expect("terms")
+}
+
+/// The key of each provider is the same one: what matters is that it lies where it is looked for.
+pub fn server_keys(bed: &Bed) -> PathBuf {
+    let key = bed.home().join("secrets/all.ssh");
+    make_key(&key);
+    key
+}
+
+/// Each provider that has a server is logged in at with this key.
+pub fn give_keys(bed: &Bed, key: &Path) {
+    for provider in exchange::partners(&bed.context) {
+        let own = bed.home().join(format!("secrets/{}.ssh", provider.code));
+        fs::copy(key, &own).expect("a key");
     }
 }
 

@@ -12,13 +12,15 @@
 //! command is given again and goes on: the same file to the same bytes, the same key to the provider.
 //! Limit: one order at a time; providers that fetch work lists cannot be asked.
 
+mod error;
 pub mod undue;
+
+pub use error::RecallError;
 
 use time::OffsetDateTime;
 
 use crate::domain::batch::Lane;
 use crate::domain::calendar::CalendarError;
-use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{Code, HouseholdId, OrderId, RecallId};
 use crate::domain::money::Centimes;
 use crate::domain::not_found::Entity;
@@ -34,7 +36,7 @@ use crate::pipeline::messages::record::{Source, record_judged};
 use crate::pipeline::{Applied, Context, Refusal, locked_run, person};
 use crate::rails::bank_file::{DeliveryError, write_recall};
 use crate::rails::stream::wire::Status;
-use crate::rails::stream::{Answer, CallError, StreamRail};
+use crate::rails::stream::{Answer, StreamRail};
 use crate::store::access::operators::Role;
 use crate::store::audit::chain::{self, Decision};
 use crate::store::batches::deliveries::Subject;
@@ -42,87 +44,10 @@ use crate::store::messages::breaks;
 use crate::store::messages::recalls::{self, LeftIn, NewRecall, Recall};
 use crate::store::orders::{self, OrderDetail};
 use crate::store::{StoreError, Tx};
-use crate::telemetry::metrics::Direction;
+use crate::telemetry::Direction;
 
 /// Most recalls in a list.
 const LIST_MAX: i64 = 1_000;
-
-/// Why an order cannot be recalled.
-#[derive(Debug, thiserror::Error)]
-pub enum RecallError {
-    /// The person or the run does not allow it.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It has not left.
-    #[error("order `{order}` is {state}: it has not been sent")]
-    NotLeft {
-        /// Which.
-        order: i64,
-        /// Its state.
-        state: OrderState,
-    },
-    /// It ended otherwise.
-    #[error("order `{order}` is {state}: there is nothing to ask back")]
-    Ended {
-        /// Which.
-        order: i64,
-        /// Its state.
-        state: OrderState,
-    },
-    /// The provider cannot be asked over a connection.
-    #[error("provider `{0}` cannot be asked from here to cancel a payment")]
-    NoConnection(String),
-    /// No deadline can be given.
-    #[error("the deadline of the answer cannot be computed")]
-    Calendar(#[from] CalendarError),
-    /// The file could not be delivered.
-    #[error("the request to cancel could not be delivered")]
-    Delivery(#[from] DeliveryError),
-    /// The provider gave no answer.
-    #[error("provider `{provider}` could not be asked to cancel")]
-    Call {
-        /// Which.
-        provider: String,
-        /// Why.
-        #[source]
-        source: CallError,
-    },
-}
-
-impl Hint for RecallError {
-    fn hint(&self) -> Option<NextStep> {
-        Some(match self {
-            Self::Refused(e) => return e.hint(),
-            Self::NotLeft { .. } => "keep it back instead: `sarf order hold`".into(),
-            Self::Ended { order, .. } => format!("see its life: sarf order show {order}").into(),
-            Self::NoConnection(_) => "call the provider, and let its reports say what became of it".into(),
-            Self::Calendar(e) => return e.hint(),
-            Self::Delivery(DeliveryError::Differs(_)) => {
-                "the bank may have it: compare it with the settings of the debtor and of the provider".into()
-            }
-            Self::Delivery(_) | Self::Call { .. } => {
-                "give the command again: it goes on under the same names".into()
-            }
-        })
-    }
-}
-
-#[cfg(test)]
-crate::domain::hint::samples!(RecallError {
-    Self::Refused(_) => Self::Refused(Refusal::SamePerson("amina".into())),
-    Self::NotLeft { .. } => Self::NotLeft { order: 7, state: OrderState::Planned },
-    Self::Ended { .. } => Self::Ended { order: 7, state: OrderState::Settled },
-    Self::NoConnection(_) => Self::NoConnection("m2t".into()),
-    Self::Calendar(_) => Self::Calendar(CalendarError::YearNotCovered { year: 2031 }),
-    Self::Delivery(_) => Self::Delivery(DeliveryError::Differs("a.xml".into())),
-    Self::Call { .. } => Self::Call { provider: "m2t".into(), source: CallError::Refused { status: 400 } },
-});
-
-impl<E: Into<StoreError>> From<E> for RecallError {
-    fn from(error: E) -> Self {
-        Self::Refused(Refusal::Store(error.into()))
-    }
-}
 
 /// Decides to ask an order back. The order's open recall, where there is one, is given instead: it may still have to leave.
 ///

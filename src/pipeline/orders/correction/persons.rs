@@ -10,8 +10,9 @@ use sqlx::PgConnection;
 
 use crate::domain::correction::MovedRule;
 use crate::domain::correction::persons::{Bearing, Place, Verdict, weigh};
-use crate::domain::ids::{HouseholdId, Idcs};
+use crate::domain::ids::HouseholdId;
 use crate::domain::period::Period;
+use crate::domain::person::Idcs;
 use crate::store::copy::{CopyAhead, CopyBuffer};
 use crate::store::runs::corrections::Month;
 use crate::store::runs::restated::{self, HouseholdPersons};

@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use crate::domain::household::Household;
-use crate::domain::ids::Phone;
 use crate::domain::name::NOT_PROVIDED;
+use crate::domain::person::Phone;
 use crate::domain::policy::{Decision, Waits, prescribed_on};
 use crate::domain::reason::HoldReason;
 use crate::pipeline::orders::judge::fill_payee;

@@ -3,14 +3,16 @@
 //!
 //! Form: a version byte (1: in clear; 2: a household with attributes), then fields in a fixed order; texts are a length byte pair and UTF-8.
 
-use sha2::{Digest as _, Sha256};
+mod child;
+
+pub use child::{child_key, decode_child, encode_child};
 use time::Date;
 
 use crate::domain::attribute::{AttributeValue, Attributes};
 use crate::domain::breaks::BreakSource;
-use crate::domain::child::{CareGround, ChildInCare};
-use crate::domain::household::{Member, Payee, PlaceId, Relation, SchoolCycle, SchoolSector, Sex};
-use crate::domain::ids::{Cin, Code, HouseholdId, Idcs, Phone};
+use crate::domain::household::{Member, Payee, Relation, SchoolCycle, SchoolSector, Sex};
+use crate::domain::ids::Code;
+use crate::domain::person::{Cin, Idcs, Phone};
 use crate::store::StoreError;
 
 const IN_CLEAR: u8 = 1;
@@ -185,17 +187,6 @@ pub const fn person_of_key(key: i64) -> Idcs {
     Idcs::from_stored(key.cast_unsigned())
 }
 
-/// The key under which a child is found again, whatever list or household names it.
-pub fn child_key(child: Idcs) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    hash.update(b"sarf.child|");
-    hash.update(child.reveal().to_be_bytes());
-    let digest: [u8; 32] = hash.finalize().into();
-    let mut key = [0; 16];
-    key.copy_from_slice(&digest[..16]);
-    key
-}
-
 /// Writes a registry number.
 pub fn encode_idcs(idcs: Idcs) -> Vec<u8> {
     let mut out = vec![IN_CLEAR];
@@ -209,57 +200,6 @@ pub fn encode_idcs(idcs: Idcs) -> Vec<u8> {
 /// When the bytes are not of this codec.
 pub fn decode_idcs(bytes: &[u8]) -> Result<Idcs, StoreError> {
     Ok(Idcs::from_stored(u64::from_be_bytes(Reader::open(bytes)?.fixed()?)))
-}
-
-/// Writes the person of a child in care; what is not personal lies in columns of its own.
-pub fn encode_child(child: &ChildInCare) -> Vec<u8> {
-    let mut out = vec![IN_CLEAR];
-    out.extend_from_slice(&child.child.reveal().to_be_bytes());
-    out.extend_from_slice(&child.birth_date.to_julian_day().to_be_bytes());
-    out.push(child.deceased_on.is_some().into());
-    if let Some(day) = child.deceased_on {
-        out.extend_from_slice(&day.to_julian_day().to_be_bytes());
-    }
-    for text in [&child.name, &child.name_ar, &child.institution, &child.account] {
-        put_text(text, &mut out);
-    }
-    out
-}
-
-/// Reads the person of a child in care; the rest lies in columns of its own.
-///
-/// # Errors
-/// When the bytes are not of this codec.
-pub fn decode_child(
-    bytes: &[u8],
-    row: u32,
-    id: HouseholdId,
-    place: PlaceId,
-    ground: CareGround,
-    (since, until): (Date, Option<Date>),
-) -> Result<ChildInCare, StoreError> {
-    let mut reader = Reader::open(bytes)?;
-    let child = Idcs::from_stored(u64::from_be_bytes(reader.fixed()?));
-    let birth_date = reader.date()?;
-    let [dead] = reader.fixed()?;
-    let deceased_on = (dead != 0).then(|| reader.date()).transpose()?;
-    let (name, name_ar) = (reader.text()?.to_owned(), reader.text()?.to_owned());
-    let (institution, account) = (reader.text()?.to_owned(), reader.text()?.to_owned());
-    Ok(ChildInCare {
-        row,
-        id,
-        place,
-        institution,
-        child,
-        name,
-        name_ar,
-        birth_date,
-        ground,
-        since,
-        until,
-        deceased_on,
-        account,
-    })
 }
 
 /// Writes an order's payee.
@@ -414,32 +354,7 @@ mod tests {
             phone: Some(Phone::from_stored(612_345_678)),
             account: "001810007800020110620318".into(),
         };
-        let in_care = ChildInCare {
-            row: 3,
-            id: HouseholdId::parse(b"D1").unwrap(),
-            place: PlaceId(2),
-            institution: "Foyer".into(),
-            child: member.idcs,
-            name: "Fatima".into(),
-            name_ar: String::new(),
-            birth_date: date!(2015 - 03 - 01),
-            ground: CareGround::Abandoned,
-            since: date!(2016 - 03 - 01),
-            until: None,
-            deceased_on: None,
-            account: "001810007800020110620318".into(),
-        };
-        for deceased_on in [None, Some(date!(2026 - 10 - 31))] {
-            let child = ChildInCare { deceased_on, ..in_care.clone() };
-            let bytes = encode_child(&child);
-            let read = |bytes: &[u8]| {
-                decode_child(bytes, 3, child.id, PlaceId(2), child.ground, (child.since, child.until))
-            };
-            assert_eq!(read(&bytes).unwrap(), child);
-            assert!((0..bytes.len()).all(|cut| read(&bytes[..cut]).is_err()));
-        }
         assert_eq!(decode_idcs(&encode_idcs(member.idcs)).unwrap(), member.idcs);
-        assert_ne!(child_key(member.idcs), child_key(Idcs::from_stem(234_567_892)));
         encode_payee(&payee, &mut bytes);
         assert_eq!(decode_payee(&bytes, Relation::Kafil, true).unwrap(), payee);
         for cut in 0..bytes.len() {
