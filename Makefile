@@ -29,7 +29,7 @@ demo:
 
 # The scenarios come last: their closing line is the last one printed.
 test:
-	$(prepare) rust postgres nats xmllint promtool alertmanager sshd
+	$(prepare) rust postgres nats xmllint promtool alertmanager sshd gpg
 	$(CARGO) test --locked --lib
 	$(CARGO) test --locked --test it
 

@@ -42,6 +42,7 @@ use crate::pipeline::runs::reconcile::CloseError;
 use crate::pipeline::runs::standing_approvals::StandingError;
 use crate::rails::bank_file::DeliveryError;
 use crate::rails::delivery::PeerError;
+use crate::rails::delivery::openpgp::SealError;
 use crate::rails::stream::secrets::SecretError;
 use crate::rails::stream::sign::SignatureError;
 use crate::sandbox::SandboxError;
@@ -90,6 +91,7 @@ with_hints! {
     DispatchError,
     ExchangeError,
     PeerError,
+    SealError,
     FeedbackError,
     ForwardError,
     FundError,

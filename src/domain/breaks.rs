@@ -79,11 +79,9 @@ impl BreakKind {
                 "compare them with the contract; --post written-off where they are due, bank-claim where not",
             ),
             K::FaultyEntry => ("cannot be read", true, "ask for the entry, or the message, once more"),
-            K::TotalsDiffer => (
-                "totals do not agree",
-                true,
-                "ask whether the message is whole; compare its totals and entries",
-            ),
+            K::TotalsDiffer => {
+                ("totals do not agree", true, "see whether it is whole; compare totals and entries")
+            }
             K::BalanceDiffers => {
                 ("balance does not follow", true, "ask for the missing entries, or a corrected statement")
             }
@@ -100,11 +98,9 @@ impl BreakKind {
             K::UnknownTooLong => {
                 ("outcome not known", true, "call the provider; its answer settles the order")
             }
-            K::SettlementMissing => (
-                "settlement file missing",
-                true,
-                "ask the provider for the settlement file; it explains the debit",
-            ),
+            K::SettlementMissing => {
+                ("settlement file missing", true, "ask the provider for it; it explains the debit")
+            }
             K::FeeDiffers => ("fee differs", false, "compare the provider's fees with the contract"),
             K::MissingAtBank => (
                 "missing at the bank",
@@ -116,6 +112,9 @@ impl BreakKind {
             }
             K::NotDelivered => {
                 ("file not delivered", true, "ask the bank for it; then sarf exchange there, or again")
+            }
+            K::NotBelieved => {
+                ("message not believed", true, "ask the bank whether it sent it; nothing was applied")
             }
             K::PayeeInDoubt => (
                 "payee in doubt",
@@ -151,7 +150,7 @@ impl BreakKind {
             // What the bank took for itself.
             K::BankCharges => false,
             // Money has not gone, or has come back.
-            K::MissingAtBank | K::LateReturn | K::NotDelivered => false,
+            K::MissingAtBank | K::LateReturn | K::NotDelivered | K::NotBelieved => false,
             // Who is to be paid is in doubt, not whether anybody was.
             K::PayeeInDoubt => false,
         }

@@ -40,6 +40,15 @@ pub struct DeliveryTerms {
     /// Whether `NAME.sha256` is laid beside a file, as in the outbox.
     #[serde(default = "yes")]
     pub sends_hash: bool,
+    /// Whether a signature of ours, `NAME.sig`, is laid beside a file.
+    #[serde(default)]
+    pub signs: bool,
+    /// Whether files are sealed to the provider's keys on their way.
+    #[serde(default)]
+    pub seals: bool,
+    /// Whether a message is believed only with the provider's signature beside it.
+    #[serde(default)]
+    pub expects_signed: bool,
     /// Files under way at once.
     #[serde(default = "four")]
     pub files_at_once: u8,
@@ -173,6 +182,17 @@ pub fn is_draft(name: &str) -> bool {
     name.starts_with('.') || ENDINGS.iter().any(|ending| lower.ends_with(ending))
 }
 
+/// Endings of what lies beside a message and is none.
+const COMPANIONS: [&str; 4] = [".sig", ".asc", ".sha256", ".md5"];
+
+/// Endings of a signature that lies beside a message.
+pub const SIGNATURES: [&str; 2] = [".sig", ".asc"];
+
+/// The name of the message that a file lies beside, where its name says so.
+pub fn companion_of(name: &str) -> Option<&str> {
+    COMPANIONS.iter().find_map(|ending| name.strip_suffix(ending)).filter(|base| !base.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::DeliveryState::{Delivered, Naming, Stopped, Waiting};
@@ -222,5 +242,6 @@ mod tests {
         assert!(is_draft(&draft_name("a.xml", 0)) && is_draft(&draft_name("a.xml", 2)));
         assert!(is_draft("a.xml.filepart") && !is_draft("camt053.xml"));
         assert_ne!(draft_name("a.xml", 0), draft_name("a.xml", 1));
+        assert_eq!((companion_of("a.xml.sig"), companion_of("a.xml")), (Some("a.xml"), None));
     }
 }

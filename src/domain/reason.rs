@@ -98,5 +98,7 @@ listed! {
         PayeeInDoubt = "payee_in_doubt",
         /// A file could not be brought to its provider, or may have been: a person finds out.
         NotDelivered = "not_delivered",
+        /// A message that is not signed or sealed as agreed: nothing of it was applied.
+        NotBelieved = "not_believed",
     }
 }

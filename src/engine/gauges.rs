@@ -2,16 +2,17 @@
 //!
 //! Guarantee: a figure that cannot be read keeps its last value, is logged, and is seen by the time of the last success.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use time::{Date, OffsetDateTime};
 
+use super::certificate;
 use crate::domain::arrivals::Awaited;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::CaseState;
-use crate::pipeline::Context;
 use crate::pipeline::reports::arrivals::{self, ArrivalsError};
+use crate::pipeline::{Context, exchange};
 use crate::store::StoreError;
 use crate::store::audit::chain;
 use crate::store::gauges::{self, Cells, FIGURES};
@@ -20,9 +21,13 @@ use crate::telemetry::Job;
 /// Between two countings.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// Between two looks at keys and certificates, which change seldom and take a while to prove.
+const KEYS_EVERY: Duration = Duration::from_secs(600);
+
 /// Counts for as long as nobody stops it.
 pub async fn keep(context: Context) {
     let metrics = &context.telemetry.metrics;
+    let mut keys_seen: Option<Instant> = None;
     loop {
         match count(&context).await {
             Ok(()) => {
@@ -34,8 +39,27 @@ pub async fn keep(context: Context) {
                 tracing::warn!(error = super::chain(&error), "gauges could not be read");
             }
         }
+        if keys_seen.is_none_or(|seen| seen.elapsed() >= KEYS_EVERY) {
+            keys_seen = Some(Instant::now());
+            let of = context.clone();
+            if let Ok(cells) = tokio::task::spawn_blocking(move || keys(&of)).await {
+                metrics.show("key_expiry_seconds", cells);
+            }
+        }
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// Seconds until keys and our certificate end; below zero, or far below, where they ended or cannot be read.
+pub fn keys(context: &Context) -> Cells {
+    let now = context.clock.now();
+    let mut ends = exchange::key_ends(context);
+    if let Some(path) = &context.config.settings.service.tls_certificate {
+        let end = certificate::end(path).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        ends.push(("certificate", "service".to_owned(), end));
+    }
+    let left = |end: OffsetDateTime| (end - now).whole_seconds();
+    ends.into_iter().map(|(kind, of, end)| (vec![kind.to_owned(), of], left(end))).collect()
 }
 
 /// Counts once.

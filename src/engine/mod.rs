@@ -4,6 +4,7 @@
 
 pub mod backoff;
 mod call;
+mod certificate;
 pub mod dead_letter;
 mod enquire;
 pub mod gauges;

@@ -80,6 +80,11 @@ pub const GAUGES: &[Gauge] = &[
         "Time since the oldest of these files waits, or lies at the server.",
         &["provider", "state"],
     ),
+    Gauge(
+        "key_expiry_seconds",
+        "Time until the last key that is valid ends, ours or a provider's, or our certificate; below zero once it ended or cannot be read.",
+        &["kind", "of"],
+    ),
     Gauge("breaks", "Reconciliation breaks that are open.", &["kind"]),
     Gauge("breaks_centimes", "Amount in question of open breaks, in centimes.", &["kind"]),
     Gauge("breaks_oldest_seconds", "Age of the oldest open break of the kind, 0 without one.", &["kind"]),

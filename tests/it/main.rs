@@ -17,6 +17,7 @@ mod dashboards;
 mod dispatch_alone;
 mod events;
 mod exchange;
+mod exchange_sealed;
 mod exports;
 mod extension;
 mod feedback_any_order;

@@ -4,6 +4,7 @@ use futures_util::StreamExt as _;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::seal::{self, Travel};
 use super::{ExchangeError, Exchanged, Partner};
 use crate::domain::delivery::{DeliveryState, Lies, Step, StopReason, next};
 use crate::domain::hint::chain as causes;
@@ -11,7 +12,7 @@ use crate::domain::ids::{BatchId, RunId};
 use crate::domain::money::Centimes;
 use crate::domain::reason::BreakKind;
 use crate::pipeline::Context;
-use crate::rails::delivery::{LocalFile, Peer, PeerError};
+use crate::rails::delivery::{Peer, PeerError};
 use crate::store::StoreError;
 use crate::store::audit::chain::{self, Decision};
 use crate::store::batches::deliveries::{self, Delivery};
@@ -75,6 +76,8 @@ async fn one(
         Ok(ended) => ended,
         Err(ExchangeError::Peer(error)) if error.passes() => Ended::Waits(causes(&error)),
         Err(ExchangeError::Peer(error)) => Ended::Stopped(StopReason::Refused, causes(&error)),
+        // Keys that are missing or over are put in order here; the file waits.
+        Err(ExchangeError::Seal(error)) => Ended::Waits(causes(&error)),
         Err(other) => return Err(other),
     };
     let now = context.clock.now();
@@ -117,12 +120,7 @@ async fn steps(
     peer: &Peer,
     delivery: &Delivery,
 ) -> Result<Ended, ExchangeError> {
-    let local = LocalFile {
-        path: context.home.join("outbox").join(&delivery.provider).join(&delivery.file_name),
-        name: delivery.file_name.clone(),
-        bytes: delivery.bytes as u64,
-        sha256: delivery.sha256.as_slice().try_into().map_err(|_| StoreError::Corrupt("hash of a file"))?,
-    };
+    let Travel { file: local, beside } = seal::prepare(context, partner, delivery).await?;
     let (terms, mut state) = (partner.terms, delivery.state);
     for _ in 0..STEPS_MAX {
         let (named, draft, draft_name) = peer.look(&local).await?;
@@ -134,11 +132,11 @@ async fn steps(
                 naming(context, delivery).await?;
                 peer.bring(&local, &local.name, from).await?;
             }
-            Step::Done if terms.sends_hash && !terms.renames && !peer.lay_hash(&local).await? => {
-                return Ok(Ended::Stopped(StopReason::NameTaken, HASH_TAKEN.to_owned()));
+            Step::Done if !terms.renames && !lay(peer, &beside).await? => {
+                return Ok(Ended::Stopped(StopReason::NameTaken, BESIDE_TAKEN.to_owned()));
             }
-            Step::Name if terms.sends_hash && !peer.lay_hash(&local).await? => {
-                return Ok(Ended::Stopped(StopReason::NameTaken, HASH_TAKEN.to_owned()));
+            Step::Name if !lay(peer, &beside).await? => {
+                return Ok(Ended::Stopped(StopReason::NameTaken, BESIDE_TAKEN.to_owned()));
             }
             Step::Done => return Ok(Ended::Delivered),
             Step::Name => {
@@ -160,6 +158,16 @@ async fn steps(
     Ok(Ended::Waits("it does not come to rest at the server".to_owned()))
 }
 
+/// Lays hash and signature beside a file: false where others lie there.
+async fn lay(peer: &Peer, beside: &[(String, Vec<u8>)]) -> Result<bool, PeerError> {
+    for (name, content) in beside {
+        if !peer.lay(name, content).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 async fn naming(context: &Context, delivery: &Delivery) -> Result<DeliveryState, ExchangeError> {
     let mut tx = context.store.begin().await?;
     deliveries::naming_in_tx(&mut tx, delivery.id).await?;
@@ -167,7 +175,7 @@ async fn naming(context: &Context, delivery: &Delivery) -> Result<DeliveryState,
     Ok(DeliveryState::Naming)
 }
 
-const HASH_TAKEN: &str = "another hash lies at the server beside its name";
+const BESIDE_TAKEN: &str = "another hash or signature lies at the server beside its name";
 
 const fn words(reason: StopReason) -> &'static str {
     match reason {

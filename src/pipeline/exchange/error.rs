@@ -3,6 +3,7 @@
 use crate::domain::hint::{Hint, NextStep};
 use crate::pipeline::Refusal;
 use crate::rails::delivery::PeerError;
+use crate::rails::delivery::openpgp::SealError;
 use crate::store::StoreError;
 use crate::store::batches::exclusive::Holder;
 
@@ -32,6 +33,9 @@ pub enum ExchangeError {
     /// The server, or the way there.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// Keys, or what is sealed with them.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// No file of that name is on its way.
     #[error("no file `{0}` was given to a server of the provider")]
     NoFile(String),
@@ -48,6 +52,7 @@ impl Hint for ExchangeError {
         Some(match self {
             Self::Refused(e) => return e.hint(),
             Self::Peer(e) => return e.hint(),
+            Self::Seal(e) => return e.hint(),
             Self::NoServer(_) | Self::NoServers => {
                 "give it `[provider.delivery]` in config/providers: docs/bank-guide.md says how".into()
             }
@@ -93,6 +98,7 @@ crate::domain::hint::samples!(ExchangeError {
     },
     Self::Lost(_) => Self::Lost("awb".into()),
     Self::Peer(_) => Self::Peer(PeerError::ReadBack),
+    Self::Seal(_) => Self::Seal(SealError::Unsigned),
     Self::NoFile(_) => Self::NoFile("a.xml".into()),
     Self::Answered(_) => Self::Answered("a.xml".into()),
     Self::NoReason => Self::NoReason,

@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{ExchangeError, Exchanged, Partner};
-use crate::domain::delivery::AfterFetch;
+use super::{ExchangeError, Exchanged, Partner, seal};
+use crate::domain::delivery::{AfterFetch, SIGNATURES, companion_of};
 use crate::domain::hint::chain as causes;
+use crate::domain::money::Centimes;
+use crate::domain::reason::BreakKind;
 use crate::files::{self, Draft};
 use crate::pipeline::{Context, messages};
 use crate::rails::delivery::{Fetched, Peer, PeerError, RemoteFile};
 use crate::store::StoreError;
+use crate::store::messages::breaks::{self, NewBreak};
 use crate::store::messages::fetches::{self, Fetch, NewFetch};
 
 /// Fetches what is not here yet. A message that does not come through is told, and the others come all the same.
@@ -29,11 +32,19 @@ pub(super) async fn fetch(
     };
     let names: Vec<String> = lying.iter().map(|file| file.name.clone()).collect();
     let known = fetches::known(&context.store, partner.id, &names).await?;
-    for file in lying {
-        if known.contains(&(file.name.clone(), file.bytes as i64, file.modified)) {
+    let bases: Vec<String> = names.iter().filter_map(|name| companion_of(name)).map(str::to_owned).collect();
+    let met = fetches::names_met(&context.store, partner.id, &bases).await?;
+    let new = |file: &&RemoteFile| !known.contains(&(file.name.clone(), file.bytes as i64, file.modified));
+    let beside = |file: &RemoteFile| {
+        companion_of(&file.name).is_some_and(|of| met.contains(of) || names.iter().any(|n| n == of))
+    };
+    for file in lying.iter().filter(new).filter(|file| !beside(file)) {
+        let signature = lying.iter().find(|other| is_signature_of(&other.name, &file.name));
+        if partner.terms.expects_signed && signature.is_none() && !is_late(context, file) {
             continue;
         }
-        match one(context, partner, peer, folder, &file).await {
+        let signature = signature.filter(|_| partner.terms.expects_signed);
+        match one(context, partner, peer, folder, (file, false), signature).await {
             Ok(true) => done.fetched += 1,
             // It is still written: next time.
             Ok(false) => {}
@@ -41,48 +52,87 @@ pub(super) async fn fetch(
             Err(other) => return Err(other),
         }
     }
+    // What lies beside messages that are here is fetched too, so that it is done with there as they are.
+    let of_known = |file: &&RemoteFile| companion_of(&file.name).is_some_and(|of| met.contains(of));
+    for file in lying.iter().filter(new).filter(of_known) {
+        match one(context, partner, peer, folder, (file, true), None).await {
+            Ok(_) => {}
+            Err(ExchangeError::Peer(error)) => done.faults.push(causes(&error)),
+            Err(other) => return Err(other),
+        }
+    }
     Ok(())
 }
 
-/// One message: on the disk, then kept as fetched. Whether it is here.
+/// A message without its signature is waited for so long.
+const SIGNATURE_WITHIN_S: i64 = 600;
+
+fn is_late(context: &Context, file: &RemoteFile) -> bool {
+    context.clock.now().unix_timestamp() - file.modified >= SIGNATURE_WITHIN_S
+}
+
+fn is_signature_of(name: &str, message: &str) -> bool {
+    SIGNATURES.iter().any(|ending| name.strip_suffix(ending) == Some(message))
+}
+
+/// One message with its signature: on the disk, then kept as fetched, both at once. Whether it is here.
 async fn one(
     context: &Context,
     partner: &Partner<'_>,
     peer: &Peer,
     folder: &str,
-    file: &RemoteFile,
+    (file, is_companion): (&RemoteFile, bool),
+    signature: Option<&RemoteFile>,
 ) -> Result<bool, ExchangeError> {
     if !is_plain(&file.name) {
         return Err(PeerError::Name.into());
     }
     let inbox = inbox(context, partner);
-    let disk = |path: &Path| {
-        let path = path.to_owned();
-        move |source| PeerError::Disk { path, source }
-    };
     for folder in [inbox.parent().unwrap_or(&inbox), &inbox] {
-        files::home_folder(folder).map_err(disk(folder))?;
+        files::home_folder(folder).map_err(|source| PeerError::Disk { path: folder.to_owned(), source })?;
     }
     let local = free_name(context, partner, &inbox, &file.name).await?;
     let target = inbox.join(&local);
-    let draft = Draft::begin(&target).map_err(disk(&target))?;
-    let Some(Fetched { bytes, sha256 }) = peer.fetch(folder, file, &draft).await? else { return Ok(false) };
-    let kept = tokio::task::spawn_blocking(move || draft.keep()).await;
-    kept.expect("keeping a draft does not panic").map_err(disk(&target))?;
-    let new = NewFetch {
-        provider: partner.id,
-        remote_name: &file.name,
-        bytes,
-        modified: file.modified,
-        sha256: &sha256,
-        local_name: &local,
-        at: context.clock.now(),
-    };
+    let mut kept = Vec::new();
+    if let Some(signature) = signature {
+        let path = seal::signature_of(&target);
+        let Some(fetched) = bring_here(peer, folder, signature, &path).await? else { return Ok(false) };
+        kept.push((signature, format!("{local}.sig"), fetched, true));
+    }
+    let Some(fetched) = bring_here(peer, folder, file, &target).await? else { return Ok(false) };
+    kept.push((file, local, fetched, is_companion));
     let mut tx = context.store.begin().await?;
-    fetches::add_in_tx(&mut tx, &new).await?;
+    for (file, local, fetched, is_companion) in &kept {
+        let new = NewFetch {
+            provider: partner.id,
+            remote_name: &file.name,
+            bytes: fetched.bytes,
+            modified: file.modified,
+            sha256: &fetched.sha256,
+            local_name: local,
+            is_companion: *is_companion,
+            at: context.clock.now(),
+        };
+        fetches::add_in_tx(&mut tx, &new).await?;
+    }
     tx.commit().await.map_err(StoreError::from)?;
-    tracing::info!(provider = partner.provider.code.as_str(), bytes, "message fetched");
+    tracing::info!(provider = partner.provider.code.as_str(), files = kept.len(), "message fetched");
     Ok(true)
+}
+
+/// A file from there, on the disk here; nothing where it is still written.
+async fn bring_here(
+    peer: &Peer,
+    folder: &str,
+    file: &RemoteFile,
+    target: &Path,
+) -> Result<Option<Fetched>, ExchangeError> {
+    let disk = |source| PeerError::Disk { path: target.to_owned(), source };
+    let draft = Draft::begin(target).map_err(disk)?;
+    let Some(fetched) = peer.fetch(folder, file, &draft).await? else { return Ok(None) };
+    let kept = tokio::task::spawn_blocking(move || draft.keep()).await;
+    kept.expect("keeping a draft does not panic").map_err(disk)?;
+    Ok(Some(fetched))
 }
 
 /// A name that no fetched message has, nor a file that lies in the inbox for another reason.
@@ -116,28 +166,69 @@ fn inbox(context: &Context, partner: &Partner<'_>) -> PathBuf {
     context.home.join("inbox").join(partner.provider.code.as_str())
 }
 
-/// Imports what is here and was not: what was set aside counts as imported, for it waits elsewhere.
+/// Imports what is here and was not: what was set aside counts as imported, for it waits elsewhere; what is not signed or sealed as
+/// agreed is refused.
 pub(super) async fn import_rest(
     context: &Context,
     partner: &Partner<'_>,
     done: &mut Exchanged,
 ) -> Result<(), ExchangeError> {
     let open = fetches::open(&context.store, partner.id).await?;
-    let waiting: Vec<&Fetch> = open.iter().filter(|fetch| !fetch.imported).collect();
-    if waiting.is_empty() {
+    let inbox = inbox(context, partner);
+    let mut paths: Vec<(&Fetch, PathBuf)> = Vec::new();
+    for fetch in open.iter().filter(|fetch| !fetch.imported) {
+        let local = inbox.join(&fetch.local_name);
+        match seal::believe(context, partner, (&fetch.remote_name, &local)).await {
+            Ok(path) => paths.push((fetch, path)),
+            Err(error) if error.is_of_message() => {
+                refuse(context, partner, fetch, &causes(&error)).await?;
+                done.faults.push(format!("{}: {}", fetch.remote_name, causes(&error)));
+            }
+            Err(error) => done.faults.push(causes(&error)),
+        }
+    }
+    if paths.is_empty() {
         return Ok(());
     }
-    let inbox = inbox(context, partner);
-    let paths: Vec<PathBuf> = waiting.iter().map(|fetch| inbox.join(&fetch.local_name)).collect();
-    let results = messages::import(context, paths).await?;
+    let results = messages::import(context, paths.iter().map(|(_, path)| path.clone()).collect()).await?;
     let wait: HashSet<&PathBuf> =
         results.iter().filter(|(_, r)| r.as_ref().is_err_and(|e| e.passes())).map(|(path, _)| path).collect();
-    let taken = waiting.iter().filter(|fetch| !wait.contains(&inbox.join(&fetch.local_name)));
-    let ids: Vec<i64> = taken.map(|fetch| fetch.id).collect();
+    let ids: Vec<i64> =
+        paths.iter().filter(|(_, path)| !wait.contains(path)).map(|(fetch, _)| fetch.id).collect();
     let mut tx = context.store.begin().await?;
     fetches::imported_in_tx(&mut tx, &ids, context.clock.now()).await?;
     tx.commit().await.map_err(StoreError::from)?;
     done.imported.extend(results);
+    Ok(())
+}
+
+/// Nothing of a message is imported, and a person hears of it.
+async fn refuse(
+    context: &Context,
+    partner: &Partner<'_>,
+    fetch: &Fetch,
+    why: &str,
+) -> Result<(), ExchangeError> {
+    let now = context.clock.now();
+    let mut tx = context.store.begin().await?;
+    fetches::refused_in_tx(&mut tx, fetch.id, why, now).await?;
+    let found = NewBreak {
+        kind: BreakKind::NotBelieved,
+        key: format!("message {} not believed", fetch.id),
+        run: None,
+        provider: Some(partner.id),
+        batch: None,
+        order: None,
+        message: None,
+        entry: None,
+        amount: None,
+        suspense: Centimes::ZERO,
+        source: None,
+        detail: format!("{}: {why}", fetch.remote_name),
+    };
+    breaks::open_in_tx(&mut tx, &[found], now).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    tracing::error!(provider = partner.provider.code.as_str(), why, "a message is not believed");
     Ok(())
 }
 

@@ -17,6 +17,7 @@
 mod bring;
 mod error;
 mod fetch;
+mod seal;
 
 use std::path::PathBuf;
 
@@ -34,6 +35,7 @@ use crate::store::batches::exclusive::Exclusive;
 use crate::store::locks::SessionLock;
 use crate::store::registry::reference;
 pub use error::ExchangeError;
+pub use seal::key_ends;
 
 /// What one exchange with a provider came to.
 #[derive(Debug, Default)]

@@ -223,10 +223,19 @@ pub fn inspect(path: &Path, recorded: &[u8]) -> io::Result<Standing> {
         }
         Err(error) => return Err(error),
     };
-    let mut hashing = HashingWriter::new(io::sink());
-    io::copy(&mut file, &mut hashing)?;
-    let (_, sha256, _) = hashing.finish();
+    let (sha256, _) = hash(&mut file)?;
     Ok(if sha256 == recorded { Standing::Whole } else { Standing::Torn })
+}
+
+/// SHA-256 and length of what is read.
+///
+/// # Errors
+/// It cannot be read.
+pub fn hash(file: &mut impl io::Read) -> io::Result<([u8; 32], u64)> {
+    let mut hashing = HashingWriter::new(io::sink());
+    io::copy(file, &mut hashing)?;
+    let (_, sha256, bytes) = hashing.finish();
+    Ok((sha256, bytes))
 }
 
 fn sum_path(path: &Path) -> PathBuf {

@@ -6,6 +6,7 @@
 mod error;
 mod fetch;
 mod local;
+pub mod openpgp;
 mod peer;
 
 pub use error::PeerError;

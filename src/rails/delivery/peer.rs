@@ -240,28 +240,26 @@ impl Peer {
         if same { Ok(()) } else { Err(PeerError::ReadBack) }
     }
 
-    /// Lays the hash of a file beside it, as `NAME.sha256`: false where other bytes lie there.
+    /// Lays something small beside a file: false where other bytes lie there.
     ///
     /// # Errors
     /// See [`PeerError`].
-    pub async fn lay_hash(&self, file: &LocalFile) -> Result<bool, PeerError> {
-        let name = format!("{}.sha256", file.name);
-        let text = format!("{}  {}\n", crate::domain::hex(&file.sha256), file.name);
-        let path = self.in_upload(&name);
+    pub async fn lay(&self, name: &str, content: &[u8]) -> Result<bool, PeerError> {
+        let path = self.in_upload(name);
         if let Some(length) = self.length(&path).await? {
             let compared = self.terms.reads_back;
-            return Ok(length == text.len() as u64
+            return Ok(length == content.len() as u64
                 && (!compared
-                    || self.hash(&path, length).await? == <[u8; 32]>::from(Sha256::digest(&text))));
+                    || self.hash(&path, length).await? == <[u8; 32]>::from(Sha256::digest(content))));
         }
-        let draft = if self.terms.renames { draft_name(&name, 0) } else { name.clone() };
+        let draft = if self.terms.renames { draft_name(name, 0) } else { name.to_owned() };
         let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
         let opened = self.sftp.open_with_flags(self.in_upload(&draft), flags).await;
         let mut open = opened.map_err(PeerError::of("to write a file"))?;
-        open.write_all(text.as_bytes()).await.map_err(PeerError::io("writing a file"))?;
+        open.write_all(content).await.map_err(PeerError::io("writing a file"))?;
         open.close().await.map_err(PeerError::io("closing a file"))?;
         if self.terms.renames {
-            self.name(&draft, &name).await?;
+            self.name(&draft, name).await?;
         }
         Ok(true)
     }

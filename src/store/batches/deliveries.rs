@@ -56,6 +56,12 @@ pub struct Delivery {
     pub sha256: Vec<u8>,
     /// Its length.
     pub bytes: i64,
+    /// SHA-256 of it as it travels, where it is sealed.
+    #[serde(skip)]
+    pub travels_sha256: Option<Vec<u8>>,
+    /// Its length then.
+    #[serde(skip)]
+    pub travels_bytes: Option<i64>,
     /// Where it stands.
     #[sqlx(try_from = "String")]
     pub state: DeliveryState,
@@ -78,7 +84,7 @@ pub struct Delivery {
 }
 
 const SELECT: &str = "select d.id, p.code as provider, d.provider_id, d.file_name, d.kind, coalesce(b.run_id, r.run_id) as run_id, d.batch_id, d.sha256,
-        d.bytes, d.state, d.waits_since, d.tries, d.fault, d.stop_reason, d.host, d.delivered_at,
+        d.bytes, d.travels_sha256, d.travels_bytes, d.state, d.waits_since, d.tries, d.fault, d.stop_reason, d.host, d.delivered_at,
         coalesce(b.state not in ('dispatching', 'sent'), r.state not in ('requested', 'sent')) as answered
    from file_delivery d join provider p on p.id = d.provider_id left join batch b on b.id = d.batch_id left join recall r on r.id = d.recall_id";
 
@@ -129,6 +135,26 @@ pub async fn find_in_tx(
 ) -> Result<Option<Delivery>, StoreError> {
     let sql = format!("{SELECT} where p.code = $1 and d.file_name = $2 for update of d");
     Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(provider).bind(file_name).fetch_optional(connection).await?)
+}
+
+/// Keeps what travels of a file that is sealed.
+pub async fn sealed_in_tx(
+    connection: &mut PgConnection,
+    id: i64,
+    name: &str,
+    sha256: &[u8; 32],
+    bytes: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update file_delivery set travels_as = $2, travels_sha256 = $3, travels_bytes = $4 where id = $1",
+    )
+    .bind(id)
+    .bind(name)
+    .bind(sha256.as_slice())
+    .bind(bytes as i64)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Keeps that a file is about to be given its name at the provider.

@@ -39,6 +39,8 @@ pub struct NewFetch<'a> {
     pub sha256: &'a [u8; 32],
     /// Its name here.
     pub local_name: &'a str,
+    /// It lies beside a message, and is none itself.
+    pub is_companion: bool,
     /// When.
     pub at: OffsetDateTime,
 }
@@ -76,7 +78,8 @@ pub async fn free_name(store: &Store, provider: i16, name: &str) -> Result<Strin
 /// Keeps that a message is here.
 pub async fn add_in_tx(connection: &mut PgConnection, new: &NewFetch<'_>) -> Result<(), StoreError> {
     sqlx::query(
-        "insert into file_fetch (provider_id, remote_name, bytes, modified, sha256, local_name, fetched_at) values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into file_fetch (provider_id, remote_name, bytes, modified, sha256, local_name, fetched_at, imported_at)
+         values ($1, $2, $3, $4, $5, $6, $7::timestamptz, case when $8 then $7::timestamptz end)",
     )
     .bind(new.provider)
     .bind(new.remote_name)
@@ -85,6 +88,7 @@ pub async fn add_in_tx(connection: &mut PgConnection, new: &NewFetch<'_>) -> Res
     .bind(new.sha256.as_slice())
     .bind(new.local_name)
     .bind(new.at)
+    .bind(new.is_companion)
     .execute(connection)
     .await?;
     Ok(())
@@ -113,6 +117,33 @@ pub async fn imported_in_tx(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Keeps that nothing of a message is imported, and why.
+pub async fn refused_in_tx(
+    connection: &mut PgConnection,
+    id: i64,
+    why: &str,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query("update file_fetch set refused = $2, imported_at = $3 where id = $1 and imported_at is null")
+        .bind(id)
+        .bind(why)
+        .bind(at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Of these names, those that some message of the provider had.
+pub async fn names_met(
+    store: &Store,
+    provider: i16,
+    names: &[String],
+) -> Result<HashSet<String>, StoreError> {
+    let sql = "select distinct remote_name from file_fetch where provider_id = $1 and remote_name = any($2)";
+    let met: Vec<String> = sqlx::query_scalar(sql).bind(provider).bind(names).fetch_all(store.pool()).await?;
+    Ok(met.into_iter().collect())
 }
 
 /// Keeps that what was agreed was done with a message at the provider.

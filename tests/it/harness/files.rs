@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sarf::domain::money::Centimes;
+use sarf::pipeline::exchange;
+
+use super::{Bed, sshd::make_key};
 
 /// A folder that is removed when the test passes, and kept and named when it fails. Its path is short, since a
 /// PostgreSQL socket may lie in it.
@@ -118,4 +121,19 @@ fn read_sent(path: &Path, provider: &str) -> Sent {
 fn within<'a>(text: &'a str, open: &str, close: &str) -> &'a str {
     let rest = text.split_once(open).unwrap_or_else(|| panic!("no {open}")).1;
     rest.split_once(close).unwrap_or_else(|| panic!("no {close}")).0
+}
+
+/// The key of each provider is the same one: what matters is that it lies where it is looked for.
+pub fn server_keys(bed: &Bed) -> PathBuf {
+    let key = bed.home().join("secrets/all.ssh");
+    make_key(&key);
+    key
+}
+
+/// Each provider that has a server is logged in at with this key.
+pub fn give_keys(bed: &Bed, key: &Path) {
+    for provider in exchange::partners(&bed.context) {
+        let own = bed.home().join(format!("secrets/{}.ssh", provider.code));
+        fs::copy(key, &own).expect("a key");
+    }
 }

@@ -18,10 +18,12 @@ mod sshd;
 
 pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, issue_token, period, standing_sql};
 pub use contract::{Contract, held, in_front_of};
-pub use files::{Sent, TempHome, config_folder, copy_folder, files_only_config, sent_files};
+pub use files::{
+    Sent, TempHome, config_folder, copy_folder, files_only_config, give_keys, sent_files, server_keys,
+};
 pub use nats::{NatsServer, event, eventually, publish_events};
 pub use needs::{without_postgres, without_tool};
 pub use program::{Program, Ran};
 pub use provider::{Moods, Taken, TestProvider};
 pub use registry::{Registry, rib};
-pub use sshd::{Sshd, Wire, give_keys, server_keys, terms};
+pub use sshd::{Sshd, Wire, terms};

@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use sarf::domain::delivery::DeliveryTerms;
-use sarf::pipeline::exchange;
 
-use super::{Bed, without_tool};
+use super::without_tool;
 
 /// OpenSSH's server, which serves the files below `root`.
 pub struct Sshd {
@@ -145,21 +144,6 @@ pub fn terms(sshd: &Sshd, host: &str, code: &str) -> DeliveryTerms {
         sshd.fingerprint
     );
     toml::from_str(&text).expect("terms")
-}
-
-/// The key of each provider is the same one: what matters is that it lies where it is looked for.
-pub fn server_keys(bed: &Bed) -> PathBuf {
-    let key = bed.home().join("secrets/all.ssh");
-    make_key(&key);
-    key
-}
-
-/// Each provider that has a server is logged in at with this key.
-pub fn give_keys(bed: &Bed, key: &Path) {
-    for provider in exchange::partners(&bed.context) {
-        let own = bed.home().join(format!("secrets/{}.ssh", provider.code));
-        fs::copy(key, &own).expect("a key");
-    }
 }
 
 /// A wire to a server that breaks once so many bytes went towards it.
