@@ -34,8 +34,9 @@ test:
 	$(CARGO) test --locked --test it
 
 bench:
-	$(prepare) rust postgres nats pain001
+	$(prepare) rust postgres nats pain001 sshd
 	$(CARGO) bench --locked --bench national
+	$(CARGO) bench --locked --bench delivery
 	$(CARGO) bench --locked --bench stream
 
 monitor:

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::app::App;
-use super::run;
+use super::run_show;
 use super::ui::{Align, Exit, format};
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::money::Centimes;
@@ -53,7 +53,7 @@ pub async fn create(app: &App, snapshot: SnapshotId, months: Option<u8>, by: &st
             if !now {
                 app.output.note(&format!("run {id} was made of this list before; nothing else differs"));
             }
-            return run::show(app, id).await;
+            return run_show::show(app, id).await;
         }
     }
     Ok(Exit::Done)

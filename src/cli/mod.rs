@@ -25,6 +25,7 @@ mod recovery;
 mod refused;
 mod report;
 mod run;
+mod run_show;
 mod sandbox;
 mod serve;
 mod simulate;

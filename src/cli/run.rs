@@ -5,17 +5,14 @@ use clap::{Args, Subcommand};
 use super::app::App;
 use super::decision::{self, Decided};
 use super::ui::{Align, Exit, format};
-use super::{checks, corrections};
+use super::{checks, corrections, run_show};
 use crate::cli::refused::CliError;
 use crate::domain::ids::{RunId, SnapshotId};
-use crate::domain::not_found::Entity;
 use crate::domain::period::Period;
 use crate::domain::run::RunKind;
 use crate::pipeline::orders::{children, regular, reissue};
 use crate::pipeline::runs::{approve, fund, reconcile};
-use crate::store::batches;
-use crate::store::orders::holds;
-use crate::store::runs::{self, reissues};
+use crate::store::runs::{self};
 
 /// Who acts.
 #[derive(Args)]
@@ -154,7 +151,7 @@ impl Run {
             Self::Create { .. } => Err(CliError::Create.into()),
             Self::Corrections(corrections) => corrections.run(app).await,
             Self::List => list(app).await,
-            Self::Show { id } => show(app, id).await,
+            Self::Show { id } => run_show::show(app, id).await,
             Self::Check { id, acknowledge, operator } => {
                 checks::check(app, id, acknowledge.zip(operator)).await
             }
@@ -212,7 +209,7 @@ async fn create(app: &App, snapshot: SnapshotId, kind: RunKind, by: &str) -> any
     if !now {
         app.output.note(&format!("run {id} was made before; nothing changed"));
     }
-    show(app, id).await
+    run_show::show(app, id).await
 }
 
 async fn reissue_run(app: &App, programme: &str, period: Option<Period>, by: &str) -> anyhow::Result<Exit> {
@@ -240,24 +237,7 @@ async fn reissue_run(app: &App, programme: &str, period: Option<Period>, by: &st
     if !made.left.is_empty() {
         app.output.table(&columns, &made.left.iter().map(row).collect::<Vec<_>>());
     }
-    show(app, made.run).await
-}
-
-/// What a reissue run pays again, by decision and earlier run.
-fn print_parts(app: &App, parts: &[reissues::Part]) {
-    let columns = [
-        ("reissued from", Align::Left),
-        ("decision", Align::Left),
-        ("orders", Align::Right),
-        ("¤", Align::Right),
-    ];
-    let row = |p: &reissues::Part| {
-        let count = format::count(p.orders as u64);
-        vec![format!("run {}", p.of_run), p.decision.clone(), count, format::figure(p.amount)]
-    };
-    if !parts.is_empty() {
-        app.output.table(&columns, &parts.iter().map(row).collect::<Vec<_>>());
-    }
+    run_show::show(app, made.run).await
 }
 
 async fn list(app: &App) -> anyhow::Result<Exit> {
@@ -290,84 +270,6 @@ async fn list(app: &App) -> anyhow::Result<Exit> {
         })
         .collect();
     app.output.table(&columns, &rows);
-    Ok(Exit::Done)
-}
-
-/// Prints where a run stands.
-pub async fn show(app: &App, id: RunId) -> anyhow::Result<Exit> {
-    let mut tx = app.context.store.begin().await?;
-    let run = runs::find_in_tx(&mut tx, id, false)
-        .await?
-        .ok_or_else(|| crate::pipeline::Refusal::not_found(Entity::Run, id))?;
-    let totals = runs::totals_in_tx(&mut tx, id).await?;
-    let reasons = holds::by_reason_in_tx(&mut tx, id).await?;
-    let batches = batches::of_run_in_tx(&mut tx, id).await?;
-    let parts = reissues::parts_in_tx(&mut tx, id).await?;
-    let corrected = runs::corrections::parts_in_tx(&mut tx, id).await?;
-    let unusual: Vec<_> =
-        runs::checks::checks_in_tx(&mut tx, id).await?.into_iter().filter(|c| c.breached).collect();
-    tx.rollback().await?;
-    if app.output.is_json() {
-        app.output.json(
-            &serde_json::json!({
-                "run": run, "totals": totals, "holds": reasons, "batches": batches, "reissued": parts, "corrected": corrected,
-                "unusual": unusual,
-            }),
-        )?;
-        return Ok(Exit::Done);
-    }
-    let out = &app.output;
-    out.line(&format!(
-        "run {id} · {} {} {} · {}{}",
-        run.programme,
-        run.period,
-        run.kind,
-        run.state,
-        if run.paused { " (paused)" } else { "" }
-    ));
-    out.line(&format!(
-        "{} households: {} orders over {}, {} exclusions",
-        format::count(run.households as u64),
-        format::count(run.orders as u64),
-        format::amount(run.ordered),
-        format::count(run.exclusions as u64)
-    ));
-    if run.entitled != run.ordered {
-        out.line(&format!(
-            "{} entitled, {} of it kept back against undue payments",
-            format::amount(run.entitled),
-            format::amount(run.entitled - run.ordered)
-        ));
-    }
-    checks::print_unusual(app, &unusual);
-    let mut by_state: std::collections::BTreeMap<_, (i64, crate::domain::money::Centimes)> =
-        std::collections::BTreeMap::new();
-    for total in &totals {
-        let sum = by_state.entry(total.state).or_default();
-        sum.0 += total.orders;
-        sum.1 += total.amount;
-    }
-    let rows: Vec<Vec<String>> = by_state
-        .iter()
-        .map(|(state, (n, amount))| {
-            vec![state.to_string(), format::count(*n as u64), format::figure(*amount)]
-        })
-        .collect();
-    out.table(&[("orders", Align::Left), ("count", Align::Right), ("¤", Align::Right)], &rows);
-    if !reasons.is_empty() {
-        let rows: Vec<Vec<String>> = reasons
-            .iter()
-            .map(|(reason, n, amount)| {
-                vec![reason.clone(), format::count(*n as u64), format::figure(*amount)]
-            })
-            .collect();
-        out.table(&[("held for", Align::Left), ("orders", Align::Right), ("¤", Align::Right)], &rows);
-    }
-    print_parts(app, &parts);
-    corrections::print_parts(app, &corrected);
-    let waves = batches.iter().map(|b| b.wave).max().unwrap_or(0);
-    let sent = batches.iter().filter(|b| b.file_sha256.is_some()).count();
-    out.line(&format!("{} batches in {waves} waves, {sent} of them sent", batches.len()));
     Ok(Exit::Done)
 }
 

@@ -9,6 +9,8 @@ use time::{Date, OffsetDateTime};
 use super::certificate;
 use crate::domain::arrivals::Awaited;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::period::Period;
+use crate::domain::policy::prescribed_on;
 use crate::domain::reason::BreakKind;
 use crate::domain::recovery::CaseState;
 use crate::pipeline::reports::arrivals::{self, ArrivalsError};
@@ -88,9 +90,39 @@ pub async fn count(context: &Context) -> Result<(), ArrivalsError> {
     let (orders, centimes) = gauges::unconfirmed(store, confirmed_by).await?;
     metrics.show("unconfirmed_orders", orders);
     metrics.show("unconfirmed_centimes", centimes);
+    lapses(context, now).await?;
+    metrics.show("stream_pace_allowed", paces(context));
     let free = crate::files::free_bytes(&context.home);
     metrics.show("home_free_bytes", free.map(|bytes| (Vec::new(), bytes as i64)).into_iter().collect());
     Ok(())
+}
+
+/// Time until the oldest claims that ended unpaid lapse, by programme.
+async fn lapses(context: &Context, now: OffsetDateTime) -> Result<(), ArrivalsError> {
+    let years = context.config.settings.reissue.prescription_years;
+    let offset = context.config.settings.calendar.utc_offset;
+    let mut cells = Vec::new();
+    for (programme, period) in gauges::oldest_unpaid(&context.store).await? {
+        let period = Period::from_index(period).map_err(|_| StoreError::Corrupt("period"))?;
+        let on = prescribed_on(period, years).map(|day| day.midnight().assume_offset(offset));
+        cells.extend(on.map(|on| (vec![programme], (on - now).whole_seconds())));
+    }
+    context.telemetry.metrics.show("prescription_seconds", cells);
+    Ok(())
+}
+
+/// What each provider of the stream lane lets us do in a second, where it sets a pace.
+fn paces(context: &Context) -> Cells {
+    let mut cells = Vec::new();
+    for provider in context.config.router.providers() {
+        let Some(terms) = &provider.stream else { continue };
+        for (of, allowed) in [("requests", terms.requests_per_second), ("orders", terms.orders_per_second)] {
+            if allowed > 0 {
+                cells.push((vec![provider.code.to_string(), of.to_owned()], i64::from(allowed)));
+            }
+        }
+    }
+    cells
 }
 
 /// A family with a cell for each value of a closed list, so that an emptied queue goes back to zero.

@@ -123,6 +123,16 @@ pub async fn unconfirmed(store: &Store, day: Date) -> Result<(Cells, Cells), Sto
     Ok((orders, rows.into_iter().map(|(labels, _, amount)| (labels, amount)).collect()))
 }
 
+/// The earliest month of which orders ended unpaid and are not paid again, by programme.
+pub async fn oldest_unpaid(store: &Store) -> Result<Vec<(String, i32)>, StoreError> {
+    Ok(sqlx::query_as(
+        "select p.code, min(r.period) from run_total t join run r on r.id = t.run_id join programme p on p.id = r.programme_id
+          where t.state in ('rejected', 'expired', 'returned') and t.orders > 0 group by 1",
+    )
+    .fetch_all(store.pool())
+    .await?)
+}
+
 /// Files that are released and have not left, by programme and provider.
 pub async fn waiting_to_leave(store: &Store) -> Result<Cells, StoreError> {
     Ok(sqlx::query_as(

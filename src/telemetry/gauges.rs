@@ -81,6 +81,16 @@ pub const GAUGES: &[Gauge] = &[
         &["provider", "state"],
     ),
     Gauge(
+        "prescription_seconds",
+        "Time until the oldest claims that ended unpaid and are not paid again lapse.",
+        &["programme"],
+    ),
+    Gauge(
+        "stream_pace_allowed",
+        "Requests or orders that a provider of the stream lane takes in a second, where it sets a pace.",
+        &["provider", "of"],
+    ),
+    Gauge(
         "key_expiry_seconds",
         "Time until the last key that is valid ends, ours or a provider's, or our certificate; below zero once it ended or cannot be read.",
         &["kind", "of"],
