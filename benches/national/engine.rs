@@ -39,6 +39,8 @@ pub async fn open(options: PgConnectOptions, home: PathBuf) -> anyhow::Result<Co
     let mut config = Config::read("config".as_ref())?;
     // The month of the file lane: the stream lane has a bench of its own.
     config.settings.stream.enabled = false;
+    // What the banks send here is odd on purpose, and nobody is there to look at it.
+    config.settings.feedback.breaks_max = u64::MAX;
     let config = Arc::new(config);
     Ok(Context { store, config, telemetry: Telemetry::silent(), clock: Clock::fixed(NOW), home })
 }

@@ -19,6 +19,7 @@ use crate::pipeline::Context;
 use crate::store::Store;
 use crate::store::batches::outbox;
 use crate::store::cluster::{self, Server};
+use crate::telemetry::otlp::Sending;
 use crate::telemetry::{Logging, Metrics, Telemetry};
 
 /// Connections of one process: a run being made needs one for each cursor.
@@ -36,6 +37,8 @@ pub struct App {
     pub stop: Stop,
     server: Option<Server>,
     service: Option<Service>,
+    /// Spans that are left are sent when it is dropped.
+    sending: Option<Sending>,
 }
 
 /// Folder of a command: that of the demo lies below.
@@ -53,7 +56,7 @@ impl App {
     /// started is not left half-way: a signal meanwhile ends in its being stopped again.
     pub async fn open(global: &Global, output: &Output, migrate: bool, stop: &Stop) -> anyhow::Result<Self> {
         let config = Arc::new(config(global)?);
-        start_logging(global, output)?;
+        let sending = start_logging(global, output)?;
         let home = home(global);
         let server = cluster::server(&global.home, global.database_url.as_deref()).await?;
         if !home.is_dir()
@@ -73,8 +76,14 @@ impl App {
         outbox::set_switch(&store, config.settings.events.out.is_some()).await?;
         let telemetry = Telemetry { metrics: Arc::new(Metrics::new()), observer: output.observer() };
         let context = Context { store, config, telemetry, clock: Clock::system(), home };
-        let mut app =
-            Self { context, output: output.clone(), stop: stop.clone(), server: Some(server), service: None };
+        let mut app = Self {
+            context,
+            output: output.clone(),
+            stop: stop.clone(),
+            server: Some(server),
+            service: None,
+            sending,
+        };
         if let Some(address) = global.metrics_addr {
             match http::spawn(address, http::router(app_state(&app.context))).await {
                 Ok(service) => app.service = Some(service),
@@ -97,6 +106,8 @@ impl App {
             service.stop().await;
         }
         self.context.store.pool().close().await;
+        let sending = self.sending.take();
+        tokio::task::block_in_place(|| drop(sending));
         if let Some(server) = self.server.take() {
             stop_server(server).await;
         }
@@ -149,10 +160,11 @@ async fn stop_server(server: Server) {
 }
 
 /// Logs go to stderr: warnings beside progress bars, everything of note when asked for with `SARF_LOG`.
-fn start_logging(global: &Global, output: &Output) -> anyhow::Result<()> {
+fn start_logging(global: &Global, output: &Output) -> anyhow::Result<Option<Sending>> {
     let filter = std::env::var("SARF_LOG").unwrap_or_else(|_| "warn".into());
-    Logging { format: global.log_format, filter, color: output.color_err(), bars: output.bars() }.init()?;
-    Ok(())
+    let otlp = global.otlp.clone().filter(|endpoint| !endpoint.is_empty());
+    let (format, color, bars) = (global.log_format, output.color_err(), output.bars());
+    Ok(Logging { format, filter, color, bars, otlp }.init()?)
 }
 
 /// What the HTTP service answers from.

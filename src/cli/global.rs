@@ -34,6 +34,9 @@ pub struct Global {
     /// Serve /metrics, /healthz and /readyz there while the command runs
     #[arg(long, global = true, value_name = "ADDR")]
     pub(super) metrics_addr: Option<SocketAddr>,
+    /// Collector of OpenTelemetry that spans are sent to, by HTTP
+    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub(super) otlp: Option<String>,
     /// How logs are written
     #[arg(long, global = true, env = "SARF_LOG_FORMAT", value_enum, default_value = "human")]
     pub(super) log_format: LogFormat,

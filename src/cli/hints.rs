@@ -49,7 +49,7 @@ use crate::sandbox::SandboxError;
 use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
 use crate::store::cluster::ClusterError;
-use crate::telemetry::LoggingError;
+use crate::telemetry::{LoggingError, OtlpError};
 
 /// The errors that know a next step: a line for each type.
 macro_rules! with_hints {
@@ -101,6 +101,7 @@ with_hints! {
     IntakeError,
     ProviderStreamError,
     LoggingError,
+    OtlpError,
     NatsError,
     NotFound,
     OrderError,

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::Instrument as _;
+
 use super::backoff::Backoff;
 use super::provider_stream::ProviderStream;
 use super::stop::Stop;
@@ -15,6 +17,13 @@ use crate::store::StoreError;
 
 /// Times that a request which surely had no effect is made again before its orders are left to enquiry.
 const TRIES_MAX: u32 = 20;
+
+/// The span of a request: its provider and run, how many orders, and the first one's key, under which the provider knows it.
+fn request_span(provider: &str, orders: &[Named]) -> tracing::Span {
+    let first = orders.first();
+    let (run, key) = (first.map(|n| n.order.run().get()), first.map(|n| n.instruction.key.as_str()));
+    tracing::info_span!("request", provider, run, orders = orders.len(), key)
+}
 
 impl ProviderStream {
     /// Hands orders over that are intended. A request that surely had no effect is made again; one that may have had makes
@@ -29,7 +38,8 @@ impl ProviderStream {
         for _ in 0..TRIES_MAX {
             let instructions: Vec<Instruction> = orders.iter().map(|n| n.instruction.clone()).collect();
             let began = Instant::now();
-            let outcome = self.rail.put(&instructions).await;
+            let span = request_span(self.code(), &orders);
+            let outcome = self.rail.put(&instructions).instrument(span).await;
             self.tell("put", began, &outcome.as_ref().map(|put| put.answers.len()));
             let pause = match outcome {
                 Ok(put) => {

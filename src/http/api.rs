@@ -20,6 +20,7 @@ use axum::routing::{get, post, put};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use super::gate::Gate;
 use super::problem::{self, Problem};
@@ -223,8 +224,9 @@ async fn measure(
     next: Next,
 ) -> Response {
     let began = Instant::now();
-    let response = next.run(request).await;
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    let span = tracing::info_span!("api", route);
+    let response = next.run(request).instrument(span).await;
     let code = response.status().as_u16();
     state.context.telemetry.metrics.add_request(route, code, began.elapsed());
     response

@@ -11,8 +11,10 @@ use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use super::otlp::{self, OtlpError, Sending};
 use crate::domain::hint::{Hint, NextStep};
 use crate::domain::shown;
 
@@ -37,6 +39,8 @@ pub struct Logging {
     pub color: bool,
     /// The bars drawn on stderr; those of the command's output.
     pub bars: MultiProgress,
+    /// Where spans are sent to, where they are.
+    pub otlp: Option<String>,
 }
 
 /// Why logging could not be set up.
@@ -51,6 +55,9 @@ pub enum LoggingError {
         #[source]
         source: ParseError,
     },
+    /// Traces cannot be sent there.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// Set up twice in one process.
     #[error("logging is already set up")]
     Twice(#[source] TryInitError),
@@ -60,6 +67,7 @@ impl Hint for LoggingError {
     fn hint(&self) -> Option<NextStep> {
         Some(match self {
             Self::Filter { .. } => "write SARF_LOG like `info` or `warn,sarf::engine=debug`".into(),
+            Self::Otlp(e) => return e.hint(),
             Self::Twice(_) => "start the command in a process of its own".into(),
         })
     }
@@ -70,7 +78,8 @@ crate::domain::hint::samples!(LoggingError {
     Self::Filter { .. } => {
         let source = "a=b=c".parse::<tracing_subscriber::filter::Directive>().expect_err("no filter");
         Self::Filter { filter: "a=b=c".into(), source }
-    };
+    },
+    Self::Otlp(_) => Self::Otlp(OtlpError { endpoint: "collector".into(), why: "no address".into() });
     Self::Twice(_),
 });
 
@@ -78,25 +87,27 @@ impl Logging {
     /// Sets up logging for the process; call once, first of all.
     ///
     /// # Errors
-    /// A filter that is not understood, or a second call.
-    pub fn init(self) -> Result<(), LoggingError> {
+    /// A filter that is not understood, an address that cannot be used, or a second call.
+    pub fn init(self) -> Result<Option<Sending>, LoggingError> {
         let filter = EnvFilter::try_new(&self.filter)
             .map_err(|source| LoggingError::Filter { filter: self.filter.clone(), source })?;
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(BesideBars(self.bars))
             .with_ansi(self.color && self.format == LogFormat::Human);
-        match self.format {
-            LogFormat::Human => builder.finish().try_init(),
-            LogFormat::Json => builder
+        let lines = match self.format {
+            LogFormat::Human => lines.with_filter(filter).boxed(),
+            LogFormat::Json => lines
                 .json()
                 .flatten_event(true)
                 .with_current_span(true)
                 .with_span_list(false)
-                .finish()
-                .try_init(),
-        }
-        .map_err(LoggingError::Twice)
+                .with_filter(filter)
+                .boxed(),
+        };
+        let (spans, sending) = self.otlp.as_deref().map(otlp::layer).transpose()?.unzip();
+        let subscriber = tracing_subscriber::registry().with(lines).with(spans);
+        subscriber.try_init().map_err(LoggingError::Twice)?;
+        Ok(sending)
     }
 }
 
@@ -137,6 +148,7 @@ mod tests {
             filter: "sarf=loud".into(),
             color: false,
             bars: MultiProgress::new(),
+            otlp: None,
         };
         let error = logging.init().expect_err("`loud` is no level");
         assert_eq!(error.to_string(), "log filter `sarf=loud` is not understood");

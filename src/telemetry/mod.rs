@@ -10,9 +10,11 @@ pub mod gauges;
 mod labels;
 pub mod logging;
 pub mod metrics;
+pub mod otlp;
 pub mod stage;
 
 pub use labels::{Direction, Job};
 pub use logging::{LogFormat, Logging, LoggingError};
 pub use metrics::Metrics;
+pub use otlp::OtlpError;
 pub use stage::{Silent, StageGuard, StageObserver, StageProgress, Telemetry};

@@ -11,7 +11,9 @@ use sarf::domain::rib::Rib;
 use sarf::domain::run::RunState;
 use sarf::sandbox::banks::{Faults, StatusStyle};
 
-use crate::harness::{Bed, Program, Ran, Registry, TempHome, files_only_config, without_tool};
+use crate::harness::{
+    Bed, Program, Ran, Registry, TempHome, files_only_config, month_of_the_readme, without_tool,
+};
 
 fn program_of(bed: &Bed) -> Program {
     Program { url: Some(bed.url()), ..Program::new(bed.home()) }
@@ -342,74 +344,15 @@ fn secrets(folder: &Path) -> BTreeSet<String> {
     secrets
 }
 
-/// The block of commands below a heading of the README.
-fn readme_block(heading: &str) -> Vec<String> {
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
-    let (_, below) = readme.split_once(heading).expect("the heading");
-    let block = below.split("```").nth(1).expect("a block of commands");
-    block.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
-}
-
 /// Each command as the README writes it, one after the other in one shell; only the number of households and the port
 /// are the test's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_month_of_the_readme_ends_in_closed_books() {
     let Some(bed) = Bed::new().await else { return };
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one").port();
-    let config = bed.home().join("config");
-    config_with_port(&config, port);
-    let mut script = String::from(
-        "fails() { [ $1 = 0 ] || [ $1 = 3 ] || { echo \"line $2 ended with $1\" >&2; exit 9; }; }\n",
-    );
-    for (at, line) in readme_block("## A month by hand").iter().enumerate() {
-        let line = line
-            .replace("--households 100000", "--households 900")
-            .replace("sandbox points &", &format!("sandbox points --listen 127.0.0.1:{port} &"));
-        script.push_str(&line);
-        if line.contains(" &  ") {
-            let probe = format!("(exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null");
-            script.push_str(&format!("\nfor i in $(seq 100); do {probe} && break; sleep 0.1; done\n"));
-        } else if line.starts_with("sarf ") {
-            script.push_str(&format!("\nfails $? {at}\n"));
-        } else {
-            script.push('\n');
-        }
-    }
-    let program = Path::new(env!("CARGO_BIN_EXE_sarf")).parent().expect("a folder");
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").expect("a PATH"));
-    let output = Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(bed.home())
-        .env("PATH", path)
-        .env("DATABASE_URL", bed.url())
-        .env("SARF_CONFIG", &config)
-        .env_remove("SARF_HOME")
-        .env_remove("SARF_OPERATOR")
-        .stdin(Stdio::null())
-        .output()
-        .expect("bash starts");
+    let output = month_of_the_readme(&bed, &[]);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     assert!(out.contains("run 1 closed") && out.contains("orders over"), "{out}\n{err}");
     assert!(!out.contains("FAILS"), "{out}\n{err}");
     bed.end().await;
-}
-
-/// The configuration in the tree, whose sandbox providers answer on another port.
-fn config_with_port(to: &Path, port: u16) {
-    fn copy(from: &Path, to: &Path, port: u16) {
-        fs::create_dir_all(to).expect("a folder");
-        for entry in fs::read_dir(from).expect("a folder").map(|e| e.expect("an entry").path()) {
-            let target = to.join(entry.file_name().expect("a name"));
-            if entry.is_dir() {
-                copy(&entry, &target, port);
-            } else {
-                let text = fs::read_to_string(&entry).expect("a file");
-                fs::write(target, text.replace("127.0.0.1:8710", &format!("127.0.0.1:{port}")))
-                    .expect("a file");
-            }
-        }
-    }
-    copy(&crate::harness::config_folder(), to, port);
 }

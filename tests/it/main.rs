@@ -63,4 +63,5 @@ mod stream_record;
 mod stream_worker;
 mod tamper;
 mod tamper_origins;
+mod traces;
 mod upgrades;

@@ -21,6 +21,8 @@ mod seal;
 
 use std::path::PathBuf;
 
+use tracing::Instrument as _;
+
 use crate::domain::delivery::DeliveryTerms;
 use crate::domain::not_found::Entity;
 use crate::domain::provider::Provider;
@@ -95,7 +97,7 @@ pub async fn exchange(context: &Context, code: &str) -> Result<Exchanged, Exchan
     let mut alone = taken.map_err(busy)?;
     tokio::select! {
         biased;
-        done = exchange_alone(context, &partner) => done,
+        done = exchange_alone(context, &partner).instrument(tracing::info_span!("exchange", provider = code)) => done,
         () = alone.lost() => Err(ExchangeError::Lost(code.to_owned())),
     }
 }

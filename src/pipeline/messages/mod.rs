@@ -54,6 +54,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::domain::ids::{Code, MessageId};
 use crate::iso20022::xml::fault::Limits;
@@ -257,7 +258,9 @@ async fn import_one(
         Storm::SetAside => context.config.settings.feedback.breaks_max,
         Storm::Accept => u64::MAX,
     };
-    apply_all(&mut applier, read(context, path, kind, limits), stage, breaks_max).await?;
+    let span = tracing::info_span!(parent: stage.span(), "message", message = message.get(), kind = name);
+    let applied = apply_all(&mut applier, read(context, path, kind, limits), stage, breaks_max);
+    applied.instrument(span).await?;
     let imported = applier.finish(name).await?;
     let counts = imported.counts;
     let message = message.get();

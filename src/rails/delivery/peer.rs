@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
-use russh::{Disconnect, Preferred, client};
+use russh::{Disconnect, Preferred, cipher, client};
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::{Config, SftpSession};
 use russh_sftp::protocol::{OpenFlags, StatusCode};
@@ -23,6 +23,16 @@ const REQUESTS_AT_ONCE: usize = 64;
 const WRITE_MAX: u32 = 32 * 1024;
 /// Names that are tried for a file that is not whole, where one that lies there cannot be written over.
 const DRAFTS_MAX: u8 = 9;
+
+/// Ciphers that prove what they carry, AES first: processors do it in hardware.
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
 
 /// A connection to a provider's server.
 pub struct Peer {
@@ -89,7 +99,7 @@ impl Peer {
             keepalive_interval: Some(limit / 3),
             keepalive_max: 2,
             nodelay: true,
-            preferred: Preferred::default(),
+            preferred: Preferred { cipher: CIPHERS.into(), ..Preferred::default() },
             ..client::Config::default()
         };
         let shown = Arc::default();

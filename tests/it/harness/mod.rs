@@ -13,6 +13,7 @@ mod nats;
 mod needs;
 mod program;
 mod provider;
+mod readme;
 mod registry;
 mod sshd;
 
@@ -25,5 +26,6 @@ pub use nats::{NatsServer, event, eventually, publish_events};
 pub use needs::{without_postgres, without_tool};
 pub use program::{Program, Ran};
 pub use provider::{Moods, Taken, TestProvider};
+pub use readme::month_of_the_readme;
 pub use registry::{Registry, rib};
 pub use sshd::{Sshd, Wire, terms};
