@@ -268,13 +268,14 @@ async fn list(app: &App, all: bool) -> anyhow::Result<Exit> {
 }
 
 /// Where a file stands, in a word.
-fn stands(app: &App, file: &Delivery) -> (&'static str, Tone) {
+fn stands<'f>(app: &App, file: &'f Delivery) -> (&'f str, Tone) {
     let known = app.context.config.router.by_code(&file.provider);
     let signed = known.and_then(|(_, p)| p.delivery.as_ref()).is_some_and(|terms| terms.awaits_signature);
     match file.state {
         DeliveryState::Waiting | DeliveryState::Naming => ("waits", Tone::Plain),
         DeliveryState::Stopped => ("ask the bank", Tone::Bad),
-        DeliveryState::Delivered if file.answered => ("answered", Tone::Good),
+        DeliveryState::Delivered if file.answered && file.of_state == "rejected" => ("rejected", Tone::Bad),
+        DeliveryState::Delivered if file.answered => (&file.of_state, Tone::Good),
         DeliveryState::Delivered if signed => ("awaits signature", Tone::Plain),
         DeliveryState::Delivered => ("delivered", Tone::Plain),
     }

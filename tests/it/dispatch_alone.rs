@@ -256,3 +256,26 @@ async fn killed_connections_cost_a_dispatch_seconds_and_no_order() {
     assert!(provider.books.lock().expect("no panic").orders.values().all(|t| t.puts <= 2));
     bed.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_serves_a_provider() {
+    let Some((bed, _sshd, files)) = crate::exchange::with_files().await else { return };
+    let code = files[0].0.clone();
+    let id = bed.number(&format!("select id from provider where code = '{code}'")).await as i16;
+    let alone = sarf::store::batches::exclusive::Exclusive::take(
+        &bed.context.store,
+        sarf::store::locks::SessionLock::Exchange(id),
+    )
+    .await
+    .expect("asked")
+    .expect("taken");
+    let busy = sarf::pipeline::exchange::exchange(&bed.context, &code).await.expect_err("another is at it");
+    assert!(busy.to_string().contains("by sarf process"), "{busy}");
+    drop(alone);
+    let mut tries = 0;
+    while sarf::pipeline::exchange::exchange(&bed.context, &code).await.is_err() {
+        tries += 1;
+        assert!(tries < 100, "a lock ends with its connection");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

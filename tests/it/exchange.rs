@@ -180,7 +180,7 @@ async fn a_cut_file_is_gone_on_with_and_named_once() {
 }
 
 /// A month whose files wait for one server: their banks and names.
-async fn with_files() -> Option<(Bed, Sshd, Vec<(String, String)>)> {
+pub async fn with_files() -> Option<(Bed, Sshd, Vec<(String, String)>)> {
     let mut bed = Bed::new().await?;
     let key = server_keys(&bed);
     let sshd = Sshd::start(&bed.home().join("a"), &key, "")?;

@@ -36,6 +36,7 @@ mod inbox;
 mod intake;
 mod ledger;
 mod long;
+mod matchers;
 mod monitoring;
 mod month;
 mod nats;

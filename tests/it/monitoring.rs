@@ -113,6 +113,7 @@ fn named(text: &str) -> BTreeSet<String> {
 
 /// Fails where an expression names what nobody shows and no rule records.
 pub fn known(expr: &str) {
+    crate::matchers::check(expr);
     let shown: BTreeSet<String> = Metrics::new().families().iter().map(|f| f.name.clone()).collect();
     for name in named(expr) {
         assert!(shown.contains(&name), "{name} in `{expr}` is shown by nobody");

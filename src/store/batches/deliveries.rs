@@ -81,11 +81,14 @@ pub struct Delivery {
     pub delivered_at: Option<OffsetDateTime>,
     /// Whether the provider answered to it.
     pub answered: bool,
+    /// Where its batch or recall stands: once it is answered, what was said.
+    pub of_state: String,
 }
 
 const SELECT: &str = "select d.id, p.code as provider, d.provider_id, d.file_name, d.kind, coalesce(b.run_id, r.run_id) as run_id, d.batch_id, d.sha256,
         d.bytes, d.travels_sha256, d.travels_bytes, d.state, d.waits_since, d.tries, d.fault, d.stop_reason, d.host, d.delivered_at,
-        coalesce(b.state not in ('dispatching', 'sent'), r.state not in ('requested', 'sent')) as answered
+        coalesce(b.state not in ('dispatching', 'sent'), r.state not in ('requested', 'sent')) as answered,
+        coalesce(b.state, r.state) as of_state
    from file_delivery d join provider p on p.id = d.provider_id left join batch b on b.id = d.batch_id left join recall r on r.id = d.recall_id";
 
 /// Keeps that a file is to be brought to its provider.
