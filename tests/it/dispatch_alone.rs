@@ -276,6 +276,6 @@ async fn one_process_serves_a_provider() {
     while sarf::pipeline::exchange::exchange(&bed.context, &code).await.is_err() {
         tries += 1;
         assert!(tries < 100, "a lock ends with its connection");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
