@@ -261,7 +261,7 @@ async fn killed_connections_cost_a_dispatch_seconds_and_no_order() {
 async fn one_process_serves_a_provider() {
     let Some((bed, _sshd, files)) = crate::exchange::with_files().await else { return };
     let code = files[0].0.clone();
-    let id = bed.number(&format!("select id from provider where code = '{code}'")).await as i16;
+    let id = bed.number(&format!("select id::bigint from provider where code = '{code}'")).await as i16;
     let alone = sarf::store::batches::exclusive::Exclusive::take(
         &bed.context.store,
         sarf::store::locks::SessionLock::Exchange(id),
