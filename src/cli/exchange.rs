@@ -161,51 +161,30 @@ async fn watch(app: &App, providers: &[String], every: u64) -> anyhow::Result<Ex
 }
 
 fn print(app: &App, done: Vec<(String, ExchangeResult)>) -> anyhow::Result<Exit> {
+    let each = || done.iter().filter_map(|(_, result)| result.as_ref().ok());
     let failed = done.iter().any(|(_, result)| result.is_err());
-    let asked = done.iter().any(|(_, result)| result.as_ref().is_ok_and(|d| !d.stopped.is_empty()));
-    let (mut imported, mut rows, mut json) = (Vec::new(), Vec::new(), Vec::new());
-    for (code, result) in done {
-        match result {
-            Ok(mut d) => {
-                json.push(serde_json::json!({
-                    "provider": code, "host": d.host, "brought": d.brought, "bytes": d.bytes, "fetched": d.fetched,
-                    "waiting": d.waiting, "stopped": d.stopped, "faults": d.faults,
-                    "imported": feedback::as_json(&d.imported),
-                }));
-                let faults = d.waiting.iter().chain(&d.stopped).map(|(file, why)| format!("{file}: {why}"));
-                let faults: Vec<String> = faults.chain(d.faults).collect();
-                rows.push(vec![
-                    Cell::from(code),
-                    Cell::from(d.host),
-                    format::count(d.brought).into(),
-                    format::bytes(d.bytes).into(),
-                    format::count(d.fetched).into(),
-                    Cell::toned(faults.join("; "), Tone::Bad),
-                ]);
-                imported.append(&mut d.imported);
-            }
-            Err(error) => {
-                json.push(serde_json::json!({ "provider": code, "error": chain(&error) }));
-                let mut row = vec![Cell::from(code)];
-                row.resize(5, Cell::from(String::new()));
-                row.push(Cell::toned(chain(&error), Tone::Bad));
-                rows.push(row);
-            }
-        }
-    }
+    let asked = each().any(|d| !d.stopped.is_empty());
+    let waits = each().any(|d| !d.waiting.is_empty() || !d.faults.is_empty());
+    let json: Vec<serde_json::Value> = done.iter().map(|(code, result)| in_json(code, result)).collect();
+    let rows: Vec<Vec<Cell>> = done.iter().map(|(code, result)| row(code, result)).collect();
+    let imported: Vec<_> =
+        done.into_iter().filter_map(|(_, result)| result.ok()).flat_map(|d| d.imported).collect();
     let out = &app.output;
-    let columns = [
-        ("provider", Align::Left),
-        ("host", Align::Left),
-        ("brought", Align::Right),
-        ("", Align::Right),
-        ("fetched", Align::Right),
-        ("", Align::Text),
-    ];
     let mut exit = Exit::Done;
     if out.is_json() {
         out.json(&json)?;
+        if imported.iter().any(|(_, result)| result.is_err()) {
+            exit = Exit::Refused;
+        }
     } else {
+        let columns = [
+            ("provider", Align::Left),
+            ("host", Align::Left),
+            ("brought", Align::Right),
+            ("", Align::Right),
+            ("fetched", Align::Right),
+            ("", Align::Text),
+        ];
         out.table(&columns, &rows);
         if !imported.is_empty() {
             exit = feedback::print(app, &imported, &[])?;
@@ -214,11 +193,51 @@ fn print(app: &App, done: Vec<(String, ExchangeResult)>) -> anyhow::Result<Exit>
     if asked {
         out.note("a person is asked about some files: sarf exchange list");
     }
-    Ok(match (failed, asked) {
+    if waits {
+        out.note(
+            "not all came through: give the command again once the cause is mended, or leave it to --watch",
+        );
+    }
+    Ok(match (failed, asked || waits) {
         (true, _) => Exit::Refused,
+        (false, _) if matches!(exit, Exit::Refused) => exit,
         (false, true) => Exit::NeedsPerson,
         (false, false) => exit,
     })
+}
+
+fn in_json(code: &str, result: &ExchangeResult) -> serde_json::Value {
+    match result {
+        Ok(d) => serde_json::json!({
+            "provider": code, "host": d.host, "brought": d.brought, "bytes": d.bytes, "fetched": d.fetched,
+            "waiting": d.waiting, "stopped": d.stopped, "faults": d.faults,
+            "imported": feedback::as_json(&d.imported),
+        }),
+        Err(error) => serde_json::json!({ "provider": code, "error": chain(error) }),
+    }
+}
+
+fn row(code: &str, result: &ExchangeResult) -> Vec<Cell> {
+    match result {
+        Ok(d) => {
+            let files = d.waiting.iter().chain(&d.stopped).map(|(file, why)| format!("{file}: {why}"));
+            let faults: Vec<String> = files.chain(d.faults.iter().cloned()).collect();
+            vec![
+                Cell::from(code.to_owned()),
+                Cell::from(d.host.clone()),
+                format::count(d.brought).into(),
+                format::bytes(d.bytes).into(),
+                format::count(d.fetched).into(),
+                Cell::toned(faults.join("; "), Tone::Bad),
+            ]
+        }
+        Err(error) => {
+            let mut row = vec![Cell::from(code.to_owned())];
+            row.resize(5, Cell::from(String::new()));
+            row.push(Cell::toned(chain(error), Tone::Bad));
+            row
+        }
+    }
 }
 
 async fn list(app: &App, all: bool) -> anyhow::Result<Exit> {
