@@ -291,9 +291,12 @@ fn stands<'f>(app: &App, file: &'f Delivery) -> (&'f str, Tone) {
     let known = app.context.config.router.by_code(&file.provider);
     let signed = known.and_then(|(_, p)| p.delivery.as_ref()).is_some_and(|terms| terms.awaits_signature);
     match file.state {
+        DeliveryState::Waiting | DeliveryState::Naming if file.paused => ("its run is paused", Tone::Plain),
         DeliveryState::Waiting | DeliveryState::Naming => ("waits", Tone::Plain),
         DeliveryState::Stopped => ("ask the bank", Tone::Bad),
         DeliveryState::Delivered if file.answered && file.of_state == "rejected" => ("rejected", Tone::Bad),
+        // Its bank speaks of single orders only.
+        DeliveryState::Delivered if file.answered && file.of_state == "sent" => ("answered", Tone::Good),
         DeliveryState::Delivered if file.answered => (&file.of_state, Tone::Good),
         DeliveryState::Delivered if signed => ("awaits signature", Tone::Plain),
         DeliveryState::Delivered => ("delivered", Tone::Plain),

@@ -51,13 +51,11 @@ figures! {
     "breaks_centimes": "select array[b.kind], coalesce(sum(abs(b.amount)), 0)::bigint from break b where b.resolved_at is null group by 1",
     "breaks_oldest_seconds": "select array[b.kind], greatest(max(extract(epoch from $1 - b.opened_at)), 0)::bigint from break b where b.resolved_at is null group by 1",
     "messages_set_aside": "select array[]::text[], count(*) from message_set_aside where settled_at is null",
-    "deliveries": "select array[p.code, d.state], count(*) from file_delivery d join provider p on p.id = d.provider_id
-             left join batch b on b.id = d.batch_id left join recall r on r.id = d.recall_id
-        where d.state <> 'delivered' or b.state in ('dispatching', 'sent') or r.state in ('requested', 'sent') group by 1",
+    "deliveries": "select array[p.code, d.state], count(*) from delivery d join provider p on p.id = d.provider_id
+        where d.state <> 'delivered' or not d.answered group by 1",
     "deliveries_oldest_seconds": "select array[p.code, d.state], greatest(max(extract(epoch from $1 - coalesce(d.delivered_at, d.waits_since))), 0)::bigint
-        from file_delivery d join provider p on p.id = d.provider_id
-             left join batch b on b.id = d.batch_id left join recall r on r.id = d.recall_id
-        where d.state <> 'delivered' or b.state in ('dispatching', 'sent') or r.state in ('requested', 'sent') group by 1",
+        from delivery d join provider p on p.id = d.provider_id
+        where case when d.state in ('waiting', 'naming') then not d.paused else d.state <> 'delivered' or not d.answered end group by 1",
     "suspense_centimes": "select array[p.code], sum(a.balance)::bigint from ledger_account a join provider p on p.id = a.provider_id where a.kind = 'suspense' group by 1",
     "stream_waiting": "select array[p.code, k.kind],
             case k.kind when 'shards' then (select count(*) from shard s where s.provider_id = p.id and not s.done)

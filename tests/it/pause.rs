@@ -1,8 +1,12 @@
 //! A run is paused and let go on, by the program: meanwhile no file leaves, afterwards each leaves once.
 
-use sarf::domain::run::RunState;
+use std::fs;
 
-use crate::harness::{Bed, Program, sent_files};
+use sarf::domain::run::RunState;
+use sarf::pipeline::exchange::{self, Word};
+
+use crate::exchange::with_files;
+use crate::harness::{ACCOUNTANT, Bed, Program, sent_files};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_file_of_a_paused_run_leaves_until_it_is_resumed() {
@@ -53,4 +57,28 @@ async fn no_file_of_a_paused_run_leaves_until_it_is_resumed() {
     assert_eq!(bed.rows(decided).await, ["chafik run.pause", "chafik run.resume"]);
     bed.verify_all_holds().await;
     bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_file_of_a_paused_run_goes_to_a_server_and_none_that_was_answered() {
+    let Some((bed, sshd, files)) = with_files().await else { return };
+    let run = bed.number("select max(id) from run").await;
+    bed.write(&format!("update run set paused = true where id = {run}")).await.expect("paused");
+    for (code, _) in &files {
+        let done = exchange::exchange(&bed.context, code).await.expect("exchanged");
+        assert_eq!(done.brought, 0, "{done:?}");
+        assert_eq!(fs::read_dir(sshd.folder(&format!("in/{code}"))).expect("a folder").count(), 0, "{code}");
+    }
+    bed.write(&format!("update run set paused = false where id = {run}")).await.expect("resumed");
+    // A bank that has the file by another way answers for a single order: it is not brought a second time.
+    let (code, name) = files[0].clone();
+    let of = format!("(select batch_id from file_delivery where file_name = '{name}')");
+    bed.write(&format!("update batch set outcomes = 1 where id = {of}")).await.expect("answered");
+    exchange::exchange(&bed.context, &code).await.expect("exchanged");
+    assert!(!sshd.folder(&format!("in/{code}")).join(&name).exists());
+    let again = exchange::decide(&bed.context, &code, &name, Word::Again, ACCOUNTANT, "asked").await;
+    assert!(again.is_err_and(|e| e.to_string().contains("answered")), "what was answered is not sent again");
+    // The others leave.
+    let other = files.iter().find(|(other, _)| *other != code).expect("another bank").0.clone();
+    assert!(exchange::exchange(&bed.context, &other).await.expect("exchanged").brought > 0);
 }

@@ -129,7 +129,9 @@ async fn steps(
             Step::Bring(from) if terms.renames => peer.bring(&local, &draft_name, from).await?,
             Step::Bring(from) => {
                 // It may be picked up as soon as it is whole.
-                naming(context, delivery).await?;
+                if naming(context, delivery).await?.is_none() {
+                    return Ok(Ended::Waits(PAUSED.to_owned()));
+                }
                 peer.bring(&local, &local.name, from).await?;
             }
             Step::Done if !terms.renames && !lay(peer, &beside).await? => {
@@ -140,7 +142,10 @@ async fn steps(
             }
             Step::Done => return Ok(Ended::Delivered),
             Step::Name => {
-                state = naming(context, delivery).await?;
+                let Some(begun) = naming(context, delivery).await? else {
+                    return Ok(Ended::Waits(PAUSED.to_owned()));
+                };
+                state = begun;
                 match peer.name(&draft_name, &local.name).await {
                     Ok(()) => return Ok(Ended::Delivered),
                     // Whatever it says: what lies there tells.
@@ -168,12 +173,15 @@ async fn lay(peer: &Peer, beside: &[(String, Vec<u8>)]) -> Result<bool, PeerErro
     Ok(true)
 }
 
-async fn naming(context: &Context, delivery: &Delivery) -> Result<DeliveryState, ExchangeError> {
+/// Keeps that the file is about to be given its name; nothing where its run was paused meanwhile.
+async fn naming(context: &Context, delivery: &Delivery) -> Result<Option<DeliveryState>, ExchangeError> {
     let mut tx = context.store.begin().await?;
-    deliveries::naming_in_tx(&mut tx, delivery.id).await?;
+    let may = deliveries::naming_in_tx(&mut tx, delivery.id).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(DeliveryState::Naming)
+    Ok(may.then_some(DeliveryState::Naming))
 }
+
+const PAUSED: &str = "its run is paused";
 
 const BESIDE_TAKEN: &str = "another hash or signature lies at the server beside its name";
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use pgp::composed::{
-    ArmorOptions, DecryptionOptions, Deserializable as _, DetachedSignature, Message, MessageBuilder,
+    ArmorOptions, DecryptionOptions, Deserializable, DetachedSignature, Message, MessageBuilder,
     SignedKeyDetails, SignedPublicKey, SignedPublicSubKey, SignedSecretKey, TheRing,
 };
 use pgp::crypto::hash::HashAlgorithm;
@@ -129,14 +129,7 @@ impl OurKeys {
     pub fn read(path: &Path) -> Result<Self, SealError> {
         let fault = |source| SealError::Keys { path: path.to_owned(), source };
         let bytes = files::read_secret(path).map_err(fault)?;
-        let keys = blocks(&bytes).map(SignedSecretKey::from_reader_many).map(|keys| {
-            keys.and_then(|(keys, _)| keys.collect::<Result<Vec<_>, _>>()).map_err(|_| fault(no_keys()))
-        });
-        let keys: Vec<Vec<SignedSecretKey>> = keys.collect::<Result<_, _>>()?;
-        let keys: Vec<SignedSecretKey> = keys.into_iter().flatten().collect();
-        if keys.is_empty() || keys.iter().any(|key| key.verify_bindings().is_err()) {
-            return Err(fault(no_keys()));
-        }
+        let keys = read_keys(&bytes, SignedSecretKey::verify_bindings).map_err(fault)?;
         Ok(Self { path: path.to_owned(), keys })
     }
 
@@ -226,14 +219,7 @@ impl TheirKeys {
         let fault = |source| SealError::Keys { path: path.to_owned(), source };
         let mut bytes = Vec::new();
         files::open_setting(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(fault)?;
-        let keys = blocks(&bytes).map(SignedPublicKey::from_reader_many).map(|keys| {
-            keys.and_then(|(keys, _)| keys.collect::<Result<Vec<_>, _>>()).map_err(|_| fault(no_keys()))
-        });
-        let keys: Vec<Vec<SignedPublicKey>> = keys.collect::<Result<_, _>>()?;
-        let keys: Vec<SignedPublicKey> = keys.into_iter().flatten().collect();
-        if keys.is_empty() || keys.iter().any(|key| key.verify_bindings().is_err()) {
-            return Err(fault(no_keys()));
-        }
+        let keys = read_keys(&bytes, SignedPublicKey::verify_bindings).map_err(fault)?;
         Ok(Self { path: path.to_owned(), keys })
     }
 
@@ -327,6 +313,23 @@ fn end<'a>(
     let lasts = newest.and_then(Signature::key_expiration_time).map(Duration::from);
     // A key that is to last for nought seconds lasts for ever, as the standard has it.
     lasts.filter(|lasts| !lasts.is_zero()).map(|lasts| SystemTime::from(created) + lasts)
+}
+
+/// The keys of a file: at least one, and each holds together.
+fn read_keys<K: Deserializable>(
+    bytes: &[u8],
+    prove: impl Fn(&K) -> pgp::errors::Result<()>,
+) -> std::io::Result<Vec<K>> {
+    let mut keys = Vec::new();
+    for block in blocks(bytes) {
+        let (read, _) = K::from_reader_many(block).map_err(|_| no_keys())?;
+        for key in read {
+            let key = key.map_err(|_| no_keys())?;
+            prove(&key).map_err(|_| no_keys())?;
+            keys.push(key);
+        }
+    }
+    if keys.is_empty() { Err(no_keys()) } else { Ok(keys) }
 }
 
 fn no_keys() -> std::io::Error {

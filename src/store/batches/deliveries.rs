@@ -83,13 +83,11 @@ pub struct Delivery {
     pub answered: bool,
     /// Where its batch or recall stands: once it is answered, what was said.
     pub of_state: String,
+    /// Its run is paused: nothing of it leaves.
+    pub paused: bool,
 }
 
-const SELECT: &str = "select d.id, p.code as provider, d.provider_id, d.file_name, d.kind, coalesce(b.run_id, r.run_id) as run_id, d.batch_id, d.sha256,
-        d.bytes, d.travels_sha256, d.travels_bytes, d.state, d.waits_since, d.tries, d.fault, d.stop_reason, d.host, d.delivered_at,
-        coalesce(b.state not in ('dispatching', 'sent'), r.state not in ('requested', 'sent')) as answered,
-        coalesce(b.state, r.state) as of_state
-   from file_delivery d join provider p on p.id = d.provider_id left join batch b on b.id = d.batch_id left join recall r on r.id = d.recall_id";
+const SELECT: &str = "select d.*, p.code as provider from delivery d join provider p on p.id = d.provider_id";
 
 /// Keeps that a file is to be brought to its provider.
 pub async fn add_in_tx(connection: &mut PgConnection, new: &NewDelivery<'_>) -> Result<(), StoreError> {
@@ -114,9 +112,11 @@ pub async fn add_in_tx(connection: &mut PgConnection, new: &NewDelivery<'_>) -> 
     Ok(())
 }
 
-/// Files of a provider that are not seen there yet and that no person is asked about, the oldest first.
+/// Files of a provider that are not seen there yet, that no person is asked about and whose run is not paused, the oldest first.
 pub async fn under_way(store: &Store, provider: &str) -> Result<Vec<Delivery>, StoreError> {
-    let sql = format!("{SELECT} where p.code = $1 and d.state in ('waiting', 'naming') order by d.id");
+    let sql = format!(
+        "{SELECT} where p.code = $1 and d.state in ('waiting', 'naming') and not d.answered and not d.paused order by d.id"
+    );
     Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(provider).fetch_all(store.pool()).await?)
 }
 
@@ -125,7 +125,7 @@ pub async fn under_way(store: &Store, provider: &str) -> Result<Vec<Delivery>, S
 pub async fn list(store: &Store, all: bool) -> Result<Vec<Delivery>, StoreError> {
     let sql = format!(
         "{SELECT} where $1 or d.state <> 'delivered'
-            or not coalesce(b.state not in ('dispatching', 'sent'), r.state not in ('requested', 'sent')) order by d.id desc limit 1000"
+            or not d.answered order by d.id desc limit 1000"
     );
     Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(all).fetch_all(store.pool()).await?)
 }
@@ -136,7 +136,11 @@ pub async fn find_in_tx(
     provider: &str,
     file_name: &str,
 ) -> Result<Option<Delivery>, StoreError> {
-    let sql = format!("{SELECT} where p.code = $1 and d.file_name = $2 for update of d");
+    sqlx::query("select from file_delivery where file_name = $1 for update")
+        .bind(file_name)
+        .execute(&mut *connection)
+        .await?;
+    let sql = format!("{SELECT} where p.code = $1 and d.file_name = $2");
     Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(provider).bind(file_name).fetch_optional(connection).await?)
 }
 
@@ -160,11 +164,16 @@ pub async fn sealed_in_tx(
     Ok(())
 }
 
-/// Keeps that a file is about to be given its name at the provider.
-pub async fn naming_in_tx(connection: &mut PgConnection, id: i64) -> Result<(), StoreError> {
-    let sql = "update file_delivery set state = 'naming' where id = $1 and state in ('waiting', 'naming')";
-    sqlx::query(sql).bind(id).execute(connection).await?;
-    Ok(())
+/// Keeps that a file is about to be given its name at the provider; false where its run was paused meanwhile.
+pub async fn naming_in_tx(connection: &mut PgConnection, id: i64) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "update file_delivery set state = 'naming' where id = $1 and state in ('waiting', 'naming')
+            and not (select d.paused from delivery d where d.id = $1)",
+    )
+    .bind(id)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Keeps that a file was seen at the provider, or that a person says it is there; whether it was under way until then.
@@ -232,9 +241,7 @@ pub async fn answered_in_tx(
 ) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(
         "update file_delivery d set state = 'delivered', delivered_at = $2, fault = null, stop_reason = null
-           from file_delivery o left join batch b on b.id = o.batch_id left join recall r on r.id = o.recall_id
-          where d.id = o.id and o.provider_id = $1 and o.state in ('naming', 'stopped')
-            and coalesce(b.state not in ('dispatching', 'sent'), r.state not in ('requested', 'sent'))
+           from delivery o where o.id = d.id and o.provider_id = $1 and o.state <> 'delivered' and o.answered
          returning d.file_name",
     )
     .bind(provider)
