@@ -8,11 +8,12 @@ use super::document::Document;
 use super::fault::Fault;
 use super::{Config, EventsOut, Settings};
 use crate::domain::delivery::{AfterFetch, DeliveryTerms};
+use crate::domain::file_profile::Addresses;
 use crate::domain::household::Means;
 use crate::domain::ids::Code;
 use crate::domain::policy::second_delivery_codes;
 use crate::domain::programme::Programme;
-use crate::domain::provider::{Provider, StreamTerms};
+use crate::domain::provider::{Provider, StreamApi, StreamTerms};
 
 /// Faults of `sarf.toml`.
 pub(super) fn settings(settings: &Settings, document: &Document<'_>) -> Vec<Fault> {
@@ -126,8 +127,8 @@ fn of_terms(provider: &Provider, terms: &StreamTerms) -> Vec<Own> {
         let problem = format!("this API takes single transfers, not {} at once", terms.orders_per_request);
         found.push(("provider.stream.orders_per_request", problem, "set it to 1"));
     }
-    if provider.means == [Means::BankAccount] {
-        let problem = "a bank that keeps bank accounts only is paid by files";
+    if provider.means == [Means::BankAccount] && terms.api != StreamApi::Instant {
+        let problem = "a bank that keeps bank accounts only is paid by files, or by its instant lane";
         found.push(("provider.stream.api", problem.into(), "leave [provider.stream] out"));
     }
     found
@@ -308,6 +309,14 @@ pub(super) fn together(config: &Config, settings: &Document<'_>) -> Vec<Fault> {
         let problem = format!("programme `{code}` is not configured");
         let hint = "name programmes that have a file of their own, as they write their code";
         faults.push(settings.fault_at("programmes.priority", None, problem, hint));
+    }
+    let seat = config.settings.debtor.seat.is_some();
+    let asks = |p: &&Provider| matches!(p.file.addresses, Addresses::Structured | Addresses::Lines);
+    if let Some(provider) = config.router.providers().iter().find(|p| !seat && asks(p)) {
+        let problem =
+            format!("`{}` asks for the debtor's address in its files, and there is none", provider.code);
+        let hint = "give [debtor.seat] its street, postal_code and town";
+        faults.push(settings.fault_at("debtor.name", None, problem, hint));
     }
     faults
 }

@@ -1,6 +1,6 @@
 //! What each setting of a provider may be.
 
-use super::bounds::Check::{BankCodes, Bic, Http, Items, Member, Money, Text, Time, Typed, Whole};
+use super::bounds::Check::{BankCodes, Bic, Capitals, Http, Items, Member, Money, Text, Time, Typed, Whole};
 use super::bounds::{Bound, LABEL, MONTH_MAX, ONE, TYPED};
 
 /// `providers/*.toml`.
@@ -36,6 +36,21 @@ pub(super) const PROVIDERS: &[Bound] = &[
     Bound("provider.default_level", Whole(0, 9), "the level of an account whose level is not known"),
     Bound("provider.fees", Typed, TYPED),
     Bound("provider.fee_above", Typed, TYPED),
+    Bound(
+        "provider.file.ids_max",
+        Whole(16, 35),
+        "characters that it keeps of a message id; 35 is the standard's",
+    ),
+    Bound("provider.file.instruction_ids", Typed, TYPED),
+    Bound("provider.file.uetr", Typed, TYPED),
+    Bound("provider.file.initiator_id", Typed, TYPED),
+    Bound("provider.file.names_max", Whole(20, 70), "characters of a name that it takes; 70 is usual"),
+    Bound("provider.file.debits", Typed, "per_file or per_order"),
+    Bound("provider.file.charge_bearer", Typed, "SLEV, SHAR, DEBT or unsaid"),
+    Bound("provider.file.service_level", Capitals(4), "an ISO 20022 code, such as \"NURG\""),
+    Bound("provider.file.purposes", Typed, TYPED),
+    Bound("provider.file.remittance", Typed, "nothing, text or reference"),
+    Bound("provider.file.addresses", Typed, "nothing, country, structured or lines"),
     Bound("provider.delivery.hosts", Items, "addresses tried in turn, as [\"sftp.bank.example:22\"]"),
     Bound("provider.delivery.user", Text(64), "the name that its server knows us by"),
     Bound(

@@ -9,6 +9,7 @@ use time::UtcOffset;
 use crate::domain::arrivals::Deadlines;
 use crate::domain::correction::{MovedRule, Reach};
 use crate::domain::country::Country;
+use crate::domain::file_profile::Seat;
 use crate::domain::ids::Code;
 use crate::domain::money::Centimes;
 
@@ -65,6 +66,8 @@ pub struct Debtor {
     pub name: String,
     /// Organisation id.
     pub id: String,
+    /// Where it has its seat, for banks that ask for it.
+    pub seat: Option<Seat>,
 }
 
 /// How the registry writes its numbers.

@@ -82,6 +82,11 @@ fn here() -> &'static Country {
     FIXED.get().unwrap_or_else(|| &SHIPPED)
 }
 
+/// The country's code (ISO 3166).
+pub fn code() -> &'static str {
+    here().code.as_str()
+}
+
 /// The currency of every amount.
 pub fn currency() -> &'static str {
     here().currency.as_str()

@@ -11,6 +11,7 @@ pub mod country;
 pub mod delivery;
 pub mod entitlement;
 pub mod event;
+pub mod file_profile;
 pub mod gate;
 pub mod hint;
 pub mod household;

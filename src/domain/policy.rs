@@ -116,6 +116,11 @@ pub enum StatedOf {
 /// The file that the engine is shipped with.
 const SHIPPED: &str = include_str!("../../config/reasons.toml");
 
+/// Whether a code refuses a second delivery, by the standard.
+pub fn is_second_delivery(code: &str) -> bool {
+    second_delivery_codes().iter().any(|known| known == code)
+}
+
 /// Codes by which the standard lets a bank refuse what it received before: those that are `never` in the `config/reasons.toml`
 /// that the engine is shipped with. No configuration may have their orders paid again.
 pub fn second_delivery_codes() -> &'static [String] {

@@ -5,6 +5,7 @@ use time::Time;
 
 use super::arrivals::Deadlines;
 use super::delivery::DeliveryTerms;
+use super::file_profile::FileProfile;
 use super::household::Means;
 use super::ids::Code;
 use super::money::Centimes;
@@ -69,6 +70,9 @@ pub struct Provider {
     /// By when what it owes us must have come, where that is not as for all.
     #[serde(default)]
     pub arrivals: Deadlines,
+    /// What it wants in files, or refuses, beyond the schema.
+    #[serde(default)]
+    pub file: FileProfile,
     /// Its server that files are brought to; without, it picks them up in the outbox.
     pub delivery: Option<DeliveryTerms>,
     /// How it is spoken to over HTTP; without, it gets bank files.
@@ -125,6 +129,8 @@ pub enum StreamApi {
     Provider,
     /// A wallet switch: single transfers by phone number.
     Wallet,
+    /// A bank's instant lane: pacs.008, pacs.002, pacs.028 over HTTP (`docs/instant-api.yaml`).
+    Instant,
     /// None: it fetches work lists and uploads confirmations.
     Worklist,
 }
@@ -145,7 +151,9 @@ impl StreamApi {
     pub const fn capabilities(self) -> Capabilities {
         match self {
             Self::Provider => Capabilities { is_called: true, takes_many: true, reports: true },
-            Self::Wallet => Capabilities { is_called: true, takes_many: false, reports: false },
+            Self::Wallet | Self::Instant => {
+                Capabilities { is_called: true, takes_many: false, reports: false }
+            }
             Self::Worklist => Capabilities { is_called: false, takes_many: true, reports: true },
         }
     }

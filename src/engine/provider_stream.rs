@@ -13,7 +13,7 @@ use crate::pipeline::Context;
 use crate::rails::stream::breaker::Breaker;
 use crate::rails::stream::pace::Pace;
 use crate::rails::stream::secrets::{self, SecretError};
-use crate::rails::stream::{CallError, StreamRail, connect};
+use crate::rails::stream::{CallError, Payer, StreamRail, connect};
 use crate::store::StoreError;
 use crate::store::batches::pace::{self, Ask};
 use crate::store::registry::reference;
@@ -104,8 +104,10 @@ impl ProviderStream {
         let terms = provider.stream.as_ref().expect("asked for providers with stream terms");
         let secret = secrets::read(&context.home, &code)
             .map_err(|source| ProviderStreamError::Secret { provider: code.clone(), source })?;
-        let institution = &context.config.settings.debtor.id;
-        let rail = connect(terms, secret, context.clock, institution)
+        let settings = &context.config.settings;
+        let utc_offset = settings.calendar.utc_offset;
+        let payer = Payer { name: &settings.debtor.name, id: &settings.debtor.id, utc_offset };
+        let rail = connect((provider, terms), secret, context.clock, &payer)
             .map_err(|source| ProviderStreamError::Connect { provider: code.clone(), source })?;
         let mut tx = context.store.begin().await?;
         let ids = reference::provider_ids_in_tx(&mut tx, std::slice::from_ref(&code)).await?;

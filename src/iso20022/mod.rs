@@ -12,6 +12,8 @@
 pub mod camt029;
 pub mod camt055;
 pub mod pacs004;
+pub mod pacs008;
+pub mod pacs028;
 pub mod pain001;
 pub mod pain002;
 pub mod sniff;

@@ -30,6 +30,10 @@ pub enum MessageKind {
     Camt056,
     /// Payment status report between banks.
     Pacs002,
+    /// Credit transfer between banks.
+    Pacs008,
+    /// Question where a transfer stands.
+    Pacs028,
     /// Payment return.
     Pacs004,
     /// None of these.
@@ -55,6 +59,8 @@ impl MessageKind {
             Self::Camt055 => "camt.055",
             Self::Camt056 => "camt.056",
             Self::Pacs002 => "pacs.002",
+            Self::Pacs008 => "pacs.008",
+            Self::Pacs028 => "pacs.028",
             Self::Pacs004 => "pacs.004",
             Self::Unknown => "unknown",
         }

@@ -6,13 +6,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sarf::domain::file_profile::{FileProfile, Seat};
 use sarf::domain::name::ArabicNames;
 use sarf::domain::order::EndToEndRef;
 use sarf::domain::recall::CancellationReason;
 use sarf::domain::run::RunState;
 use sarf::pipeline::dispatch::recall;
+use sarf::sandbox::banks::{Faults, StatusStyle};
 
 use crate::harness::{ACCOUNTANT, Bed, Registry, Sent, rib, sent_files};
+use crate::month::assert_valid_as_next_version;
 
 fn compare(name: &str, path: &Path) {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name);
@@ -87,4 +90,70 @@ async fn golden_files_leave_byte_by_byte() {
     compare("camt055_bank.xml", &recalled);
     bed.verify_all_holds().await;
     bed.end().await;
+}
+
+/// The profiles that banks have taken files of, each beside a file that it took.
+fn profiles() -> Vec<(String, FileProfile)> {
+    #[derive(serde::Deserialize)]
+    struct Block {
+        provider: Part,
+    }
+    #[derive(serde::Deserialize)]
+    struct Part {
+        file: FileProfile,
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/profiles");
+    let paths = fs::read_dir(folder).expect("profiles").flatten().map(|entry| entry.path());
+    let mut found: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .map(|path| {
+            let block: Block =
+                toml::from_str(&fs::read_to_string(&path).expect("a profile")).expect("a block");
+            (path.file_stem().expect("a name").to_string_lossy().into_owned(), block.provider.file)
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    assert!(found.len() >= 5, "{found:?}");
+    found
+}
+
+/// Each profile's file is, byte by byte, the one that was taken; the month is paid and reconciled from what the bank says of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn banks_get_the_files_that_they_take() {
+    for (name, profile) in profiles() {
+        let wanted = |config: &mut sarf::config::Config| {
+            let seat =
+                Seat { street: "12 rue d'Exemple".into(), postal_code: "10000".into(), town: "Rabat".into() };
+            config.settings.debtor.seat = Some(seat);
+            config.router.change_terms(|provider| provider.file = profile.clone());
+        };
+        let Some(bed) = Bed::with(wanted).await else { return };
+        let mut registry = Registry::default();
+        for latin in ["Aïcha Benaïssa", "Abderrahim Exemple Ben Mohammed El Alaoui El Idrissi"] {
+            let household = registry.household();
+            registry.set(household, &[("payee_name", latin)]);
+        }
+        let folder = bed.home().join("list");
+        registry.write(&folder);
+        let run = bed.create(bed.import(&folder).await).await;
+        bed.take_to(run, RunState::Settling).await;
+        let files = sent_files(&bed.outbox());
+        let [file] = &files[..] else { panic!("{files:?}") };
+        compare(&format!("profiles/{name}.xml"), &file.path);
+        assert_valid_as_next_version(&file.path);
+
+        // It is written again to the same bytes from its intent alone, whatever the profile is by then.
+        let verified = bed.failing().await;
+        assert!(verified.is_empty(), "{name}: {verified:?}");
+        let mut bed = bed;
+        bed.change(|config| config.router.change_terms(|provider| provider.file = FileProfile::default()));
+        bed.verify_all_holds().await;
+        let answers = bed.answer(Faults::default(), StatusStyle::Mixed);
+        bed.feedback_taken(answers.files).await;
+        let reconciled = bed.reconcile(run).await;
+        assert!(bed.open_breaks().await.is_empty(), "{name}: {:?} {reconciled:?}", bed.open_breaks().await);
+        assert_eq!(bed.state(run).await, RunState::Reconciled, "{name}: {reconciled:?}");
+        bed.verify_all_holds().await;
+        bed.end().await;
+    }
 }

@@ -33,6 +33,7 @@ mod holds;
 mod holds_elsewhere;
 mod http;
 mod inbox;
+mod instant;
 mod intake;
 mod ledger;
 mod long;

@@ -73,7 +73,9 @@ impl<W: Write> Camt055Writer<W> {
         check_optional("CxlId", cancellation.id, 35)?;
         check_optional("OrgnlInstrId", cancellation.instr_id, 35)?;
         check_text("OrgnlEndToEndId", cancellation.end_to_end_id, 35)?;
-        check_uetr(cancellation.uetr)?;
+        if !cancellation.uetr.is_empty() {
+            check_uetr(cancellation.uetr)?;
+        }
         check_amount("OrgnlInstdAmt", cancellation.amount)?;
         check_text("CxlRsnInf/Rsn", cancellation.reason, 4)?;
         let sum = self.written.sum.checked_add(cancellation.amount).unwrap_or(Centimes::new(i64::MAX));
@@ -83,7 +85,7 @@ impl<W: Write> Camt055Writer<W> {
         out.leaf_if("CxlId", cancellation.id);
         out.leaf_if("OrgnlInstrId", cancellation.instr_id);
         out.leaf("OrgnlEndToEndId", cancellation.end_to_end_id);
-        out.leaf("OrgnlUETR", cancellation.uetr);
+        out.leaf_if("OrgnlUETR", cancellation.uetr);
         out.amount("OrgnlInstdAmt", country::currency(), cancellation.amount);
         out.raw("<OrgnlReqdExctnDt>");
         out.date("Dt", cancellation.execution_date);

@@ -4,6 +4,7 @@ pub mod write;
 
 use time::{Date, OffsetDateTime};
 
+pub use crate::domain::file_profile::ChargeBearer;
 use crate::domain::money::Centimes;
 
 /// The message's name, as in its namespace.
@@ -37,10 +38,14 @@ pub struct PaymentInfo<'a> {
     pub batch_booking: bool,
     /// The day on which the debtor's bank is to execute.
     pub execution_date: Date,
+    /// Service level code, 1 to 4 characters; empty for none.
+    pub service_level: &'a str,
     /// Category purpose code (e.g. `GOVT`, `SSBE`), 1 to 4 characters; empty for none.
     pub category_purpose: &'a str,
     /// Name of the debtor, 1 to 140 characters.
     pub debtor_name: &'a str,
+    /// Where the debtor has its seat.
+    pub debtor_address: Option<PostalAddress<'a>>,
     /// The account to debit.
     pub debtor_account: Account<'a>,
     /// The bank that holds it.
@@ -67,13 +72,44 @@ pub enum Agent<'a> {
     Member(&'a str),
 }
 
-/// Who bears the charges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChargeBearer {
-    /// As the service level says.
-    Slev,
-    /// Debtor and creditor, each their own bank's.
-    Shar,
+/// A postal address.
+#[derive(Clone, Copy, Debug)]
+pub enum PostalAddress<'a> {
+    /// The country alone: ISO 3166, two capitals.
+    Country(&'a str),
+    /// In elements of their own.
+    Structured {
+        /// Street and number, at most 70 characters.
+        street: &'a str,
+        /// Postal code, at most 16 characters.
+        postal_code: &'a str,
+        /// Town, at most 35 characters.
+        town: &'a str,
+        /// The country.
+        country: &'a str,
+    },
+    /// In two lines: street, and postal code with town.
+    Lines {
+        /// Street and number, at most 70 characters.
+        street: &'a str,
+        /// Postal code.
+        postal_code: &'a str,
+        /// Town.
+        town: &'a str,
+        /// The country.
+        country: &'a str,
+    },
+}
+
+/// What the payee reads of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub enum Remittance<'a> {
+    /// Nothing.
+    None,
+    /// A text of 1 to 140 characters.
+    Text(&'a str),
+    /// A structured creditor's reference of 1 to 35 characters.
+    Reference(&'a str),
 }
 
 /// Where a transaction's money goes.
@@ -95,7 +131,7 @@ pub enum CreditorAccount<'a> {
 /// One credit transfer.
 #[derive(Clone, Copy)]
 pub struct Transaction<'a> {
-    /// Instruction id, 1 to 35 characters.
+    /// Instruction id, 1 to 35 characters; empty for none.
     pub instr_id: &'a str,
     /// End-to-end id, 1 to 35 characters.
     pub end_to_end_id: &'a str,
@@ -107,12 +143,14 @@ pub struct Transaction<'a> {
     pub creditor_agent: Option<Agent<'a>>,
     /// The creditor's name, at most 140 characters; empty for none.
     pub creditor_name: &'a str,
+    /// Where the creditor lives.
+    pub creditor_address: Option<PostalAddress<'a>>,
     /// The creditor's account.
     pub creditor_account: CreditorAccount<'a>,
     /// Purpose code, 1 to 4 characters; empty for none.
     pub purpose: &'a str,
-    /// Remittance text, at most 140 characters; empty for none.
-    pub remittance: &'a str,
+    /// What the payee reads.
+    pub remittance: Remittance<'a>,
 }
 
 /// What was written.

@@ -6,7 +6,10 @@
 
 use std::io::Write;
 
-use super::{Account, Agent, ChargeBearer, CreditorAccount, Header, MESSAGE, Totals, Transaction};
+use super::{
+    Account, Agent, ChargeBearer, CreditorAccount, Header, MESSAGE, PostalAddress, Remittance, Totals,
+    Transaction,
+};
 use crate::domain::country;
 use crate::domain::money::Centimes;
 use crate::iso20022::xml::write::{
@@ -95,20 +98,45 @@ fn check_header(header: &Header<'_>) -> Result<(), WriteError> {
     }
     let payment = &header.payment;
     check_text("PmtInfId", payment.id, 35)?;
+    check_optional("SvcLvl/Cd", payment.service_level, 4)?;
     check_optional("CtgyPurp/Cd", payment.category_purpose, 4)?;
     check_text("Dbtr/Nm", payment.debtor_name, 140)?;
+    payment.debtor_address.map_or(Ok(()), check_address)?;
     check_account(payment.debtor_account)?;
     check_agent(payment.debtor_agent)
 }
 
-fn check_account(account: Account<'_>) -> Result<(), WriteError> {
+pub(crate) fn check_creditor_account(account: CreditorAccount<'_>) -> Result<(), WriteError> {
+    match account {
+        CreditorAccount::Account(account) => check_account(account),
+        CreditorAccount::Proxy { kind, id } => {
+            check_text("Prxy/Tp/Cd", kind, 4)?;
+            check_text("Prxy/Id", id, 2048)
+        }
+        CreditorAccount::None => Ok(()),
+    }
+}
+
+pub(crate) fn check_account(account: Account<'_>) -> Result<(), WriteError> {
     match account {
         Account::Iban(iban) => check_iban(iban),
         Account::Rib(rib) => check_text("Othr/Id", rib, 34),
     }
 }
 
-fn check_agent(agent: Agent<'_>) -> Result<(), WriteError> {
+fn check_address(address: PostalAddress<'_>) -> Result<(), WriteError> {
+    match address {
+        PostalAddress::Country(_) => Ok(()),
+        PostalAddress::Structured { street, postal_code, town, .. }
+        | PostalAddress::Lines { street, postal_code, town, .. } => {
+            check_text("StrtNm", street, 70)?;
+            check_text("PstCd", postal_code, 16)?;
+            check_text("TwnNm", town, 35)
+        }
+    }
+}
+
+pub(crate) fn check_agent(agent: Agent<'_>) -> Result<(), WriteError> {
     match agent {
         Agent::Bic(bic) => check_bic(bic),
         Agent::Member(member) => check_text("MmbId", member, 35),
@@ -116,22 +144,20 @@ fn check_agent(agent: Agent<'_>) -> Result<(), WriteError> {
 }
 
 fn check_transaction(transaction: &Transaction<'_>) -> Result<(), WriteError> {
-    check_text("InstrId", transaction.instr_id, 35)?;
+    check_optional("InstrId", transaction.instr_id, 35)?;
     check_text("EndToEndId", transaction.end_to_end_id, 35)?;
     transaction.uetr.map_or(Ok(()), check_uetr)?;
     check_amount("InstdAmt", transaction.amount)?;
     transaction.creditor_agent.map_or(Ok(()), check_agent)?;
     check_optional("Cdtr/Nm", transaction.creditor_name, 140)?;
-    match transaction.creditor_account {
-        CreditorAccount::Account(account) => check_account(account)?,
-        CreditorAccount::Proxy { kind, id } => {
-            check_text("Prxy/Tp/Cd", kind, 4)?;
-            check_text("Prxy/Id", id, 2048)?;
-        }
-        CreditorAccount::None => {}
-    }
+    transaction.creditor_address.map_or(Ok(()), check_address)?;
+    check_creditor_account(transaction.creditor_account)?;
     check_optional("Purp/Cd", transaction.purpose, 4)?;
-    check_optional("RmtInf/Ustrd", transaction.remittance, 140)
+    match transaction.remittance {
+        Remittance::None => Ok(()),
+        Remittance::Text(text) => check_text("RmtInf/Ustrd", text, 140),
+        Remittance::Reference(reference) => check_text("RmtInf/Strd/CdtrRefInf/Ref", reference, 35),
+    }
 }
 
 fn write_payment_info<W: Write>(out: &mut XmlOut<W>, header: &Header<'_>) {
@@ -141,33 +167,62 @@ fn write_payment_info<W: Write>(out: &mut XmlOut<W>, header: &Header<'_>) {
     out.leaf("BtchBookg", if payment.batch_booking { "true" } else { "false" });
     out.count("NbOfTxs", header.orders);
     out.sum("CtrlSum", header.control_sum);
-    if !payment.category_purpose.is_empty() {
-        out.raw("<PmtTpInf><CtgyPurp>");
-        out.leaf("Cd", payment.category_purpose);
-        out.raw("</CtgyPurp></PmtTpInf>");
+    if !payment.category_purpose.is_empty() || !payment.service_level.is_empty() {
+        out.raw("<PmtTpInf>");
+        write_code(out, "<SvcLvl>", payment.service_level, "</SvcLvl>");
+        write_code(out, "<CtgyPurp>", payment.category_purpose, "</CtgyPurp>");
+        out.raw("</PmtTpInf>");
     }
     out.raw("<ReqdExctnDt>");
     out.date("Dt", payment.execution_date);
     out.raw("</ReqdExctnDt><Dbtr>");
     out.leaf("Nm", payment.debtor_name);
+    write_address(out, payment.debtor_address);
     out.raw("</Dbtr><DbtrAcct>");
     write_account_id(out, payment.debtor_account);
     out.leaf("Ccy", country::currency());
     out.raw("</DbtrAcct><DbtrAgt>");
     write_agent(out, payment.debtor_agent);
     out.raw("</DbtrAgt>");
-    out.leaf(
-        "ChrgBr",
-        match payment.charge_bearer {
-            ChargeBearer::Slev => "SLEV",
-            ChargeBearer::Shar => "SHAR",
-        },
-    );
+    if payment.charge_bearer != ChargeBearer::Unsaid {
+        out.leaf("ChrgBr", payment.charge_bearer.as_str());
+    }
+}
+
+/// A code within its element, where there is one.
+fn write_code<W: Write>(out: &mut XmlOut<W>, open: &str, code: &str, close: &str) {
+    if !code.is_empty() {
+        out.raw(open);
+        out.leaf("Cd", code);
+        out.raw(close);
+    }
+}
+
+fn write_address<W: Write>(out: &mut XmlOut<W>, address: Option<PostalAddress<'_>>) {
+    let Some(address) = address else { return };
+    out.raw("<PstlAdr>");
+    match address {
+        PostalAddress::Country(country) => out.leaf("Ctry", country),
+        PostalAddress::Structured { street, postal_code, town, country } => {
+            out.leaf("StrtNm", street);
+            out.leaf("PstCd", postal_code);
+            out.leaf("TwnNm", town);
+            out.leaf("Ctry", country);
+        }
+        PostalAddress::Lines { street, postal_code, town, country } => {
+            out.leaf("Ctry", country);
+            out.leaf("AdrLine", street);
+            out.leaf("AdrLine", &format!("{postal_code} {town}"));
+        }
+    }
+    out.raw("</PstlAdr>");
 }
 
 fn write_transaction<W: Write>(out: &mut XmlOut<W>, transaction: &Transaction<'_>) {
     out.raw("\n<CdtTrfTxInf><PmtId>");
-    out.leaf("InstrId", transaction.instr_id);
+    if !transaction.instr_id.is_empty() {
+        out.leaf("InstrId", transaction.instr_id);
+    }
     out.leaf("EndToEndId", transaction.end_to_end_id);
     if let Some(uetr) = transaction.uetr {
         out.leaf("UETR", uetr);
@@ -183,9 +238,29 @@ fn write_transaction<W: Write>(out: &mut XmlOut<W>, transaction: &Transaction<'_
     if !transaction.creditor_name.is_empty() {
         out.raw("<Cdtr>");
         out.leaf("Nm", transaction.creditor_name);
+        write_address(out, transaction.creditor_address);
         out.raw("</Cdtr>");
     }
-    match transaction.creditor_account {
+    write_creditor_account(out, transaction.creditor_account);
+    write_code(out, "<Purp>", transaction.purpose, "</Purp>");
+    match transaction.remittance {
+        Remittance::None => {}
+        Remittance::Text(text) => {
+            out.raw("<RmtInf>");
+            out.leaf("Ustrd", text);
+            out.raw("</RmtInf>");
+        }
+        Remittance::Reference(reference) => {
+            out.raw("<RmtInf><Strd><CdtrRefInf><Tp><CdOrPrtry><Cd>SCOR</Cd></CdOrPrtry></Tp>");
+            out.leaf("Ref", reference);
+            out.raw("</CdtrRefInf></Strd></RmtInf>");
+        }
+    }
+    out.raw("</CdtTrfTxInf>");
+}
+
+pub(crate) fn write_creditor_account<W: Write>(out: &mut XmlOut<W>, account: CreditorAccount<'_>) {
+    match account {
         CreditorAccount::Account(account) => {
             out.raw("<CdtrAcct>");
             write_account_id(out, account);
@@ -201,20 +276,9 @@ fn write_transaction<W: Write>(out: &mut XmlOut<W>, transaction: &Transaction<'_
         }
         CreditorAccount::None => {}
     }
-    if !transaction.purpose.is_empty() {
-        out.raw("<Purp>");
-        out.leaf("Cd", transaction.purpose);
-        out.raw("</Purp>");
-    }
-    if !transaction.remittance.is_empty() {
-        out.raw("<RmtInf>");
-        out.leaf("Ustrd", transaction.remittance);
-        out.raw("</RmtInf>");
-    }
-    out.raw("</CdtTrfTxInf>");
 }
 
-fn write_account_id<W: Write>(out: &mut XmlOut<W>, account: Account<'_>) {
+pub(crate) fn write_account_id<W: Write>(out: &mut XmlOut<W>, account: Account<'_>) {
     match account {
         Account::Iban(iban) => {
             out.raw("<Id>");
@@ -229,7 +293,7 @@ fn write_account_id<W: Write>(out: &mut XmlOut<W>, account: Account<'_>) {
     }
 }
 
-fn write_agent<W: Write>(out: &mut XmlOut<W>, agent: Agent<'_>) {
+pub(crate) fn write_agent<W: Write>(out: &mut XmlOut<W>, agent: Agent<'_>) {
     match agent {
         Agent::Bic(bic) => {
             out.raw("<FinInstnId>");
@@ -262,11 +326,13 @@ mod tests {
                 id: "PMT-1",
                 batch_booking: true,
                 execution_date: DAY,
+                service_level: "",
                 category_purpose: "GOVT",
                 debtor_name: "Agence",
+                debtor_address: None,
                 debtor_account: Account::Rib("001810007800020110620318"),
                 debtor_agent: Agent::Member("001"),
-                charge_bearer: ChargeBearer::Slev,
+                charge_bearer: ChargeBearer::ServiceLevel,
             },
         }
     }
@@ -279,9 +345,10 @@ mod tests {
             amount: Centimes::new(amount),
             creditor_agent: None,
             creditor_name: "",
+            creditor_address: None,
             creditor_account: account,
             purpose: "",
-            remittance: "",
+            remittance: Remittance::None,
         }
     }
 
@@ -298,7 +365,7 @@ mod tests {
             creditor_agent: Some(Agent::Bic("BKAMMAMR")),
             creditor_name: "Exemple <un> & deux",
             purpose: "GOVT",
-            remittance: "Aide 2026-11",
+            remittance: Remittance::Text("Aide 2026-11"),
             ..transaction(
                 CreditorAccount::Account(Account::Iban("MA64011519000001205000534921")),
                 50_000,
@@ -325,13 +392,38 @@ mod tests {
         other.payment = PaymentInfo {
             debtor_account: Account::Iban("MA64011519000001205000534921"),
             debtor_agent: Agent::Bic("BKAMMAMRXXX"),
-            charge_bearer: ChargeBearer::Shar,
+            charge_bearer: ChargeBearer::Shared,
             category_purpose: "",
             batch_booking: false,
+            service_level: "NURG",
+            debtor_address: Some(PostalAddress::Structured {
+                street: "12 rue d'Exemple",
+                postal_code: "10000",
+                town: "Rabat",
+                country: "MA",
+            }),
             ..other.payment
         };
         other.initiating_party_id = "";
-        assert_valid(MESSAGE, &write(&other, &[transaction(CreditorAccount::None, 1, None)]).unwrap().0);
+        let bare = Transaction {
+            instr_id: "",
+            creditor_name: "Exemple",
+            creditor_address: Some(PostalAddress::Country("MA")),
+            remittance: Remittance::Reference("E-1"),
+            ..transaction(CreditorAccount::None, 1, None)
+        };
+        assert_valid(MESSAGE, &write(&other, &[bare]).unwrap().0);
+        other.payment = PaymentInfo {
+            charge_bearer: ChargeBearer::Unsaid,
+            debtor_address: Some(PostalAddress::Lines {
+                street: "12 rue d'Exemple",
+                postal_code: "10000",
+                town: "Rabat",
+                country: "MA",
+            }),
+            ..other.payment
+        };
+        assert_valid(MESSAGE, &write(&other, &[bare]).unwrap().0);
     }
 
     #[test]
@@ -358,7 +450,7 @@ mod tests {
             assert_eq!(error.to_string(), format!("field `{field}` does not fit the schema"));
         };
         let long = "x".repeat(141);
-        check(Transaction { instr_id: "", ..base }, "InstrId");
+        check(Transaction { instr_id: &long, ..base }, "InstrId");
         check(Transaction { end_to_end_id: &long[..36], ..base }, "EndToEndId");
         check(Transaction { uetr: Some("nope"), ..base }, "UETR");
         check(Transaction { amount: Centimes::ZERO, ..base }, "InstdAmt");
@@ -366,7 +458,7 @@ mod tests {
         check(Transaction { creditor_name: &long, ..base }, "Cdtr/Nm");
         check(Transaction { creditor_agent: Some(Agent::Bic("X")), ..base }, "BICFI");
         check(Transaction { purpose: "TOOLONG", ..base }, "Purp/Cd");
-        check(Transaction { remittance: "a\nb", ..base }, "RmtInf/Ustrd");
+        check(Transaction { remittance: Remittance::Text("a\nb"), ..base }, "RmtInf/Ustrd");
         check(
             Transaction { creditor_account: CreditorAccount::Account(Account::Iban("MA")), ..base },
             "IBAN",

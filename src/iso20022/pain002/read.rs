@@ -1,4 +1,5 @@
-//! Reader of pain.002, the payment status report, versions .03 to .12.
+//! Reader of pain.002, the payment status report, versions .03 to .12, and of pacs.002, the same between banks, versions .03 to .14:
+//! what an instant lane answers with.
 //!
 //! Input: XML through the hardened base. Output: header, group, payment information blocks and transactions, one at
 //! a time, in one loop. Guarantee: constant memory; a group comes before its transactions; a transaction that cannot
@@ -13,8 +14,8 @@ use crate::iso20022::xml::original::{Reference, reason_elements, unnamed};
 use crate::iso20022::xml::reader::XmlReader;
 use crate::iso20022::xml::table::{Node, Step};
 
-/// What the namespace of a status report holds before its version.
-const NAMESPACE: &str = "pain.002.001.";
+/// What the namespaces of status reports hold before the version.
+const NAMESPACES: &[&str] = &["pain.002.001.", "pacs.002.001."];
 
 /// The elements of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +69,11 @@ const TRANSACTION: Node<F> = Node::group(
         REASON,
         Node::path(
             "OrgnlTxRef",
-            &[Node::path("Amt", &[Node::leaf("InstdAmt", F::Amount)], &["EqvtAmt"])],
             &[
-                "IntrBkSttlmAmt",
+                Node::path("Amt", &[Node::leaf("InstdAmt", F::Amount)], &["EqvtAmt"]),
+                Node::leaf("IntrBkSttlmAmt", F::Amount),
+            ],
+            &[
                 "IntrBkSttlmDt",
                 "ReqdColltnDt",
                 "ReqdExctnDt",
@@ -102,52 +105,66 @@ const TRANSACTION: Node<F> = Node::group(
         "FctvIntrBkSttlmDt",
         "AcctSvcrRef",
         "ClrSysRef",
+        "OrgnlTxId",
+        "InstgAgt",
+        "InstdAgt",
         "SplmtryData",
     ],
 );
 
+const GROUP: Node<F> = Node::group(
+    "OrgnlGrpInfAndSts",
+    F::Group,
+    &[
+        Reference::MsgId.leaf(F::GroupMsgId),
+        Node::leaf("OrgnlMsgNmId", F::GroupMsgName),
+        Node::leaf("OrgnlNbOfTxs", F::GroupOrders),
+        Node::leaf("OrgnlCtrlSum", F::GroupSum),
+        Node::leaf("GrpSts", F::GroupStatus),
+        REASON,
+    ],
+    &["OrgnlCreDtTm", "NbOfTxsPerSts"],
+);
+
+const HEADER: Node<F> = Node::group(
+    "GrpHdr",
+    F::Header,
+    &[Node::leaf("MsgId", F::MsgId), Node::leaf("CreDtTm", F::Created)],
+    &["InitgPty", "FwdgAgt", "DbtrAgt", "CdtrAgt", "InstgAgt", "InstdAgt", "OrgnlBizQry"],
+);
+
+/// Between banks: no payment information, and references of the group beside those of the transaction.
+const PACS: Node<F> =
+    Node::group("FIToFIPmtStsRpt", F::Message, &[HEADER, GROUP, TRANSACTION], &["SplmtryData"]);
+
 static TOP: Node<F> = Node::path(
     "",
-    &[Node::group(
-        "CstmrPmtStsRpt",
-        F::Message,
-        &[
-            Node::group(
-                "GrpHdr",
-                F::Header,
-                &[Node::leaf("MsgId", F::MsgId), Node::leaf("CreDtTm", F::Created)],
-                &["InitgPty", "FwdgAgt", "DbtrAgt", "CdtrAgt"],
-            ),
-            Node::group(
-                "OrgnlGrpInfAndSts",
-                F::Group,
-                &[
-                    Reference::MsgId.leaf(F::GroupMsgId),
-                    Node::leaf("OrgnlMsgNmId", F::GroupMsgName),
-                    Node::leaf("OrgnlNbOfTxs", F::GroupOrders),
-                    Node::leaf("OrgnlCtrlSum", F::GroupSum),
-                    Node::leaf("GrpSts", F::GroupStatus),
-                    REASON,
-                ],
-                &["OrgnlCreDtTm", "NbOfTxsPerSts"],
-            ),
-            Node::group(
-                "OrgnlPmtInfAndSts",
-                F::Payment,
-                &[
-                    Node::leaf("OrgnlPmtInfId", F::PaymentId),
-                    Node::leaf("OrgnlNbOfTxs", F::PaymentOrders),
-                    Node::leaf("OrgnlCtrlSum", F::PaymentSum),
-                    Node::leaf("PmtInfSts", F::PaymentStatus),
-                    REASON,
-                    TRANSACTION,
-                ],
-                &["NbOfTxsPerSts"],
-            ),
-            TRANSACTION,
-        ],
-        &["SplmtryData"],
-    )],
+    &[
+        PACS,
+        Node::group(
+            "CstmrPmtStsRpt",
+            F::Message,
+            &[
+                HEADER,
+                GROUP,
+                Node::group(
+                    "OrgnlPmtInfAndSts",
+                    F::Payment,
+                    &[
+                        Node::leaf("OrgnlPmtInfId", F::PaymentId),
+                        Node::leaf("OrgnlNbOfTxs", F::PaymentOrders),
+                        Node::leaf("OrgnlCtrlSum", F::PaymentSum),
+                        Node::leaf("PmtInfSts", F::PaymentStatus),
+                        REASON,
+                        TRANSACTION,
+                    ],
+                    &["NbOfTxsPerSts"],
+                ),
+                TRANSACTION,
+            ],
+            &["SplmtryData"],
+        ),
+    ],
     &[],
 );
 
@@ -221,7 +238,7 @@ impl<R: BufRead> Pain002Reader<R> {
 
     /// The version of the namespace (`10` of `…pain.002.001.10`), if it is that of a status report.
     pub fn version(&self) -> Option<u8> {
-        self.xml.version(&[NAMESPACE])
+        self.xml.version(NAMESPACES)
     }
 
     /// How many messages the file holds, of whatever kind, once it was read to its end.
@@ -260,7 +277,7 @@ impl<R: BufRead> Pain002Reader<R> {
 
     fn open(&mut self, field: Field) -> Option<Found> {
         match field {
-            F::Message => self.xml.check_namespace(&[NAMESPACE]),
+            F::Message => self.xml.check_namespace(NAMESPACES),
             F::Group => {
                 self.place = Place::Group;
                 self.group = Group::default();

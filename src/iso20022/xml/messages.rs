@@ -14,6 +14,8 @@ pub(crate) const MESSAGES: &[Node<MessageKind>] = &[
     Node::group("CstmrPmtCxlReq", MessageKind::Camt055, &[], &[]),
     Node::group("FIToFIPmtCxlReq", MessageKind::Camt056, &[], &[]),
     Node::group("FIToFIPmtStsRpt", MessageKind::Pacs002, &[], &[]),
+    Node::group("FIToFICstmrCdtTrf", MessageKind::Pacs008, &[], &[]),
+    Node::group("FIToFIPmtStsReq", MessageKind::Pacs028, &[], &[]),
     Node::group("PmtRtr", MessageKind::Pacs004, &[], &[]),
 ];
 

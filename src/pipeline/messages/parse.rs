@@ -130,7 +130,9 @@ pub(super) fn parse(
     let reader = BufReader::with_capacity(1 << 18, file);
     let mut out = Out { sender, policy, lines: Vec::new(), gone: false };
     match kind {
-        MessageKind::Pain002 => parse_pain002(Pain002Reader::new(reader, limits), &mut out)?,
+        MessageKind::Pain002 | MessageKind::Pacs002 => {
+            parse_pain002(Pain002Reader::new(reader, limits), &mut out)?
+        }
         MessageKind::Pacs004 => parse_pacs004(Pacs004Reader::new(reader, limits), &mut out)?,
         MessageKind::Camt029 => parse_camt029(Camt029Reader::new(reader, limits), &mut out)?,
         _ => parse_camt(CamtReader::new(reader, limits), &mut out)?,
@@ -196,6 +198,8 @@ fn parse_pain002<R: std::io::BufRead>(
         let Some(item) = reader.next()? else { break };
         match item {
             Pain002Item::Header(header) => out.send(Parsed::Header(header.msg_id.clone())),
+            // Between banks: what the bank made of our orders is its own message, which is none of ours.
+            Pain002Item::Group(g) if g.status.is_none() && g.original_msg_name.starts_with("pacs.") => {}
             Pain002Item::Group(g) => {
                 let status = file_status(out.policy, g.status, &[&g.reasons]);
                 out.send(Parsed::File(FileStatus {

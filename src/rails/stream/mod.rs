@@ -8,10 +8,12 @@
 pub mod backoff;
 pub mod breaker;
 pub mod http;
+pub mod instant_api;
 pub mod pace;
 pub mod provider_api;
 pub mod secrets;
 pub mod sign;
+pub mod singly;
 pub mod wallet_api;
 pub mod wire;
 
@@ -23,16 +25,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset};
 
 use self::http::AddressError;
+use self::instant_api::InstantApi;
 use self::provider_api::ProviderApi;
 use self::sign::Secret;
 use self::wallet_api::WalletApi;
 use crate::clock::Clock;
 use crate::domain::household::Means;
 use crate::domain::money::Centimes;
-use crate::domain::provider::{StreamApi, StreamTerms};
+use crate::domain::provider::{Provider, StreamApi, StreamTerms};
 use crate::domain::stated;
 
 /// One order as a provider gets it: only what it needs to pay.
@@ -182,22 +185,37 @@ fn clean_reason(reason: String) -> String {
     stated::clean(&reason).chars().take(TEXT_MAX).collect()
 }
 
-/// The rail of a provider's terms, with connections of its own. `institution` is who pays: the debtor's id.
+/// Who pays.
+#[derive(Clone, Copy, Debug)]
+pub struct Payer<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// Organisation id.
+    pub id: &'a str,
+    /// Where it lives: business days are in this offset.
+    pub utc_offset: UtcOffset,
+}
+
+/// The rail of a provider by its terms, with connections of its own.
 ///
 /// # Errors
 /// [`CallError::Unreachable`] when no call can ever be made: the address, the secret or TLS is unusable.
 pub fn connect(
-    terms: &StreamTerms,
+    provider: (&Provider, &StreamTerms),
     secret: Secret,
     clock: Clock,
-    institution: &str,
+    payer: &Payer<'_>,
 ) -> Result<Arc<dyn StreamRail>, CallError> {
+    let (_, terms) = provider;
     match terms.api {
         StreamApi::Provider => {
-            Ok(Arc::new(ProviderApi::new(http::client(terms)?, terms, secret, clock, institution)?))
+            Ok(Arc::new(ProviderApi::new(http::client(terms)?, terms, secret, clock, payer.id)?))
         }
         StreamApi::Wallet => {
-            Ok(Arc::new(WalletApi::new(http::client(terms)?, terms, &secret, clock, institution)?))
+            Ok(Arc::new(WalletApi::new(http::client(terms)?, terms, &secret, clock, payer.id)?))
+        }
+        StreamApi::Instant => {
+            Ok(Arc::new(InstantApi::new(http::client(terms)?, provider, &secret, clock, payer)?))
         }
         StreamApi::Worklist => Err(http::refuse_address(AddressError::NotCalled)),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::macros::datetime;
 
-use super::super::testing::{Reply, Seen, Server, instruction, terms};
+use super::super::testing::{self, Reply, Seen, Server, instruction, terms};
 use super::*;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -209,7 +209,11 @@ fn what_cannot_be_called_is_told_at_once() {
     let connect = |url: &str, institution: &str, api| {
         let mut terms = terms(url);
         terms.api = api;
-        super::super::connect(&terms, Secret::new(SECRET), Clock::fixed(NOW), institution).map(|_| ())
+        {
+            let (provider, payer) = (testing::provider(), testing::payer(institution));
+            let secret = Secret::new(SECRET);
+            super::super::connect((&provider, &terms), secret, Clock::fixed(NOW), &payer).map(|_| ())
+        }
     };
     use crate::domain::provider::StreamApi::{Provider, Wallet, Worklist};
     assert!(connect("http://127.0.0.1:1/x", "ANSS", Provider).is_ok());

@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::Instruction;
+use super::{Instruction, Payer};
 use crate::domain::household::Means;
 use crate::domain::money::Centimes;
-use crate::domain::provider::{StreamApi, StreamTerms};
+use crate::domain::provider::{Provider, StreamApi, StreamTerms};
 
 /// Terms without any pace, and half a second of patience.
 pub(super) fn terms(url: &str) -> StreamTerms {
@@ -32,6 +32,19 @@ pub(super) fn terms(url: &str) -> StreamTerms {
         unknown_hours_max: 1,
         expiry_days: 1,
     }
+}
+
+/// A bank that keeps accounts by IBAN.
+pub(super) fn provider() -> Provider {
+    let text = "code = \"now\"\nname = \"Now\"\nbic = \"BKAMMAMR\"\nbank_codes = [\"007\"]\nverified = false\n\
+                means = [\"bank_account\"]\naccount_format = \"iban\"\ndebtor_account = \"007810000000000000900075\"\n\
+                daily_capacity = 1\ncutoff = \"15:00\"\nlead_days = 1\n";
+    toml::from_str(text).expect("a provider")
+}
+
+/// Who pays.
+pub(super) fn payer(id: &str) -> Payer<'_> {
+    Payer { name: "AGENCE", id, utc_offset: time::UtcOffset::UTC }
 }
 
 /// An order of 500.00 for a phone.

@@ -1,22 +1,18 @@
 //! A wallet switch (`docs/wallet-api.yaml`): single transfers to phone numbers, found again by their reference.
 //!
 //! Input: instructions, keys. Output: what the switch says of each transfer.
-//! Guarantee: each order has an outcome of its own: answered; untouched, when its call surely had no effect; or neither,
-//! when what the switch did is not known. Once a call of a bundle says that more are useless, no more are begun.
-//! Limit: as many calls at once as the terms allow. It tells of no changes: what it has accepted must be asked about.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Guarantee: a call's failure says whether the switch can have acted on it. Limit: one transfer a call ([`super::singly`]).
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use futures_util::stream::{self, StreamExt as _};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, AddressError, Reply, UNREADABLE};
 use super::sign::Secret;
+use super::singly::{SingleOrders, Singly};
 use super::wire::Status;
-use super::{Answer, CallError, Changes, Instruction, Put, StreamRail, clean_reason};
+use super::{Answer, CallError, Instruction, clean_reason};
 use crate::clock::Clock;
 use crate::domain::country;
 use crate::domain::money::Centimes;
@@ -36,7 +32,6 @@ pub struct WalletApi {
     key: HeaderValue,
     label: String,
     clock: Clock,
-    concurrency: usize,
 }
 
 /// `POST /transfers`.
@@ -91,12 +86,12 @@ impl WalletApi {
         secret: &Secret,
         clock: Clock,
         label: &str,
-    ) -> Result<Self, CallError> {
+    ) -> Result<Singly<Self>, CallError> {
         let key = HeaderValue::from_bytes(secret.reveal());
         let mut key = key.map_err(|_| http::refuse_address(AddressError::NotText))?;
         key.set_sensitive(true);
-        let concurrency = if terms.concurrency == 0 { usize::MAX } else { terms.concurrency as usize };
-        Ok(Self { client, base: http::base(&terms.url)?, key, label: label.to_owned(), clock, concurrency })
+        let api = Self { client, base: http::base(&terms.url)?, key, label: label.to_owned(), clock };
+        Ok(Singly::new(api, terms))
     }
 
     async fn call(&self, request: RequestBuilder, expected: &[u16]) -> Result<Reply, CallError> {
@@ -148,12 +143,7 @@ impl WalletApi {
         }
     }
 
-    async fn enquire_one(&self, key: &str) -> Result<Answer, CallError> {
-        let found = self.find(key).await?;
-        Ok(found.map_or_else(|| answer(key, Status::NotFound, None, None), |t| told(key, &t)))
-    }
-
-    async fn cancel_one(&self, key: &str) -> Result<Answer, CallError> {
+    async fn reverse(&self, key: &str) -> Result<Answer, CallError> {
         let Some(transfer) = self.find(key).await? else {
             return Ok(answer(key, Status::NotFound, None, None));
         };
@@ -165,114 +155,28 @@ impl WalletApi {
         let reply = self.call(self.client.post(url), &[409]).await?;
         Ok(told(key, &read_transfer(key, &reply)?))
     }
-
-    /// Makes a transfer unless an earlier one of its bundle has shown that it would be useless.
-    async fn transfer_unless<'a>(&self, useless: &AtomicBool, order: &'a Instruction) -> Outcome<'a> {
-        if useless.load(Ordering::Relaxed) {
-            return (order, None);
-        }
-        let outcome = self.transfer(order).await;
-        if matches!(outcome, Err(CallError::Busy { .. } | CallError::Unreachable(_))) {
-            useless.store(true, Ordering::Relaxed);
-        }
-        (order, Some(outcome))
-    }
-
-    async fn hand_over(&self, orders: &[Instruction]) -> Result<Put, CallError> {
-        let useless = AtomicBool::new(false);
-        let calls: Vec<BoxFuture<'_, Outcome<'_>>> =
-            orders.iter().map(|order| self.transfer_unless(&useless, order).boxed()).collect();
-        put_together(stream::iter(calls).buffer_unordered(self.concurrency).collect().await)
-    }
-
-    /// Asks of each key; a failure is told only where no key was answered.
-    async fn each(
-        &self,
-        calls: Vec<BoxFuture<'_, Result<Answer, CallError>>>,
-    ) -> Result<Vec<Answer>, CallError> {
-        let (mut answers, mut fault) = (Vec::with_capacity(calls.len()), None);
-        let mut calls = stream::iter(calls).buffer_unordered(self.concurrency);
-        while let Some(outcome) = calls.next().await {
-            match outcome {
-                Ok(answer) => answers.push(answer),
-                Err(error) => {
-                    fault.get_or_insert(error);
-                }
-            }
-        }
-        match fault {
-            Some(error) if answers.is_empty() => Err(error),
-            _ => Ok(answers),
-        }
-    }
-
-    async fn ping(&self) -> Result<(), CallError> {
-        match self.call(self.client.get(http::below(&self.base, &["ping"])), &[]).await {
-            // Whoever asks to wait is there.
-            Ok(_) | Err(CallError::Busy { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
 }
 
-impl StreamRail for WalletApi {
-    fn orders_per_request(&self) -> usize {
-        1
+impl SingleOrders for WalletApi {
+    fn put_one<'a>(&'a self, order: &'a Instruction) -> BoxFuture<'a, Result<Answer, CallError>> {
+        self.transfer(order).boxed()
     }
 
-    fn tells_changes(&self) -> bool {
-        false
-    }
-
-    fn put<'a>(&'a self, orders: &'a [Instruction]) -> BoxFuture<'a, Result<Put, CallError>> {
-        self.hand_over(orders).boxed()
-    }
-
-    fn enquire<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Answer>, CallError>> {
-        self.each(keys.iter().map(|key| self.enquire_one(key).boxed()).collect()).boxed()
-    }
-
-    fn cancel<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Answer>, CallError>> {
-        self.each(keys.iter().map(|key| self.cancel_one(key).boxed()).collect()).boxed()
-    }
-
-    /// Nothing changes that it tells of.
-    fn changes<'a>(&'a self, cursor: &'a str) -> BoxFuture<'a, Result<Changes, CallError>> {
-        async move { Ok(Changes { cursor: cursor.to_owned(), ..Changes::default() }) }.boxed()
-    }
-
-    fn probe(&self) -> BoxFuture<'_, Result<(), CallError>> {
-        self.ping().boxed()
-    }
-}
-
-type Outcome<'a> = (&'a Instruction, Option<Result<Answer, CallError>>);
-
-/// What became of a bundle; an error where all of it failed in one way: nothing was done, or nothing is known.
-fn put_together(outcomes: Vec<Outcome<'_>>) -> Result<Put, CallError> {
-    let (mut put, mut idle, mut lost) = (Put::default(), None, None);
-    for (order, outcome) in outcomes {
-        match outcome {
-            Some(Ok(answer)) => put.answers.push(answer),
-            None => put.untouched.push(order.key.clone()),
-            Some(Err(error @ (CallError::Busy { .. } | CallError::Unreachable(_)))) => {
-                put.untouched.push(order.key.clone());
-                if let CallError::Busy { retry_after } = &error {
-                    put.retry_after = put.retry_after.max(*retry_after);
-                }
-                idle.get_or_insert(error);
-            }
-            Some(Err(error)) => {
-                if lost.as_ref().is_none_or(|e: &CallError| !e.may_have_acted()) {
-                    lost = Some(error);
-                }
-            }
+    fn enquire_one<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Answer, CallError>> {
+        async move {
+            let found = self.find(key).await?;
+            Ok(found.map_or_else(|| answer(key, Status::NotFound, None, None), |t| told(key, &t)))
         }
+        .boxed()
     }
-    match (put.answers.is_empty(), idle, lost) {
-        (true, Some(CallError::Busy { .. }), None) => Err(CallError::Busy { retry_after: put.retry_after }),
-        (true, Some(error), None) | (true, None, Some(error)) => Err(error),
-        _ => Ok(put),
+
+    fn cancel_one<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Answer, CallError>> {
+        self.reverse(key).boxed()
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), CallError>> {
+        async move { self.call(self.client.get(http::below(&self.base, &["ping"])), &[]).await.map(drop) }
+            .boxed()
     }
 }
 

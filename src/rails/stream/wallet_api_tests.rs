@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::StreamRail as _;
 use super::super::testing::{Reply as Played, Seen, Server, instruction, terms};
 use super::*;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-fn api(server: &Server, concurrency: u32) -> WalletApi {
+fn api(server: &Server, concurrency: u32) -> Singly<WalletApi> {
     let mut terms = terms(&server.url);
     terms.concurrency = concurrency;
     let client = http::client(&terms).unwrap();

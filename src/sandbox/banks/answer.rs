@@ -49,7 +49,19 @@ struct Scan {
     debit: Tally,
     credits: Tally,
     late: Vec<Return>,
+    /// What is debited, where each order is by itself.
+    debited: Vec<Return>,
     rejected_after: Vec<Return>,
+}
+
+impl Scan {
+    /// Counts an order among those debited, and keeps it where each is debited by itself.
+    fn debit(&mut self, bank: &Bank<'_>, order: &Order) {
+        self.debit.count(order.amount);
+        if self.head.debited_singly {
+            self.debited.push(returned(bank, order, order.amount, ""));
+        }
+    }
 }
 
 /// Answers a file, or finds that it is already answered.
@@ -75,6 +87,7 @@ pub(super) fn answer(
         returned: scan.returned,
         answers: Vec::new(),
         late: Vec::new(),
+        debited: Vec::new(),
         rejected_after: Vec::new(),
     };
     match (verdict, scan.head.account.clone(), scan.head.execution_date) {
@@ -86,6 +99,7 @@ pub(super) fn answer(
             }
             record.booking = Some(booking);
             (record.late, record.rejected_after) = (scan.late, scan.rejected_after);
+            record.debited = scan.debited;
         }
         (refusal, ..) => {
             let refusal = refusal.expect("a file without account or date was judged incomplete");
@@ -126,6 +140,7 @@ fn read(
     let sound = loop {
         match reader.next(&mut order) {
             Ok(true) if order.amount.get() < SUM_LIMIT - scan.orders.amount.get() => {
+                scan.head.debited_singly = reader.head().debited_singly;
                 take(bank, &order, scan, &mut spool)?;
                 if scan.orders.orders.is_multiple_of(PROGRESS_STEP) {
                     progress(PROGRESS_STEP);
@@ -192,7 +207,7 @@ fn take(bank: &Bank<'_>, order: &Order, scan: &mut Scan, spool: &mut Spool) -> R
     scan.orders.count(order.amount);
     match bank.dice.fate(bank.options.rates, id) {
         Fate::Paid => {
-            scan.debit.count(order.amount);
+            scan.debit(bank, order);
             if bank.comes_back_late(id) {
                 let reason = bank.dice.late_reason(id);
                 scan.late.push(returned(bank, order, order.amount, reason));
@@ -203,11 +218,11 @@ fn take(bank: &Bank<'_>, order: &Order, scan: &mut Scan, spool: &mut Spool) -> R
         Fate::Rejected(_) => {
             scan.rejected.count(order.amount);
             if bank.dice.hits(faults.settled_rejections, "settled", id) {
-                scan.debit.count(order.amount);
+                scan.debit(bank, order);
             }
         }
         Fate::Returned { reason, notified } => {
-            scan.debit.count(order.amount);
+            scan.debit(bank, order);
             scan.returned.count(order.amount);
             scan.notified += u64::from(notified);
             let wrong = bank.dice.hits(faults.wrong_amounts, "wrong", id);

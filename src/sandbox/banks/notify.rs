@@ -1,7 +1,7 @@
 //! What a bank books: notifications of returns (camt.054) and statements of accounts (camt.053).
 //!
 //! Input: the records and returns of the files of a plan, and the late returns that are due. Output: one camt.054 for a
-//! file, one camt.053 for each account and value date with something booked. Guarantee: closing balance = opening balance + credits − debits,
+//! file (or one debit an order, where the file asks for it), one camt.053 for each account and value date with something booked. Guarantee: closing balance = opening balance + credits − debits,
 //! and the next statement opens with it; returns are streamed from the disk. Limit: returns other than late ones are booked
 //! on the value date of their file.
 
@@ -157,8 +157,11 @@ fn write_statement(
         let mut writer = CamtWriter::begin(out, CamtKind::Statement, &header).map_err(fail)?;
         writer.statement(&head, &balances, Some(&summary)).map_err(fail)?;
         for (record, booking) in &page.files {
-            if booking.debit.orders > 0 {
+            if record.debited.is_empty() && booking.debit.orders > 0 {
                 writer.entry(&debit(bank, record, booking)).map_err(fail)?;
+            }
+            for order in &record.debited {
+                write_debit(bank, record, booking, order, &mut writer).map_err(fail)?;
             }
             write_returns(bank, record, booking, "returns", &mut writer, name)?;
         }
@@ -170,13 +173,15 @@ fn write_statement(
     })
 }
 
-/// The stated totals: one debit a file, one credit a return.
+/// The stated totals: one debit a file, or one an order, one credit a return.
 fn summary(page: &Page<'_>) -> Summary {
     let (mut credits, mut debits) = (Tally::default(), Tally::default());
     page.late.iter().for_each(|back| credits.count(back.item.amount));
-    for (_, booking) in &page.files {
+    for (record, booking) in &page.files {
         credits.add(booking.credits);
-        if booking.debit.orders > 0 {
+        if !record.debited.is_empty() {
+            debits.add(booking.debit);
+        } else if booking.debit.orders > 0 {
             debits.count(booking.debit.amount);
         }
     }
@@ -207,6 +212,31 @@ fn debit(bank: &Bank<'_>, record: &Record, booking: &Booking) -> Entry {
     };
     let reference = format!("D{:016X}", bank.dice.number("debit", &bank.key(&record.name)));
     entry(booking.value_date, false, booking.debit.amount, reference, "DMCT", Some(batch))
+}
+
+/// Writes the debit of one order.
+fn write_debit<W: Write>(
+    bank: &Bank<'_>,
+    record: &Record,
+    booking: &Booking,
+    order: &Return,
+    writer: &mut CamtWriter<W>,
+) -> Result<(), WriteError> {
+    let reference = format!("D{:016X}", bank.dice.number("debit", &order.end_to_end_id));
+    let detail = Detail {
+        msg_id: record.msg_id.clone(),
+        servicer_ref: reference.clone(),
+        pmt_inf_id: record.pmt_inf_id.clone(),
+        instr_id: order.instr_id.clone(),
+        end_to_end_id: order.end_to_end_id.clone(),
+        uetr: order.uetr.clone(),
+        amount: Some(order.amount),
+        currency: country::currency().to_owned(),
+        credit: Some(false),
+        ..Detail::default()
+    };
+    writer.entry(&entry(booking.value_date, false, order.amount, reference, "DMCT", None))?;
+    writer.detail(&detail)
 }
 
 fn entry(

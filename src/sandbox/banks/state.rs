@@ -132,6 +132,9 @@ pub(super) struct Record {
     /// Orders that arrive and will come back late.
     #[serde(default)]
     pub late: Vec<Return>,
+    /// Orders that are debited by themselves; none where their sum is.
+    #[serde(default)]
+    pub debited: Vec<Return>,
     /// Orders that are debited, and rejected by a second report.
     #[serde(default)]
     pub rejected_after: Vec<Return>,

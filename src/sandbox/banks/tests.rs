@@ -14,7 +14,9 @@ use time::{Date, Duration};
 
 use crate::domain::money::Centimes;
 use crate::iso20022::pain001::write::Pain001Writer;
-use crate::iso20022::pain001::{Account, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction};
+use crate::iso20022::pain001::{
+    Account, ChargeBearer, CreditorAccount, Header, PaymentInfo, Remittance, Transaction,
+};
 use crate::iso20022::pain002::Pain002Item;
 use crate::iso20022::pain002::read::Pain002Reader;
 use crate::iso20022::statement::CamtItem;
@@ -63,12 +65,14 @@ impl Folder {
             payment: PaymentInfo {
                 id: &format!("P-{msg_id}"),
                 batch_booking: true,
+                service_level: "",
+                debtor_address: None,
                 execution_date: day,
                 category_purpose: "GOVT",
                 debtor_name: "Agence",
                 debtor_account: Account::Rib("001810007800020110620318"),
                 debtor_agent: crate::iso20022::pain001::Agent::Member("001"),
-                charge_bearer: ChargeBearer::Slev,
+                charge_bearer: ChargeBearer::ServiceLevel,
             },
         };
         let folder = self.0.join("outbox").join(provider);
@@ -85,7 +89,8 @@ impl Folder {
                 creditor_name: "EXEMPLE",
                 creditor_account: CreditorAccount::Account(Account::Rib("011780000019210016805555")),
                 purpose: "GOVT",
-                remittance: "AIDE",
+                remittance: Remittance::Text("AIDE"),
+                creditor_address: None,
             };
             writer.transaction(&transaction).unwrap();
         }

@@ -191,13 +191,13 @@ impl Book {
     }
 
     /// Orders whose time has come are at hand, or credited.
-    pub fn ripen(&mut self, wallet: bool, now: OffsetDateTime) {
+    pub fn ripen(&mut self, credits: bool, now: OffsetDateTime) {
         let ripe = Instant::now();
         while let Some((_, place)) = self.coming.front().filter(|(at, _)| *at <= ripe) {
             let place = *place as usize;
             self.coming.pop_front();
             if self.orders[place].status == Status::Accepted {
-                self.to(place, if wallet { Status::Credited } else { Status::Available }, now);
+                self.to(place, if credits { Status::Credited } else { Status::Available }, now);
             }
         }
     }
@@ -329,7 +329,7 @@ pub(super) struct New<'a> {
 pub(super) struct How<'a> {
     pub dice: Dice,
     pub rates: &'a PointRates,
-    pub wallet: bool,
+    pub credits: bool,
     pub later: Option<Duration>,
     pub now: OffsetDateTime,
 }
@@ -350,8 +350,8 @@ impl How<'_> {
             let at = self.dice.number("reason", new.key) % BY_CHANCE;
             return (Status::Rejected, u8::try_from(at).ok());
         }
-        let pending = self.wallet && self.dice.hits(self.rates.pending, "pending", new.key);
-        match (self.wallet, self.later) {
+        let pending = self.credits && self.dice.hits(self.rates.pending, "pending", new.key);
+        match (self.credits, self.later) {
             _ if pending => (Status::Accepted, None),
             (true, _) => (Status::Credited, None),
             (false, Some(_)) => (Status::Accepted, None),
@@ -379,7 +379,7 @@ mod tests {
         let mut book = Book::default();
         let rates = PointRates { rejected: crate::sandbox::Share::NONE, ..PointRates::default() };
         let now = OffsetDateTime::UNIX_EPOCH;
-        let how = How { dice: Dice::new(1), rates: &rates, wallet: false, later: None, now };
+        let how = How { dice: Dice::new(1), rates: &rates, credits: false, later: None, now };
         let put = |book: &mut Book, key: &str, amount| {
             book.put(
                 &New { key, amount, currency: country::currency(), content: amount.unsigned_abs() },

@@ -1,6 +1,6 @@
 //! Sandbox payment points and wallets: providers that answer over HTTP, from a seed, with what goes wrong switched on at will.
 //!
-//! Input: requests of the provider API (`docs/provider-api.yaml`) and of the wallet API below `/CODE`. Output: answers,
+//! Input: requests of the provider API (`docs/provider-api.yaml`), of the wallet API and of instant lanes below `/CODE`. Output: answers,
 //! callbacks, the list of changes; settlement files and statements at the day's end.
 //! Guarantee: what becomes of an order hangs on the seed and its key alone; under one key a thing is done once; a change that no
 //! callback told of is on the list of changes.
@@ -10,6 +10,7 @@
 mod api;
 mod book;
 mod callbacks;
+mod instant;
 mod misfortune;
 mod options;
 mod settlement;
@@ -84,22 +85,27 @@ impl Point {
         Dice::new(self.options.seed)
     }
 
-    fn is_wallet(&self) -> bool {
-        self.told.provider.stream.as_ref().is_some_and(|t| t.api == StreamApi::Wallet)
+    fn api(&self) -> Option<StreamApi> {
+        self.told.provider.stream.as_ref().map(|terms| terms.api)
+    }
+
+    /// Whether money goes to a wallet or an account at once, and nothing is told of it unless asked.
+    fn credits(&self) -> bool {
+        self.api().is_some_and(|api| api.capabilities().is_called && !api.capabilities().reports)
     }
 
     fn how(&self) -> How<'_> {
         How {
             dice: self.dice(),
             rates: &self.options.rates,
-            wallet: self.is_wallet(),
+            credits: self.credits(),
             later: self.options.later,
             now: self.options.clock.now(),
         }
     }
 
     fn has_callbacks(&self) -> bool {
-        self.options.callback_url.is_some() && !self.is_wallet()
+        self.options.callback_url.is_some() && !self.credits()
     }
 
     /// Moves what is at hand and wanted, a few orders at a time; how many were moved.
@@ -145,7 +151,11 @@ impl Points {
                 settling: Mutex::default(),
                 callbacks_done: AtomicUsize::new(0),
             });
-            let pages = if point.is_wallet() { wallet::pages() } else { api::pages() };
+            let pages = match point.api() {
+                Some(StreamApi::Wallet) => wallet::pages(),
+                Some(StreamApi::Instant) => instant::pages(),
+                Some(StreamApi::Provider | StreamApi::Worklist) | None => api::pages(),
+            };
             router = router.nest(&format!("/{code}"), pages.with_state(Arc::clone(&point)));
             tasks.push(tokio::spawn(ripen(Arc::clone(&point))));
             if point.has_callbacks() {
@@ -198,7 +208,7 @@ impl Points {
             let comes = |key: &str| !dice.hits(never, "uncollected", key) && dice.hits(share, "comes", key);
             point.move_available(Status::Collected, comes)
         };
-        self.points.values().filter(|p| !p.is_wallet()).map(draw).sum()
+        self.points.values().filter(|p| !p.credits()).map(draw).sum()
     }
 
     /// What is still at hand expires: the providers sweep it by themselves. How many did.
@@ -248,7 +258,7 @@ async fn ripen(point: Arc<Point>) {
     loop {
         tokio::time::sleep(BEAT).await;
         let now = point.options.clock.now();
-        point.book().ripen(point.is_wallet(), now);
+        point.book().ripen(point.credits(), now);
     }
 }
 

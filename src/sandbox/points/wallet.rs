@@ -77,7 +77,11 @@ fn authorised(point: &Point, headers: &HeaderMap) -> bool {
 }
 
 /// The answer of one who is struck by misfortune or may not ask.
-async fn turned_away(misfortune: &Misfortune<'_>, point: &Point, headers: &HeaderMap) -> Option<Response> {
+pub(super) async fn turned_away(
+    misfortune: &Misfortune<'_>,
+    point: &Point,
+    headers: &HeaderMap,
+) -> Option<Response> {
     match misfortune.before().await {
         Some(instead) => Some(instead),
         None => (!authorised(point, headers)).then(|| StatusCode::UNAUTHORIZED.into_response()),
@@ -155,7 +159,7 @@ async fn reverse(State(point): State<Arc<Point>>, headers: HeaderMap, Path(id): 
     answered(&misfortune, status, told(answer)).await
 }
 
-async fn ping(State(point): State<Arc<Point>>, headers: HeaderMap) -> Response {
+pub(super) async fn ping(State(point): State<Arc<Point>>, headers: HeaderMap) -> Response {
     let misfortune = Misfortune::of(&point);
     match turned_away(&misfortune, &point, &headers).await {
         Some(instead) => instead,

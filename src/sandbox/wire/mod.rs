@@ -6,6 +6,7 @@
 
 pub mod camt029;
 pub mod camt055;
+pub mod instant;
 pub mod pacs004;
 pub mod pain001;
 pub mod pain002;

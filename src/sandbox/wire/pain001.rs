@@ -40,6 +40,8 @@ pub struct Head {
     pub execution_date: Option<Date>,
     /// The account to debit.
     pub account: Option<Account>,
+    /// Whether each transaction is to be debited by itself.
+    pub debited_singly: bool,
 }
 
 /// A transaction.
@@ -73,6 +75,7 @@ enum Field {
     Sum,
     Payment,
     PaymentId,
+    Booking,
     Execution,
     Iban,
     OtherAccount,
@@ -135,11 +138,12 @@ static TOP: Node<F> = Node::path(
                 F::Payment,
                 &[
                     Node::leaf("PmtInfId", F::PaymentId),
+                    Node::leaf("BtchBookg", F::Booking),
                     Node::path("ReqdExctnDt", &[Node::leaf("Dt", F::Execution)], &[]),
                     ACCOUNT,
                     TRANSACTION,
                 ],
-                &["PmtMtd", "BtchBookg", "NbOfTxs", "CtrlSum", "PmtTpInf", "Dbtr", "DbtrAgt", "ChrgBr"],
+                &["PmtMtd", "NbOfTxs", "CtrlSum", "PmtTpInf", "Dbtr", "DbtrAgt", "ChrgBr"],
             ),
         ],
         &[],
@@ -209,6 +213,7 @@ impl<R: BufRead> Pain001Reader<R> {
             }
             F::Amount => order.amount = amount("InstdAmt", text)?,
             F::MsgId => copy("MsgId", text, 35, &mut head.msg_id)?,
+            F::Booking => head.debited_singly = text == "false",
             F::PaymentId => copy("PmtInfId", text, 35, &mut head.pmt_inf_id)?,
             F::Orders => head.orders = Some(text.parse().map_err(|_| ReadFault::Element("NbOfTxs"))?),
             F::Sum => head.sum = Some(amount("CtrlSum", text)?),

@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::domain::country;
+use crate::domain::file_profile::{Addresses, Debits, FileProfile, Remittance as PayeeReads, Seat};
 use crate::domain::ids::{Code, HouseholdId, OrderId};
 use crate::domain::money::Centimes;
 use crate::domain::order::{OrderKey, OrderNames};
@@ -11,7 +12,7 @@ use crate::domain::period::Period;
 use crate::domain::provider::{AccountFormat, Provider};
 use crate::domain::rib::Rib;
 use crate::iso20022::pain001::{
-    Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction,
+    Account, Agent, CreditorAccount, Header, PaymentInfo, PostalAddress, Remittance, Transaction,
 };
 use crate::store::StoreError;
 use crate::store::batches::Batch;
@@ -29,6 +30,11 @@ pub(in crate::pipeline) struct MadeWith {
     bic: Option<String>,
     member: String,
     iban: bool,
+    /// Absent in what was fixed before there were profiles.
+    #[serde(default)]
+    profile: FileProfile,
+    #[serde(default)]
+    seat: Option<Seat>,
 }
 
 impl MadeWith {
@@ -46,6 +52,8 @@ impl MadeWith {
             bic: provider.bic.clone(),
             member: provider.member_id().to_owned(),
             iban: provider.account_format == AccountFormat::Iban,
+            profile: provider.file.clone(),
+            seat: debtor.seat.clone(),
         })
     }
 }
@@ -71,6 +79,7 @@ pub(in crate::pipeline) struct Format {
     end_to_end: String,
     uetr: String,
     account: String,
+    remittance: String,
     payee: OrderPayee,
 }
 
@@ -85,6 +94,7 @@ impl Format {
             end_to_end: String::new(),
             uetr: String::new(),
             account: String::new(),
+            remittance: String::new(),
             payee: OrderPayee { name: String::new(), account: String::new(), phone: None },
         })
     }
@@ -97,22 +107,24 @@ impl Format {
             msg_id: message_id,
             created: batch.created_at.ok_or_else(missing)?,
             initiating_party_name: &with.debtor_name,
-            initiating_party_id: &with.debtor_id,
+            initiating_party_id: if with.profile.initiator_id { &with.debtor_id } else { "" },
             orders: batch.orders as u64,
             control_sum: batch.amount,
             payment: PaymentInfo {
                 id: message_id,
-                batch_booking: true,
+                batch_booking: with.profile.debits == Debits::PerFile,
                 execution_date: batch.value_date.ok_or_else(missing)?,
-                category_purpose: &with.category_purpose,
+                service_level: with.profile.service_level.as_deref().unwrap_or(""),
+                category_purpose: if with.profile.purposes { &with.category_purpose } else { "" },
                 debtor_name: &with.debtor_name,
+                debtor_address: debtor_address(with),
                 debtor_account: if with.iban {
                     Account::Iban(&self.debtor_iban)
                 } else {
                     Account::Rib(&with.debtor_account)
                 },
                 debtor_agent: agent(with),
-                charge_bearer: ChargeBearer::Slev,
+                charge_bearer: with.profile.charge_bearer,
             },
         })
     }
@@ -136,18 +148,59 @@ impl Format {
         names.write_uetr(&mut self.uetr);
         personal::decode_order_payee(of.payee, &mut self.payee)?;
         let account = creditor_account(self.with.iban, &self.payee, &mut self.account);
+        let profile = &self.with.profile;
+        let remittance = match profile.remittance {
+            PayeeReads::Nothing => Remittance::None,
+            PayeeReads::Text => {
+                self.remittance.clear();
+                self.remittance.push_str(&format!(
+                    "{} {}",
+                    self.with.programme.to_ascii_uppercase(),
+                    of.period
+                ));
+                Remittance::Text(&self.remittance)
+            }
+            PayeeReads::Reference => Remittance::Reference(&self.end_to_end),
+        };
         put(&Transaction {
-            instr_id: &self.end_to_end,
+            instr_id: if profile.instruction_ids { &self.end_to_end } else { "" },
             end_to_end_id: &self.end_to_end,
-            uetr: Some(&self.uetr),
+            uetr: profile.uetr.then_some(self.uetr.as_str()),
             amount: of.amount,
             creditor_agent: Some(agent(&self.with)),
-            creditor_name: &self.payee.name,
+            creditor_name: shortened(&self.payee.name, usize::from(profile.names_max)),
+            creditor_address: (profile.addresses != Addresses::Nothing)
+                .then(|| PostalAddress::Country(country::code())),
             creditor_account: account,
-            purpose: &self.with.purpose,
-            remittance: "",
+            purpose: if profile.purposes { &self.with.purpose } else { "" },
+            remittance,
         })
     }
+}
+
+/// The debtor's address as the bank wants it.
+fn debtor_address(with: &MadeWith) -> Option<PostalAddress<'_>> {
+    let country = country::code();
+    match (with.profile.addresses, &with.seat) {
+        (Addresses::Nothing, _) => None,
+        (Addresses::Structured, Some(Seat { street, postal_code, town })) => {
+            Some(PostalAddress::Structured { street, postal_code, town, country })
+        }
+        (Addresses::Lines, Some(Seat { street, postal_code, town })) => {
+            Some(PostalAddress::Lines { street, postal_code, town, country })
+        }
+        (Addresses::Country, _) | (Addresses::Structured | Addresses::Lines, None) => {
+            Some(PostalAddress::Country(country))
+        }
+    }
+}
+
+/// A name of so many characters at most, cut between words where it has any.
+fn shortened(name: &str, max: usize) -> &str {
+    let Some((end, _)) = name.char_indices().nth(max) else { return name };
+    // A word that ends just there is whole.
+    let cut = if name[end..].starts_with(' ') { end } else { name[..end].rfind(' ').unwrap_or(end) };
+    name[..cut].trim_end()
 }
 
 fn agent(with: &MadeWith) -> Agent<'_> {

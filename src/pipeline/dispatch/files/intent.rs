@@ -30,7 +30,7 @@ pub(super) async fn commit_in_tx(
     // Each further wave is a business day later: that is what a wave is for.
     let later = u8::try_from(batch.wave - 1).unwrap_or(u8::MAX);
     let value_date = calendar.add_business_days(first, later)?;
-    let message_id = message_id(run, batch);
+    let message_id = message_id(run, batch, provider.file.ids_max);
     let file_name = format!("pain001_{message_id}_{}.xml", batch.provider);
     let made_with = MadeWith::configured(&context.config, &run.programme, provider)?;
     let made_with =
@@ -45,10 +45,12 @@ pub(super) async fn commit_in_tx(
     Ok(batches::intend_in_tx(tx, batch.id, &intent).await?)
 }
 
-/// Programme, period, run and batch: at most 35 characters of `A-Z 0-9`.
-fn message_id(run: &Run, batch: &Batch) -> String {
+/// Programme, period, run and batch, at most 35 characters of `A-Z 0-9`; run and batch alone, where a bank keeps no more.
+fn message_id(run: &Run, batch: &Batch, ids_max: u8) -> String {
     let code: String = run.programme.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-    format!("{}{}R{}B{}", code.to_ascii_uppercase(), run.period.yymm(), run.id, batch.id)
+    let long = format!("{}{}R{}B{}", code.to_ascii_uppercase(), run.period.yymm(), run.id, batch.id);
+    // Batches are numbered through all runs: the short form names one for ever, too.
+    if long.len() <= usize::from(ids_max) { long } else { format!("R{}B{}", run.id, batch.id) }
 }
 
 /// The configuration of a provider that a batch is for.

@@ -283,9 +283,9 @@ impl Content<'_> {
         };
         let cancellation = Cancellation {
             id: &self.recall.message_id,
-            instr_id: self.end_to_end,
+            instr_id: if provider.is_none_or(|p| p.file.instruction_ids) { self.end_to_end } else { "" },
             end_to_end_id: self.end_to_end,
-            uetr: self.uetr,
+            uetr: if provider.is_none_or(|p| p.file.uetr) { self.uetr } else { "" },
             amount,
             execution_date: self.left.value_date.unwrap_or(self.recall.asked_at.date()),
             reason: self.recall.reason.as_str(),
