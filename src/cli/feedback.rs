@@ -17,7 +17,7 @@ use crate::telemetry::Job;
 /// Feedback.
 #[derive(Subcommand)]
 pub enum Feedback {
-    /// Import pain.002, pacs.002, camt.054, camt.053, pacs.004 and camt.029 files, or folders of them; safe to repeat, in any order
+    /// Import pain.002, pacs.002, camt.054, camt.053, pacs.004, camt.029 and camt.086 files, or folders of them; safe to repeat, in any order
     Import {
         /// Files and folders
         #[arg(required = true)]

@@ -11,6 +11,7 @@
 
 pub mod camt029;
 pub mod camt055;
+pub mod camt086;
 pub mod pacs004;
 pub mod pacs008;
 pub mod pacs028;

@@ -28,6 +28,8 @@ pub enum MessageKind {
     Camt055,
     /// Bank's cancellation request.
     Camt056,
+    /// Bank services billing statement.
+    Camt086,
     /// Payment status report between banks.
     Pacs002,
     /// Credit transfer between banks.
@@ -58,6 +60,7 @@ impl MessageKind {
             Self::Camt029 => "camt.029",
             Self::Camt055 => "camt.055",
             Self::Camt056 => "camt.056",
+            Self::Camt086 => "camt.086",
             Self::Pacs002 => "pacs.002",
             Self::Pacs008 => "pacs.008",
             Self::Pacs028 => "pacs.028",

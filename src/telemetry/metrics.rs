@@ -102,7 +102,8 @@ impl Metrics {
             gauges: Gauges::register(r),
             last_success: r.gauges("job_last_success_timestamp_seconds",
                 "When the job last did what it is for; when it began, until then.",
-                &["job"],
+                // Not `job`: Prometheus keeps that name, and `instance`, for its targets.
+                &["task"],
             ),
             http_requests: r.counters("http_requests_total",
                 "Requests to our own API, by how they were answered.",
@@ -344,7 +345,7 @@ mod tests {
         check("sarf_stage_duration_seconds_bucket{stage=\"entitle\",le=\"1\"} 0");
         check("sarf_stage_duration_seconds_bucket{stage=\"entitle\",le=\"2.5\"} 1");
         check("sarf_http_requests_total{code=\"200\",route=\"/v1/events\"} 1");
-        check("sarf_job_last_success_timestamp_seconds{job=\"gauges\"} 1795510800");
+        check("sarf_job_last_success_timestamp_seconds{task=\"gauges\"} 1795510800");
         check("sarf_ready 0");
         check("sarf_audit_records 12");
         check(concat!("sarf_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"));

@@ -4,6 +4,7 @@
 
 mod api;
 mod architecture;
+mod billing;
 mod breaks;
 mod chart;
 mod children;
@@ -14,6 +15,7 @@ mod correction;
 mod correction_histories;
 mod crash;
 mod dashboards;
+mod demo_scrape;
 mod dispatch_alone;
 mod events;
 mod exchange;

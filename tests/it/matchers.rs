@@ -52,7 +52,7 @@ fn given(family: &str, label: &str) -> Option<Vec<&'static str>> {
         }
         ("sarf_stream_calls_total", "result") => vec!["answered", "busy", "unreachable", "refused", "lost"],
         ("sarf_stream_pace_allowed", "of") => vec!["requests", "orders"],
-        ("sarf_job_last_success_timestamp_seconds", "job") => all!(Job),
+        ("sarf_job_last_success_timestamp_seconds", "task") => all!(Job),
         ("sarf_http_requests_total", "code") => vec!["5.."],
         // What Prometheus itself is configured with.
         ("up", "job") => vec!["sarf"],

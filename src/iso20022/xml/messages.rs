@@ -10,6 +10,7 @@ pub(crate) const MESSAGES: &[Node<MessageKind>] = &[
     Node::group("BkToCstmrAcctRpt", MessageKind::Camt052, &[], &[]),
     Node::group("BkToCstmrStmt", MessageKind::Camt053, &[], &[]),
     Node::group("BkToCstmrDbtCdtNtfctn", MessageKind::Camt054, &[], &[]),
+    Node::group("BkSvcsBllgStmt", MessageKind::Camt086, &[], &[]),
     Node::group("RsltnOfInvstgtn", MessageKind::Camt029, &[], &[]),
     Node::group("CstmrPmtCxlReq", MessageKind::Camt055, &[], &[]),
     Node::group("FIToFIPmtCxlReq", MessageKind::Camt056, &[], &[]),

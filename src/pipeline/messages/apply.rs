@@ -101,6 +101,7 @@ impl<'a> Applier<'a> {
             Parsed::StatementEnd(sums) => self.end_statement(sums).await?,
             Parsed::Returns(file) => self.begin_returns(file).await?,
             Parsed::Recall(answer) => self.recall_answer(&answer).await?,
+            Parsed::Billing(bill) => self.bill(&bill).await?,
             Parsed::SettlementBegin(head) => {
                 self.settlement.passing_over = self.begin_settlement(&head).await?;
                 self.settlement.head = Some(head);

@@ -56,7 +56,7 @@ impl Hint for FeedbackError {
     fn hint(&self) -> Option<NextStep> {
         match self {
             Self::Store(e) => e.hint(),
-            Self::Kind(_) => Some("pain.002, pacs.002, camt.053, camt.054, pacs.004 and camt.029 are read".into()),
+            Self::Kind(_) => Some("pain.002, pacs.002, camt.053, camt.054, pacs.004, camt.029 and camt.086 are read".into()),
             Self::Packed(_) => Some("unpack it, and import what is in it".into()),
             Self::TooManyMessages(_) => Some("split the file: its first message was imported".into()),
             Self::BreakStorm { .. } => {

@@ -16,6 +16,7 @@
 
 pub mod answers;
 mod apply;
+mod billing;
 mod book;
 mod doubts;
 mod effects;
@@ -84,7 +85,7 @@ pub struct Imported {
     pub documents: u32,
     /// What is missing, where the message says nothing at all.
     pub empty: Option<&'static str>,
-    /// `pain.002`, `camt.052`, `camt.053`, `camt.054`, `pacs.004`, `camt.029`, `settlement`.
+    /// `pain.002`, `camt.052`, `camt.053`, `camt.054`, `pacs.002`, `pacs.004`, `camt.029`, `camt.086`, `settlement`.
     pub kind: &'static str,
     /// Its entries.
     pub counts: MessageCounts,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
+use super::billing;
 use super::entry::EntryPiece;
 use super::parse_camt::parse_camt;
 use super::parse_returns::{RecallAnswer, ReturnedFile, parse_camt029, parse_pacs004};
@@ -21,6 +22,8 @@ use crate::domain::statement::StatementName;
 use crate::domain::statement::booking::Meaning;
 use crate::files;
 use crate::iso20022::camt029::read::Camt029Reader;
+use crate::iso20022::camt086::BillingStatement;
+use crate::iso20022::camt086::read::Camt086Reader;
 use crate::iso20022::pacs004::read::Pacs004Reader;
 use crate::iso20022::pain002::read::Pain002Reader;
 use crate::iso20022::pain002::{Group, Pain002Item, PaymentInfo, TransactionStatus};
@@ -108,6 +111,8 @@ pub(super) enum Parsed {
     Returns(ReturnedFile),
     /// An answer to a recall.
     Recall(RecallAnswer),
+    /// What a bank bills.
+    Billing(BillingStatement),
     SettlementBegin(Head),
     /// The last line, and whether it is not what the lines come to.
     SettlementEnd(Trailer, bool),
@@ -134,6 +139,7 @@ pub(super) fn parse(
             parse_pain002(Pain002Reader::new(reader, limits), &mut out)?
         }
         MessageKind::Pacs004 => parse_pacs004(Pacs004Reader::new(reader, limits), &mut out)?,
+        MessageKind::Camt086 => billing::parse_camt086(Camt086Reader::new(reader, limits), &mut out)?,
         MessageKind::Camt029 => parse_camt029(Camt029Reader::new(reader, limits), &mut out)?,
         _ => parse_camt(CamtReader::new(reader, limits), &mut out)?,
     }

@@ -22,11 +22,11 @@ pub(super) enum Kind {
 impl Kind {
     /// Its name, where it is read.
     pub(super) fn name(self) -> Result<&'static str, FeedbackError> {
-        use MessageKind::{Camt029, Camt052, Camt053, Camt054, Pacs002, Pacs004, Pain002};
+        use MessageKind::{Camt029, Camt052, Camt053, Camt054, Camt086, Pacs002, Pacs004, Pain002};
         match self {
-            Self::Xml(kind @ (Pain002 | Pacs002 | Camt052 | Camt053 | Camt054 | Pacs004 | Camt029)) => {
-                Ok(kind.family())
-            }
+            Self::Xml(
+                kind @ (Pain002 | Pacs002 | Camt052 | Camt053 | Camt054 | Pacs004 | Camt029 | Camt086),
+            ) => Ok(kind.family()),
             Self::Xml(other) => Err(FeedbackError::Kind(other)),
             Self::Settlement => Ok("settlement"),
         }

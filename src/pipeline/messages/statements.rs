@@ -10,6 +10,7 @@ use super::matching::FileNames;
 use crate::domain::breaks::BreakSource;
 use crate::domain::ids::MessageId;
 use crate::domain::money::Centimes;
+use crate::domain::provider::Provider;
 use crate::domain::reason::BreakKind;
 use crate::domain::rib::Rib;
 use crate::domain::statement::{StatementName, StatementSpan};
@@ -62,11 +63,7 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         self.statements.number += 1;
         self.know_providers().await?;
-        let ours = Rib::parse(account).ok().and_then(|rib| {
-            let mut providers = self.context.config.router.providers().iter();
-            let found = providers.find(|p| p.debtor_account == rib)?;
-            self.met.provider_codes.get(found.code.as_str()).copied()
-        });
+        let ours = self.provider_of_account(account).map(|(number, _)| number);
         // What follows is this account's, whoever's the one before was.
         self.provider = ours;
         self.met.file_names = FileNames::default();
@@ -98,6 +95,13 @@ impl Applier<'_> {
         }
         self.statements.open = Some(open);
         Ok(())
+    }
+
+    /// The provider that keeps an account of ours, by its number.
+    pub(super) fn provider_of_account(&self, account: &str) -> Option<(i16, &Provider)> {
+        let rib = Rib::parse(account).ok()?;
+        let found = self.context.config.router.providers().iter().find(|p| p.debtor_account == rib)?;
+        self.met.provider_codes.get(found.code.as_str()).map(|number| (*number, found))
     }
 
     /// Whether the statement was read before; that, or that nobody can know, is told.

@@ -2,6 +2,7 @@
 //! and the breaks that they leave.
 
 pub mod arrivals;
+pub mod billing;
 pub mod break_steps;
 pub mod breaks;
 pub mod feedback;
