@@ -16,7 +16,7 @@ use sarf::domain::money::Centimes;
 use sarf::domain::rib::Rib;
 use sarf::iso20022::pain001::write::Pain001Writer;
 use sarf::iso20022::pain001::{
-    Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction,
+    Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Remittance, Transaction,
 };
 
 use crate::table;
@@ -92,11 +92,13 @@ fn write(csv: &Path, out: &Path) -> anyhow::Result<()> {
             id: "PEER1-1",
             batch_booking: true,
             execution_date: DATE,
+            service_level: "",
             category_purpose: "",
             debtor_name: "AGENCY",
+            debtor_address: None,
             debtor_account: Account::Iban(&debtor),
             debtor_agent: Agent::Bic(BIC),
-            charge_bearer: ChargeBearer::Slev,
+            charge_bearer: ChargeBearer::ServiceLevel,
         },
     };
     let mut reader = csv::Reader::from_path(csv)?;
@@ -110,9 +112,10 @@ fn write(csv: &Path, out: &Path) -> anyhow::Result<()> {
             amount: Centimes::parse_bytes(record[15].as_bytes())?,
             creditor_agent: Some(Agent::Bic(&record[17])),
             creditor_name: &record[18],
+            creditor_address: None,
             creditor_account: CreditorAccount::Account(Account::Iban(&record[19])),
             purpose: "",
-            remittance: &record[20],
+            remittance: Remittance::Text(&record[20]),
         })?;
     }
     let (mut out, _) = writer.finish()?;

@@ -10,7 +10,7 @@ use sarf::iso20022::pacs004::read::Pacs004Reader;
 use sarf::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
 use sarf::iso20022::pain001::write::Pain001Writer;
 use sarf::iso20022::pain001::{
-    Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Transaction,
+    Account, Agent, ChargeBearer, CreditorAccount, Header, PaymentInfo, Remittance, Transaction,
 };
 use sarf::iso20022::pain002::read::Pain002Reader;
 use sarf::iso20022::pain002::{Group, TransactionStatus};
@@ -133,11 +133,13 @@ fn pain001(transactions: u64) -> anyhow::Result<Vec<u8>> {
             id: "PMT-1",
             batch_booking: true,
             execution_date: DAY,
+            service_level: "",
             category_purpose: "SSBE",
             debtor_name: "Agence",
+            debtor_address: None,
             debtor_account: Account::Rib("001810007800020110620318"),
             debtor_agent: Agent::Member("001"),
-            charge_bearer: ChargeBearer::Slev,
+            charge_bearer: ChargeBearer::ServiceLevel,
         },
     };
     let one = Transaction {
@@ -147,9 +149,10 @@ fn pain001(transactions: u64) -> anyhow::Result<Vec<u8>> {
         amount: Centimes::new(AMOUNT),
         creditor_agent: Some(Agent::Member("011")),
         creditor_name: "FATIMA EXEMPLE",
+        creditor_address: None,
         creditor_account: CreditorAccount::Account(Account::Rib("011780000019210016805555")),
         purpose: "SSBE",
-        remittance: "AIDE SOCIALE DIRECTE 2026-11",
+        remittance: Remittance::Text("AIDE SOCIALE DIRECTE 2026-11"),
     };
     let mut writer = Pain001Writer::begin(Vec::new(), &header)?;
     for _ in 0..transactions {

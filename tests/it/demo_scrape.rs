@@ -127,7 +127,7 @@ fn panels() -> Vec<(String, String)> {
 
 /// Whether Prometheus has seen anything of an expression since the test began.
 async fn returns(client: &reqwest::Client, base: &str, expr: &str, began: i64) -> bool {
-    let now = time::UtcDateTime::now().unix_timestamp() + 1;
+    let now = sarf::clock::Clock::system().now().unix_timestamp() + 1;
     let url = reqwest::Url::parse_with_params(
         &format!("{base}/api/v1/query_range"),
         [("query", expr), ("start", &began.to_string()), ("end", &now.to_string()), ("step", "1")],
@@ -151,7 +151,7 @@ async fn every_figure_that_is_asked_for_is_in_a_demo() {
     );
     let file = home.path().join("prometheus.yml");
     fs::write(&file, config).expect("written");
-    let began = time::UtcDateTime::now().unix_timestamp() - 1;
+    let began = sarf::clock::Clock::system().now().unix_timestamp() - 1;
     let mut command = Command::new("prometheus");
     command
         .arg(format!("--config.file={}", file.display()))

@@ -63,7 +63,7 @@ impl Applier<'_> {
             for (amount, orders) in billing::paid_by_files_in_tx(&mut self.tx, number, (from, to)).await? {
                 let of_each = provider.fee(Centimes::new(amount)).get();
                 agreed.orders += orders;
-                agreed.fees = agreed.fees + Centimes::new(of_each * orders);
+                agreed.fees += Centimes::new(of_each * orders);
             }
         }
         if agreed.fees == bill.charged {

@@ -78,7 +78,7 @@ impl InstantApi {
             clock,
             debtor_name: payer.name.to_owned(),
             debtor_id: payer.id.to_owned(),
-            debtor_account: provider.debtor_account.clone(),
+            debtor_account: provider.debtor_account,
             bic: provider.bic.clone(),
             member: provider.member_id().to_owned(),
             iban: provider.account_format == AccountFormat::Iban,

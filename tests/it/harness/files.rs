@@ -99,7 +99,7 @@ fn read_sent(path: &Path, provider: &str) -> Sent {
         let amount = within(order, "<InstdAmt Ccy=\"MAD\">", "</InstdAmt>");
         (
             within(order, "<EndToEndId>", "</").to_owned(),
-            order.contains("<UETR>").then(|| within(order, "<UETR>", "</").to_owned()).unwrap_or_default(),
+            if order.contains("<UETR>") { within(order, "<UETR>", "</").to_owned() } else { String::new() },
             money(amount),
         )
     });
