@@ -86,13 +86,9 @@ pub(super) const SETTINGS: &[Bound] = &[
     Bound("country.code", Capitals(2), "the ISO 3166 code of the country, such as \"MA\""),
     Bound("country.currency", Capitals(3), "the ISO 4217 code of the currency, such as \"MAD\""),
     Bound("debtor.id", Sepa(35), "the organisation id that the banks know you by, at most 35 characters"),
-    Bound(
-        "debtor.seat.street",
-        Sepa(70),
-        "street and number, as bank files may carry them, at most 70 characters",
-    ),
+    Bound("debtor.seat.street", Sepa(70), "as bank files may carry it, at most 70 characters"),
     Bound("debtor.seat.postal_code", Sepa(16), "the postal code, at most 16 characters"),
-    Bound("debtor.seat.town", Sepa(35), "the town, as bank files may carry it, at most 35 characters"),
+    Bound("debtor.seat.town", Sepa(35), "as bank files may carry it, at most 35 characters"),
     Bound("registry.idcs_check_digit", Typed, TYPED),
     Bound(
         "calendar.file",
@@ -105,11 +101,7 @@ pub(super) const SETTINGS: &[Bound] = &[
         Whole(1, 1_000),
         "1 holds every shared account; 0 would hold everybody",
     ),
-    Bound(
-        "holds.phone_households_max",
-        Whole(1, 1_000),
-        "1 holds every shared phone; 0 would hold everybody",
-    ),
+    Bound("holds.phone_households_max", Whole(1, 1_000), "1 holds every shared phone; 0 would hold all"),
     Bound(
         "holds.person_households_max",
         Whole(1, 1_000),

@@ -102,7 +102,6 @@ impl Metrics {
             gauges: Gauges::register(r),
             last_success: r.gauges("job_last_success_timestamp_seconds",
                 "When the job last did what it is for; when it began, until then.",
-                // Not `job`: Prometheus keeps that name, and `instance`, for its targets.
                 &["task"],
             ),
             http_requests: r.counters("http_requests_total",

@@ -21,19 +21,21 @@ fn bill(account: &str, id: &str, status: &str, period: &str, charges: &[&str]) -
     )
 }
 
+/// A bank takes 1.50 for an order of up to 500.00.
+fn agreed(config: &mut sarf::config::Config) {
+    config.router.change_terms(|provider| {
+        if provider.code.as_str() == "awb" {
+            let band = |up_to: &str, fee: &str| FeeBand {
+                up_to: up_to.parse().expect("an amount"),
+                fee: fee.parse().expect("an amount"),
+            };
+            provider.fees = vec![band("500.00", "1.50"), band("10000.00", "3.00")];
+        }
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bank_that_bills_what_was_not_agreed_is_asked() {
-    let agreed = |config: &mut sarf::config::Config| {
-        config.router.change_terms(|provider| {
-            if provider.code.as_str() == "awb" {
-                let band = |up_to: &str, fee: &str| FeeBand {
-                    up_to: up_to.parse().expect("an amount"),
-                    fee: fee.parse().expect("an amount"),
-                };
-                provider.fees = vec![band("500.00", "1.50"), band("10000.00", "3.00")];
-            }
-        });
-    };
     let Some(bed) = Bed::with(agreed).await else { return };
     let mut registry = Registry::default();
     for _ in 0..3 {

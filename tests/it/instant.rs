@@ -44,6 +44,33 @@ fn instant_bank(config: &mut Config, url: &str) {
     config.router = Router::new(providers).expect("providers");
 }
 
+/// The bank, behind a wire that cuts, fails and babbles.
+async fn bank_on_a_bad_wire(bed: &Bed) -> Points {
+    let secret = secrets::read_or_make(bed.home(), BANK).expect("a secret");
+    let (_, provider) = bed.context.config.router.by_code(BANK).expect("configured");
+    let share = Share::per_million(60_000);
+    let points = Points::start(PointsOptions {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        providers: vec![PointProvider { provider: provider.clone(), secret }],
+        callback_url: None,
+        later: None,
+        seed: 11,
+        faults: PointFaults {
+            errors_before: share,
+            errors_after: share,
+            cut_before: share,
+            cut_after: share,
+            unreadable: share,
+            busy: Share::per_million(30_000),
+            ..PointFaults::default()
+        },
+        rates: PointRates { uncollected: Share::NONE, ..PointRates::default() },
+        clock: Clock::system(),
+        inbox: bed.home().join("inbox"),
+    });
+    points.await.expect("a bank")
+}
+
 /// A worker at work until nothing is unknown.
 async fn worked_off(bed: &Bed, run: RunId) {
     let stop = Stop::new();
@@ -68,29 +95,7 @@ async fn an_instant_lane_pays_each_order_once_whatever_happens_on_the_wire() {
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let Some(bed) = Bed::with(|config| instant_bank(config, "http://127.0.0.1:1/awb")).await else { return };
     let mut bed = bed.with_running_clock();
-    let secret = secrets::read_or_make(bed.home(), BANK).expect("a secret");
-    let (_, provider) = bed.context.config.router.by_code(BANK).expect("configured");
-    let per_million = Share::per_million;
-    let points = Points::start(PointsOptions {
-        listen: "127.0.0.1:0".parse().expect("an address"),
-        providers: vec![PointProvider { provider: provider.clone(), secret }],
-        callback_url: None,
-        later: None,
-        seed: 11,
-        faults: PointFaults {
-            errors_before: per_million(60_000),
-            errors_after: per_million(60_000),
-            cut_before: per_million(60_000),
-            cut_after: per_million(60_000),
-            unreadable: per_million(60_000),
-            busy: per_million(30_000),
-            ..PointFaults::default()
-        },
-        rates: PointRates { uncollected: Share::NONE, ..PointRates::default() },
-        clock: Clock::system(),
-        inbox: bed.home().join("inbox"),
-    });
-    let points = points.await.expect("a bank");
+    let points = bank_on_a_bad_wire(&bed).await;
     let contract = Contract::read("instant-api.yaml");
     // What is cut off on the wire is answered by nobody: only whole exchanges are held against the contract.
     let url = format!("http://{}/{BANK}", points.address());

@@ -1,5 +1,7 @@
 //! pain.001, the credit transfer initiation: what an order file says.
 
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 use time::{Date, OffsetDateTime};

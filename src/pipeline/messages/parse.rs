@@ -234,12 +234,7 @@ fn parse_pain002<R: std::io::BufRead>(
             Pain002Item::Transaction { transaction: t, payment, group } => {
                 entry += 1;
                 if foreign(&t.currency) {
-                    out.send(Parsed::Problem {
-                        kind: BreakKind::FaultyEntry,
-                        entry,
-                        cash: None,
-                        detail: FOREIGN.into(),
-                    });
+                    problem(out, BreakKind::FaultyEntry, entry, None, FOREIGN.into());
                 } else {
                     let line = status_line(out.policy, entry, t, payment, group);
                     out.line(line);
@@ -247,12 +242,7 @@ fn parse_pain002<R: std::io::BufRead>(
             }
             Pain002Item::Faulty { fault, .. } => {
                 entry += 1;
-                out.send(Parsed::Problem {
-                    kind: BreakKind::FaultyEntry,
-                    entry,
-                    cash: None,
-                    detail: fault.to_string(),
-                });
+                problem(out, BreakKind::FaultyEntry, entry, None, fault.to_string());
             }
         }
     }

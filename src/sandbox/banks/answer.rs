@@ -6,8 +6,7 @@
 //! transactions are reported, for the group's status stands before them.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::io::BufReader;
 
 use crate::domain::country;
 use crate::domain::money::Centimes;
@@ -24,6 +23,7 @@ use super::bank::{Bank, in_file_name};
 use super::fate::Fate;
 use super::hashing::Hashing;
 use super::notify::notify;
+use super::spool::Spool;
 use super::state::{Booking, PlannedFile, Record, Return, Tally};
 
 /// Progress is told each time so many orders were read.
@@ -235,7 +235,7 @@ fn take(bank: &Bank<'_>, order: &Order, scan: &mut Scan, spool: &mut Spool) -> R
 }
 
 /// An order as it comes back.
-fn returned(bank: &Bank<'_>, order: &Order, amount: Centimes, reason: &str) -> Return {
+pub(super) fn returned(bank: &Bank<'_>, order: &Order, amount: Centimes, reason: &str) -> Return {
     Return {
         end_to_end_id: order.end_to_end_id.clone(),
         instr_id: order.instr_id.clone(),
@@ -243,49 +243,6 @@ fn returned(bank: &Bank<'_>, order: &Order, amount: Centimes, reason: &str) -> R
         amount,
         reason: reason.to_owned(),
         servicer_ref: bank.return_reference(&order.end_to_end_id),
-    }
-}
-
-/// The returns of a file on their way to the disk, those to be notified also apart.
-struct Spool {
-    path: PathBuf,
-    all: BufWriter<File>,
-    notified: BufWriter<File>,
-}
-
-impl Spool {
-    fn create(bank: &Bank<'_>, file: &PlannedFile) -> Result<Self, SandboxError> {
-        let open = |kind| {
-            let path = bank.work_path(&file.name, kind);
-            File::create(&path).map(BufWriter::new).map_err(SandboxError::io(&path))
-        };
-        let path = bank.work_path(&file.name, "returns");
-        Ok(Self { path, all: open("returns")?, notified: open("notified")? })
-    }
-
-    fn push(
-        &mut self,
-        bank: &Bank<'_>,
-        order: &Order,
-        amount: Centimes,
-        reason: &str,
-        notified: bool,
-    ) -> Result<(), SandboxError> {
-        let line = returned(bank, order, amount, reason);
-        let path = &self.path;
-        let mut bytes =
-            serde_json::to_vec(&line).map_err(|source| SandboxError::State { path: path.clone(), source })?;
-        bytes.push(b'\n');
-        self.all.write_all(&bytes).map_err(SandboxError::io(path))?;
-        if notified {
-            self.notified.write_all(&bytes).map_err(SandboxError::io(path))?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<(), SandboxError> {
-        let flushed = self.all.flush().and_then(|()| self.notified.flush());
-        flushed.map_err(SandboxError::io(&self.path))
     }
 }
 

@@ -24,6 +24,7 @@ mod hashing;
 mod later;
 mod notify;
 mod options;
+mod spool;
 mod state;
 #[cfg(test)]
 mod tests;
