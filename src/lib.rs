@@ -9,6 +9,7 @@ pub mod engine;
 pub mod files;
 pub mod http;
 pub mod iso20022;
+pub mod keys;
 pub mod pipeline;
 pub mod rails;
 pub mod sandbox;

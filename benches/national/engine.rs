@@ -10,11 +10,12 @@ use sarf::config::Config;
 use sarf::domain::ids::{Code, RunId};
 use sarf::domain::period::Period;
 use sarf::pipeline::Context;
+use sarf::pipeline::access::people::Office;
 use sarf::pipeline::runs::{approve, fund};
 use sarf::sandbox::banks::{Answers, Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
 use sarf::sandbox::registry::{GenerateOptions, generate};
 use sarf::store::Store;
-use sarf::store::access::operators::{self, Role};
+use sarf::store::access::operators::Role;
 use sarf::telemetry::Telemetry;
 use sqlx::postgres::PgConnectOptions;
 
@@ -31,11 +32,8 @@ const NOW: time::OffsetDateTime = time::macros::datetime!(2026-06-24 09:00 UTC);
 pub async fn open(options: PgConnectOptions, home: PathBuf) -> anyhow::Result<Context> {
     let store = Store::connect(options, CONNECTIONS_MAX).await?.anchored(&home);
     store.migrate().await?;
-    for (name, role) in
-        [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)]
-    {
-        operators::add(&store, name, role, NOW).await?;
-    }
+    let people = [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)];
+    Office::at(&store, &home, NOW).establish("sara", &people).await?;
     let mut config = Config::read("config".as_ref())?;
     // The month of the file lane: the stream lane has a bench of its own.
     config.settings.stream.enabled = false;

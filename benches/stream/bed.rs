@@ -11,6 +11,7 @@ use sarf::config::Config;
 use sarf::domain::ids::{Code, RunId};
 use sarf::domain::period::Period;
 use sarf::domain::run::RunKind;
+use sarf::pipeline::access::people::Office;
 use sarf::pipeline::dispatch::files;
 use sarf::pipeline::orders::regular;
 use sarf::pipeline::reports::verify;
@@ -21,7 +22,7 @@ use sarf::sandbox::Share;
 use sarf::sandbox::points::{PointFaults, PointProvider, PointRates, Points, PointsOptions};
 use sarf::sandbox::registry::{GenerateOptions, generate};
 use sarf::store::Store;
-use sarf::store::access::operators::{self, Role};
+use sarf::store::access::operators::Role;
 use sarf::store::cluster::{self, Cluster};
 use sarf::telemetry::Telemetry;
 use sqlx::ConnectOptions as _;
@@ -60,11 +61,8 @@ impl Bed {
         let store = Store::connect(options, 8).await?.anchored(&home);
         store.migrate().await?;
         let clock = Clock::system();
-        for (name, role) in
-            [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)]
-        {
-            operators::add(&store, name, role, clock.now()).await?;
-        }
+        let people = [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)];
+        Office::at(&store, &home, clock.now()).establish("sara", &people).await?;
         for code in ["cashplus", "wallet"] {
             secrets::read_or_make(&home, code)?;
         }

@@ -146,7 +146,10 @@ async fn connect(global: &Global, server: &Server, migrate: bool) -> anyhow::Res
     if global.demo {
         options = options.database(DEMO_DATABASE);
     }
-    let store = Store::connect(options, CONNECTIONS_MAX).await?.anchored(&home(global));
+    let store = Store::connect(options, CONNECTIONS_MAX)
+        .await?
+        .anchored(&home(global))
+        .signing_with(global.key.clone());
     if migrate || global.migrate || global.database_url.is_none() {
         store.migrate().await?;
     }

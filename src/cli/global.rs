@@ -31,6 +31,10 @@ pub struct Global {
     /// Work on what `sarf demo` left behind
     #[arg(long, global = true)]
     pub(super) demo: bool,
+    /// Private key of whoever acts (--as), as OpenSSH keeps it; a public one where an agent or a token holds the other
+    /// half; `people/NAME` below the home unless named
+    #[arg(id = "signing_key", long = "key", global = true, env = "SARF_KEY", value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
     /// Serve /metrics, /healthz and /readyz there while the command runs
     #[arg(long, global = true, value_name = "ADDR")]
     pub(super) metrics_addr: Option<SocketAddr>,

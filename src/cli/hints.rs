@@ -13,6 +13,7 @@ use crate::engine::nats::NatsError;
 use crate::engine::provider_stream::ProviderStreamError;
 use crate::engine::webhook::WebhookError;
 use crate::http::{HttpError, TlsError};
+use crate::keys::KeyError;
 use crate::pipeline::Refusal;
 use crate::pipeline::access::people::PeopleError;
 use crate::pipeline::access::tokens::TokenError;
@@ -97,6 +98,7 @@ with_hints! {
     FundError,
     HoldError,
     HomeError,
+    KeyError,
     HttpError,
     IntakeError,
     ProviderStreamError,

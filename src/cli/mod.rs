@@ -4,6 +4,7 @@
 mod app;
 mod approval;
 mod arrivals;
+mod audit;
 mod breaks;
 mod checks;
 mod config;
@@ -117,7 +118,10 @@ enum Command {
     /// Standing approvals: what may be ordered by events, and up to how much
     #[command(subcommand)]
     Approval(approval::Approval),
-    /// People, their roles, and API tokens
+    /// What people decided, and their signatures
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// People, their roles, keys and API tokens
     #[command(subcommand)]
     Operator(operator::Operator),
 }
@@ -210,6 +214,7 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<Exit> {
         Command::Report(command) => command.run(app).await,
         Command::Simulate(command) => command.run(app).await,
         Command::Verify(command) => command.run(app).await,
+        Command::Audit(command) => command.run(app).await,
         Command::Operator(command) => command.run(app).await,
         Command::Approval(command) => command.run(app).await,
         Command::Migrate { restored } => {

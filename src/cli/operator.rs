@@ -1,25 +1,57 @@
-//! `sarf operator add | remove | list | token | confirm | tokens | revoke`.
+//! `sarf operator administrator | add | key | keys | revoke-key | remove | list | token | confirm | tokens | revoke`.
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::app::App;
 use super::run::Actor;
 use super::ui::{Align, Exit};
+use crate::keys::KeyError;
 use crate::pipeline::access::people::{self, Added};
 use crate::pipeline::access::tokens::{self, Scope, Wish};
 use crate::store::access::operators::{self, Role};
 use crate::store::access::tokens as kept;
+use crate::store::audit::signing;
 
 /// People.
 #[derive(Subcommand)]
 pub enum Operator {
-    /// Add a person
+    /// Name an administrator, who enrols the others and decides over no money
+    Administrator(NewAdministrator),
+    /// Add a person, with a key
     Add {
         /// Name to be given with --as
-        name: String,
+        person: String,
         /// preparer, approver or accountant
         #[arg(long, value_parser = |text: &str| Role::parse(text).ok_or("one of preparer, approver, accountant"))]
         role: Role,
+        /// File with the person's public key; without, that of `people/NAME` below the home, where one is made if there is none
+        #[arg(long, value_name = "FILE")]
+        public_key: Option<PathBuf>,
+        /// The administrator who says so
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Give a person a further key
+    Key {
+        /// Who
+        #[arg(value_name = "NAME")]
+        person: String,
+        /// File with the public key
+        #[arg(long, value_name = "FILE")]
+        public_key: PathBuf,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// All keys, and who enrolled them
+    Keys,
+    /// Take a key away: what it signed stays signed
+    RevokeKey {
+        /// Its fingerprint, SHA256:…
+        fingerprint: String,
+        #[command(flatten)]
+        actor: Actor,
     },
     /// End a person's rights; what they did stays
     Remove {
@@ -93,36 +125,15 @@ impl Operator {
                 app.output
                     .json(&serde_json::json!({ "token": name, "confirmed": true, "done_now": done }))?;
             }
-            Self::Remove { person: name, actor } => {
-                let done = people::remove(&app.context, &name, &actor.name).await?.is_now();
-                let when = if done { "" } else { " before; nothing changed" };
-                app.output.line(&format!("operator {name}: removed{when}"));
-                let theirs = kept::list(store).await?;
-                let now = app.context.clock.now();
-                let live = |t: &&kept::Token| t.revoked_at.is_none() && t.expires_at > now;
-                for token in theirs.iter().filter(live).filter(|t| people::is_same(&t.created_by, &name)) {
-                    app.output.note(&format!(
-                        "token {} was made by {name} and is good until {}; end it with `sarf operator revoke {}`",
-                        token.name,
-                        token.expires_at.date(),
-                        token.name
-                    ));
-                }
-                app.output
-                    .json(&serde_json::json!({ "operator": name, "removed": true, "done_now": done }))?;
+            Self::Remove { person, actor } => remove(app, &person, &actor.name).await?,
+            Self::Administrator(new) => administrator(app, new).await?,
+            Self::Key { person, public_key, actor } => {
+                give_key(app, &person, &public_key, &actor.name).await?
             }
-            Self::Add { name, role } => {
-                let added = people::add(&app.context, &name, role).await?;
-                let when = match &added {
-                    Added::Now => String::new(),
-                    Added::Already => " before; nothing changed".into(),
-                    Added::Back { removed_by } => format!(", back: {removed_by} had removed them"),
-                };
-                app.output.line(&format!("operator {name}: {role}{when}"));
-                app.output.json(&serde_json::json!({
-                    "operator": name, "role": role, "done_now": added != Added::Already,
-                    "back": matches!(added, Added::Back { .. }),
-                }))?;
+            Self::Keys => list_keys(app).await?,
+            Self::RevokeKey { fingerprint, actor } => take_key(app, &fingerprint, &actor.name).await?,
+            Self::Add { person, role, public_key, actor } => {
+                add(app, &person, role, public_key.as_deref(), &actor.name).await?;
             }
             Self::List => {
                 let people = operators::list(store).await?;
@@ -148,6 +159,109 @@ impl Operator {
         }
         Ok(Exit::Done)
     }
+}
+
+async fn give_key(app: &App, name: &str, file: &Path, by: &str) -> anyhow::Result<()> {
+    let public = read_key(file)?;
+    let done = people::enrol(&app.context, name, &public, by).await?;
+    let (now, fingerprint) = (done.is_now(), done.into_inner());
+    let when = if now { "" } else { " before; nothing changed" };
+    app.output.line(&format!("operator {name}: key {fingerprint} enrolled{when}"));
+    app.output.json(&serde_json::json!({ "operator": name, "key": fingerprint, "done_now": now }))?;
+    Ok(())
+}
+
+async fn take_key(app: &App, fingerprint: &str, by: &str) -> anyhow::Result<()> {
+    let done = people::revoke(&app.context, fingerprint, by).await?;
+    let (now, name) = (done.is_now(), done.into_inner());
+    let when = if now { "" } else { " before; nothing changed" };
+    app.output.line(&format!("operator {name}: key {fingerprint} taken away{when}"));
+    app.output.json(&serde_json::json!({ "operator": name, "key": fingerprint, "done_now": now }))?;
+    Ok(())
+}
+
+async fn add(app: &App, name: &str, role: Role, public_key: Option<&Path>, by: &str) -> anyhow::Result<()> {
+    let public = public_key.map(read_key).transpose()?;
+    let added = people::add(&app.context, name, role, public.as_deref(), by).await?;
+    let when = match &added {
+        Added::Now => String::new(),
+        Added::Already => " before; nothing changed".into(),
+        Added::Back { removed_by } => format!(", back: {removed_by} had removed them"),
+    };
+    app.output.line(&format!("operator {name}: {role}{when}"));
+    app.output.json(&serde_json::json!({
+        "operator": name, "role": role, "done_now": added != Added::Already,
+        "back": matches!(added, Added::Back { .. }),
+    }))?;
+    Ok(())
+}
+
+async fn remove(app: &App, name: &str, by: &str) -> anyhow::Result<()> {
+    let done = people::remove(&app.context, name, by).await?.is_now();
+    let when = if done { "" } else { " before; nothing changed" };
+    app.output.line(&format!("operator {name}: removed{when}"));
+    let theirs = kept::list(&app.context.store).await?;
+    let now = app.context.clock.now();
+    let live = |t: &&kept::Token| t.revoked_at.is_none() && t.expires_at > now;
+    for token in theirs.iter().filter(live).filter(|t| people::is_same(&t.created_by, name)) {
+        app.output.note(&format!(
+            "token {} was made by {name} and is good until {}; end it with `sarf operator revoke {}`",
+            token.name,
+            token.expires_at.date(),
+            token.name
+        ));
+    }
+    app.output.json(&serde_json::json!({ "operator": name, "removed": true, "done_now": done }))?;
+    Ok(())
+}
+
+/// An administrator to be named.
+#[derive(Args)]
+pub struct NewAdministrator {
+    /// Name to be given with --as
+    name: String,
+    /// File with the public key; without, that of `people/NAME` below the home, where one is made if there is none
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+}
+
+async fn administrator(app: &App, new: NewAdministrator) -> anyhow::Result<()> {
+    let public = new.public_key.as_deref().map(read_key).transpose()?;
+    let office = people::Office::of(&app.context);
+    let (named, done) = office.name_administrator(&new.name, public.as_deref()).await?;
+    let when = if done { "" } else { " before; nothing changed" };
+    app.output.line(&format!("administrator {}: key {}{when}", named.name, named.fingerprint));
+    app.output.json(&serde_json::json!({
+        "administrator": named.name, "key": named.fingerprint, "done_now": done,
+    }))?;
+    Ok(())
+}
+
+/// A public key from its file.
+fn read_key(path: &Path) -> anyhow::Result<String> {
+    Ok(std::fs::read_to_string(path).map_err(|source| KeyError::Disk { path: path.to_owned(), source })?)
+}
+
+async fn list_keys(app: &App) -> anyhow::Result<()> {
+    let keys = signing::list(&app.context.store).await?;
+    let trust = app.context.store.keys().map(|keys| keys.trust()).transpose()?.unwrap_or_default();
+    if app.output.is_json() {
+        return Ok(app
+            .output
+            .json(&serde_json::json!({ "keys": keys, "administrators": trust.administrators }))?);
+    }
+    let mut rows: Vec<Vec<String>> = trust
+        .administrators
+        .iter()
+        .map(|a| vec![a.name.clone(), a.fingerprint.clone(), "the home's trust".into(), "good".into()])
+        .collect();
+    rows.extend(keys.into_iter().map(|key| {
+        let state = key.revoked_by.map_or_else(|| "good".to_owned(), |by| format!("taken away by {by}"));
+        vec![key.operator, key.fingerprint, key.enrolled_by, state]
+    }));
+    let columns = ["name", "key", "enrolled by", "state"].map(|name| (name, Align::Left));
+    app.output.table(&columns, &rows);
+    Ok(())
 }
 
 async fn issue(app: &App, new: NewToken) -> anyhow::Result<()> {

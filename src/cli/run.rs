@@ -9,7 +9,7 @@ use super::{checks, corrections, run_show};
 use crate::cli::refused::CliError;
 use crate::domain::ids::{RunId, SnapshotId};
 use crate::domain::period::Period;
-use crate::domain::run::RunKind;
+use crate::domain::run::{RunKind, RunState};
 use crate::pipeline::orders::{children, regular, reissue};
 use crate::pipeline::runs::{approve, fund, reconcile};
 use crate::store::runs::{self};
@@ -159,10 +159,7 @@ impl Run {
                 let done = approve::submit(context, step.id, &step.actor.name).await?;
                 decided(app, step.id, "submitted", done.is_now()).await
             }
-            Self::Approve(step) => {
-                let done = approve::approve(context, step.id, &step.actor.name).await?;
-                decided(app, step.id, "approved", done.is_now()).await
-            }
+            Self::Approve(step) => approve_run(app, step.id, &step.actor.name).await,
             Self::Fund(step) => {
                 let done = fund::fund(context, step.id, &step.actor.name).await?;
                 decided(app, step.id, "funded", done.is_now()).await
@@ -238,6 +235,16 @@ async fn reissue_run(app: &App, programme: &str, period: Option<Period>, by: &st
         app.output.table(&columns, &made.left.iter().map(row).collect::<Vec<_>>());
     }
     run_show::show(app, made.run).await
+}
+
+async fn approve_run(app: &App, id: RunId, by: &str) -> anyhow::Result<Exit> {
+    let done = approve::approve(&app.context, id, by).await?;
+    let mut tx = app.context.store.begin().await?;
+    let run = runs::find_in_tx(&mut tx, id, false).await?;
+    tx.rollback().await?;
+    let waits = run.is_some_and(|run| run.state == RunState::Submitted);
+    let what = if waits { "approved by the first of two" } else { "approved" };
+    decided(app, id, what, done.is_now()).await
 }
 
 async fn list(app: &App) -> anyhow::Result<Exit> {

@@ -96,17 +96,9 @@ pub(super) const SETTINGS: &[Bound] = &[
         "name a file below the configuration folder, such as \"calendars/morocco.toml\"",
     ),
     Bound("calendar.utc_offset", Offset, "Morocco's is \"+01:00\"; offsets lie between -12:00 and +14:00"),
-    Bound(
-        "holds.account_households_max",
-        Whole(1, 1_000),
-        "1 holds every shared account; 0 would hold everybody",
-    ),
+    Bound("holds.account_households_max", Whole(1, 1_000), "1 holds every shared account; 0 all"),
     Bound("holds.phone_households_max", Whole(1, 1_000), "1 holds every shared phone; 0 would hold all"),
-    Bound(
-        "holds.person_households_max",
-        Whole(1, 1_000),
-        "1 holds everybody who is listed twice; 0 would hold all",
-    ),
+    Bound("holds.person_households_max", Whole(1, 1_000), "1 holds who is listed twice; 0 all"),
     Bound(
         "holds.payee_households_max",
         Whole(1, 1_000),
@@ -125,7 +117,7 @@ pub(super) const SETTINGS: &[Bound] = &[
     Bound(
         "checks.scope_count_min",
         Whole(1, 10_000_000),
-        "fewer households that joined, left or changed in one place are no matter; 20 is delivered",
+        "fewer in one place are no matter; 20 is delivered",
     ),
     Bound("checks.scope_share_min", Share, SHARES),
     Bound(
@@ -145,6 +137,10 @@ pub(super) const SETTINGS: &[Bound] = &[
         Whole(1, 1_000_000),
         "100,000 is delivered; banks seldom take more than a million orders in a file",
     ),
+    Bound("decisions.second_approver_above", Money(0, BUDGET_MAX), "an amount such as \"2000000000.00\""),
+    Bound("decisions.freezes.from", Date, "a day of the form 2026-09-01"),
+    Bound("decisions.freezes.to", Date, "a day of the form 2026-09-10, the last one"),
+    Bound("decisions.freezes.why", Text(120), LABEL),
     Bound("dispatch.read_back", Typed, TYPED),
     Bound("feedback.message_bytes_max", Whole(65_536, 1 << 40), "a month's statement may come to gigabytes"),
     Bound("feedback.breaks_max", Whole(1, 1_000_000), "1,000 is delivered; a person decides beyond"),

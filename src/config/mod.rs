@@ -5,6 +5,7 @@
 
 mod bounds;
 mod consistency;
+mod decisions;
 mod document;
 mod fault;
 mod provider_bounds;
@@ -29,6 +30,7 @@ use crate::files;
 use document::Document;
 pub use fault::{Fault, Faults};
 
+pub use decisions::{Decisions, Freeze};
 pub use settings::{
     Breaks, CaseOrder, Checks, Debtor, Dispatch, Events, EventsOut, Feedback, Holds, Nats, Recalls, Recovery,
     Registry, Reissue, Service, Settings, Stream,

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 
+use super::decisions::Decisions;
 use crate::domain::arrivals::Deadlines;
 use crate::domain::correction::{MovedRule, Reach};
 use crate::domain::country::Country;
@@ -30,6 +31,9 @@ pub struct Settings {
     pub holds: Holds,
     /// When submission is blocked.
     pub checks: Checks,
+    /// What decisions take beyond three people.
+    #[serde(default)]
+    pub decisions: Decisions,
     /// How files leave.
     pub dispatch: Dispatch,
     /// By when what we wait for must have come.

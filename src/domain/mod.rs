@@ -26,6 +26,7 @@ pub mod order;
 pub mod period;
 pub mod person;
 pub mod policy;
+pub mod powers;
 pub mod programme;
 pub mod provider;
 pub mod reason;
@@ -38,6 +39,7 @@ pub mod run;
 pub mod shown;
 pub mod stated;
 pub mod statement;
+pub mod statement_of_decision;
 pub mod step;
 pub mod telling;
 

@@ -85,7 +85,9 @@ impl Hint for NotFound {
             Entity::Order => "find orders with `sarf order show HOUSEHOLD`".into(),
             Entity::Break => "see `sarf breaks list --all`".into(),
             Entity::Case => "see `sarf recovery list`".into(),
-            Entity::Operator => format!("add them: sarf operator add {} --role ROLE", self.id).into(),
+            Entity::Operator => {
+                format!("add them: sarf operator add {} --role ROLE --as ADMINISTRATOR", self.id).into()
+            }
             Entity::Token => "see `sarf operator tokens`".into(),
             Entity::StandingApproval => "see `sarf approval list`".into(),
             Entity::Deposit => {

@@ -166,7 +166,7 @@ impl ProviderStream {
         let mut tx = self.context.store.begin().await?;
         breaks::open_in_tx(&mut tx, &found, now).await?;
         enquiries::mark_asked_in_tx(&mut tx, &orders).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     async fn named(&self, due: &[Enquiry]) -> Result<Vec<Named>, StoreError> {

@@ -111,7 +111,7 @@ impl ProviderStream {
             .map_err(|source| ProviderStreamError::Connect { provider: code.clone(), source })?;
         let mut tx = context.store.begin().await?;
         let ids = reference::provider_ids_in_tx(&mut tx, std::slice::from_ref(&code)).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         let settings = &context.config.settings.stream;
         context.telemetry.metrics.expect_calls(&code);
         Ok(Self {

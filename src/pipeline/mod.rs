@@ -16,4 +16,6 @@ pub mod runs;
 
 pub use context::{Applied, Context};
 pub use refusal::Refusal;
-pub(crate) use refusal::{DECIDE_THE_BREAK, locked_run, next_state, person, resolve_the_doubt};
+pub(crate) use refusal::{
+    DECIDE_THE_BREAK, locked_run, next_state, person, refuse_frozen, resolve_the_doubt,
+};

@@ -6,6 +6,7 @@ use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::{BreakId, RunId};
 use crate::domain::not_found::{Entity, NotFound};
 use crate::domain::run::{RunEvent, RunState};
+use crate::pipeline::Context;
 use crate::store::StoreError;
 use crate::store::access::operators::{self, Operator, Role};
 use crate::store::runs::{self, Run};
@@ -49,6 +50,14 @@ pub enum Refusal {
         /// The first of them, and how many more.
         rows: String,
     },
+    /// Nothing new is approved on this day.
+    #[error("nothing new is approved until {until}: {why}")]
+    Frozen {
+        /// The last such day.
+        until: time::Date,
+        /// Why.
+        why: String,
+    },
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,6 +88,7 @@ impl Hint for Refusal {
             Self::Altered { .. } => {
                 "let nothing leave, see `sarf verify`, and bring the rows back from a backup".into()
             }
+            Self::Frozen { .. } => "approve it after that; what was approved before goes on".into(),
             Self::Store(e) => return e.hint(),
         })
     }
@@ -95,6 +105,7 @@ crate::domain::hint::samples!(Refusal {
         Self::WrongState { run: RunId::new(7), step: RunEvent::Submit.done(), state: RunState::Funded }
     },
     Self::Altered { .. } => Self::Altered { run: RunId::new(7), rows: "order 1".into() },
+    Self::Frozen { .. } => Self::Frozen { until: time::Date::MIN, why: "elections".into() },
     Self::Store(_) => Self::Store(StoreError::Corrupt("state of a run")),
 });
 
@@ -127,4 +138,14 @@ pub(crate) async fn person(
 /// The state that follows, or the refusal that says why none does.
 pub(crate) fn next_state(run: &Run, event: RunEvent) -> Result<RunState, Refusal> {
     run.state.after(event).ok_or(Refusal::WrongState { run: run.id, step: event.done(), state: run.state })
+}
+
+/// Refuses on days on which nothing new is approved.
+pub(crate) fn refuse_frozen(context: &Context) -> Result<(), Refusal> {
+    let settings = &context.config.settings;
+    let today = context.clock.now().to_offset(settings.calendar.utc_offset).date();
+    match settings.decisions.freeze_on(today) {
+        None => Ok(()),
+        Some(freeze) => Err(Refusal::Frozen { until: freeze.to, why: freeze.why.clone() }),
+    }
 }

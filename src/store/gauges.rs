@@ -56,7 +56,8 @@ figures! {
     "deliveries_oldest_seconds": "select array[p.code, d.state], greatest(max(extract(epoch from $1 - coalesce(d.delivered_at, d.waits_since))), 0)::bigint
         from delivery d join provider p on p.id = d.provider_id
         where case when d.state in ('waiting', 'naming') then not d.paused else d.state <> 'delivered' or not d.answered end group by 1",
-    "suspense_centimes": "select array[p.code], sum(a.balance)::bigint from ledger_account a join provider p on p.id = a.provider_id where a.kind = 'suspense' group by 1",
+    "suspense_centimes": "select array[p.code], coalesce(sum(a.balance), 0)::bigint
+        from provider p left join ledger_account a on a.provider_id = p.id and a.kind = 'suspense' group by 1",
     "stream_waiting": "select array[p.code, k.kind],
             case k.kind when 'shards' then (select count(*) from shard s where s.provider_id = p.id and not s.done)
                  else (select count(*) from enquiry e where e.provider_id = p.id and e.unknown = (k.kind = 'unknown')) end

@@ -26,6 +26,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 
+use crate::keys::{KeyError, KeyRing};
 use commits::Commits;
 pub use hint::{hint_of, is_gone};
 pub use tx::Tx;
@@ -40,6 +41,7 @@ pub struct Store {
     commits: Commits,
     database: Arc<str>,
     anchor: Option<Arc<audit::anchor::Anchor>>,
+    keys: Option<Arc<KeyRing>>,
 }
 
 /// Why the store could not do as asked.
@@ -54,6 +56,25 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("{0} in the database cannot be read back")]
     Corrupt(&'static str),
+    /// A person's key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key that signed is not one of the person's.
+    #[error("key {fingerprint} is not enrolled for {name}")]
+    NotEnrolled {
+        /// Who.
+        name: String,
+        /// The key.
+        fingerprint: String,
+    },
+    /// The decision is another's to take.
+    #[error("`{action}` is not for {name} to decide")]
+    NotTheirs {
+        /// Who.
+        name: String,
+        /// What.
+        action: String,
+    },
     /// Rows of a list or a run, which are merged as they lie.
     #[error("rows of a list or run do not lie in the order in which they were written")]
     OutOfOrder,
@@ -65,6 +86,11 @@ impl Hint for StoreError {
             Self::Database(error) | Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => {
                 error.hint()
             }
+            Self::Key(error) => error.hint(),
+            Self::NotEnrolled { name, .. } => Some(
+                format!("an administrator enrols it: sarf operator key {name} --public-key FILE --as ADMINISTRATOR").into(),
+            ),
+            Self::NotTheirs { .. } => Some("another person must do this: --as NAME (`sarf operator list`)".into()),
             Self::Migrate(_) => Some("this program is older than the database: use the newer one".into()),
             Self::OutOfOrder => Some(
                 "give `sarf migrate --restored` once: a restore from a dump may lay rows elsewhere".into(),
@@ -79,6 +105,9 @@ crate::domain::hint::samples!(StoreError {
     Self::Database(_) => Self::Database(sqlx::Error::PoolTimedOut),
     Self::Migrate(_) => Self::Migrate(sqlx::migrate::MigrateError::VersionMissing(7)),
     Self::Corrupt(_) => Self::Corrupt("state of a run"),
+    Self::Key(_) => Self::Key(KeyError::Malformed),
+    Self::NotEnrolled { .. } => Self::NotEnrolled { name: "amina".into(), fingerprint: "SHA256:x".into() },
+    Self::NotTheirs { .. } => Self::NotTheirs { name: "amina".into(), action: "run.approve".into() },
     Self::OutOfOrder => Self::OutOfOrder,
 });
 
@@ -118,14 +147,27 @@ impl Store {
             .acquire_timeout(ACQUIRE_MAX)
             .connect_with(options)
             .await?;
-        Ok(Self { pool, commits: Commits::default(), database, anchor: None })
+        Ok(Self { pool, commits: Commits::default(), database, anchor: None, keys: None })
     }
 
-    /// The same store, which writes the head of the audit chain below `home` with each commit.
+    /// The same store, which writes the head of the audit chain below `home` with each commit, and signs with the keys there.
     #[must_use]
     pub fn anchored(mut self, home: &Path) -> Self {
         self.anchor = Some(Arc::new(audit::anchor::Anchor::new(home, &self.database)));
+        self.keys = Some(Arc::new(KeyRing::new(home)));
         self
+    }
+
+    /// The same store, which signs with the key of this file, where one is named.
+    #[must_use]
+    pub fn signing_with(mut self, key: Option<std::path::PathBuf>) -> Self {
+        self.keys = self.keys.map(|keys| Arc::new(KeyRing::clone(&keys).with_key(key)));
+        self
+    }
+
+    /// The keys at hand.
+    pub fn keys(&self) -> Option<&KeyRing> {
+        self.keys.as_deref()
     }
 
     /// Where the head of the audit chain is written, if anywhere.
@@ -143,6 +185,7 @@ impl Store {
         if before.as_ref() != audit::journal::migrations(self).await?.as_ref() {
             audit::journal::install(self, before.map_or(0, |at| at.last_entry)).await?;
         }
+        audit::signing::begin(self).await?;
         Ok(())
     }
 
@@ -170,7 +213,7 @@ impl Store {
 
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::new(self.pool.begin().await?, self.commits.clone(), self.anchor.clone()))
+        Ok(Tx::new(self.pool.begin().await?, self.commits.clone(), self.anchor.clone(), self.keys.clone()))
     }
 
     /// What this process commits through this store and its clones.

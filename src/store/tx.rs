@@ -12,6 +12,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::StoreError;
 use super::commits::Commits;
+use crate::keys::KeyRing;
 use crate::store::audit::anchor::Anchor;
 use crate::store::audit::chain;
 
@@ -21,6 +22,7 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     commits: Commits,
     anchor: Option<Arc<Anchor>>,
+    keys: Option<Arc<KeyRing>>,
 }
 
 impl Tx {
@@ -28,23 +30,24 @@ impl Tx {
         inner: Transaction<'static, Postgres>,
         commits: Commits,
         anchor: Option<Arc<Anchor>>,
+        keys: Option<Arc<KeyRing>>,
     ) -> Self {
-        Self { inner, commits, anchor }
+        Self { inner, commits, anchor, keys }
     }
 
     /// Vouches for what was changed and commits.
     ///
     /// # Errors
     /// When the database is gone, and whether it committed is not known then; or when the head of the chain cannot be written, and
-    /// nothing was changed.
-    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+    /// nothing was changed; or when a person's decision is not signed, and nothing was changed either.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
         let committing = self.commits.begin();
         let change: Option<String> =
             sqlx::query_scalar("select nullif(current_setting('sarf.change', true), '')")
                 .fetch_one(&mut *self.inner)
                 .await?;
         let added = match change.and_then(|text| text.parse::<i64>().ok()) {
-            Some(change) => Some(chain::close_in_tx(&mut self.inner, change).await.map_err(as_sqlx)?),
+            Some(change) => Some(chain::close_in_tx(&mut self.inner, change, self.keys.as_deref()).await?),
             None => None,
         };
         let anchored = self.anchor.as_deref().zip(added.filter(|added| !added.heads.is_empty()));
@@ -76,13 +79,5 @@ impl Deref for Tx {
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.inner
-    }
-}
-
-/// Callers know commits by the database's own error.
-fn as_sqlx(error: StoreError) -> sqlx::Error {
-    match error {
-        StoreError::Database(error) => error,
-        other => sqlx::Error::Protocol(other.to_string()),
     }
 }

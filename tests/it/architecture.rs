@@ -5,59 +5,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom.
-const ARROWS: &[(&str, &[&str])] = &[
-    ("main", &["cli"]),
+const ARROWS: &[(&str, &str)] = &[
+    ("main", "cli"),
     (
         "cli",
-        &[
-            "http",
-            "engine",
-            "pipeline",
-            "sandbox",
-            "rails",
-            "snapshot",
-            "store",
-            "config",
-            "telemetry",
-            "clock",
-            "files",
-            "domain",
-            "iso20022",
-        ],
+        "http engine pipeline sandbox rails snapshot store config telemetry clock files keys domain iso20022",
     ),
-    ("http", &["pipeline", "store", "rails", "config", "telemetry", "clock", "files", "domain"]),
-    ("engine", &["pipeline", "store", "rails", "config", "telemetry", "clock", "files", "domain"]),
+    ("http", "pipeline store rails config telemetry clock files domain"),
+    ("engine", "pipeline store rails config telemetry clock files domain"),
     // The other side: nothing of the engine may know it.
-    (
-        "sandbox",
-        &[
-            "engine",
-            "pipeline",
-            "store",
-            "rails",
-            "iso20022",
-            "snapshot",
-            "config",
-            "telemetry",
-            "clock",
-            "files",
-            "domain",
-        ],
-    ),
-    (
-        "pipeline",
-        &["store", "rails", "iso20022", "snapshot", "config", "telemetry", "clock", "files", "domain"],
-    ),
-    ("rails", &["iso20022", "clock", "files", "domain"]),
-    ("store", &["files", "domain"]),
-    ("snapshot", &["files", "domain"]),
-    ("iso20022", &["domain"]),
-    ("config", &["files", "domain"]),
-    ("telemetry", &["domain"]),
-    ("files", &["domain"]),
-    ("clock", &[]),
-    ("testing", &[]),
-    ("domain", &[]),
+    ("sandbox", "engine pipeline store rails iso20022 snapshot config telemetry clock files domain"),
+    ("pipeline", "store rails iso20022 snapshot config telemetry clock files keys domain"),
+    ("rails", "iso20022 clock files domain"),
+    ("store", "keys files domain"),
+    ("keys", "files domain"),
+    ("snapshot", "files domain"),
+    ("iso20022", "domain"),
+    ("config", "files domain"),
+    ("telemetry", "domain"),
+    ("files", "domain"),
+    ("clock", ""),
+    ("testing", ""),
+    ("domain", ""),
 ];
 
 /// What the core must not know: the world outside.
@@ -288,7 +257,7 @@ fn has_word(code: &str, word: &str) -> bool {
 
 #[test]
 fn arrows_do_not_run_back() {
-    let arrows: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    let arrows: BTreeMap<&str, &str> = ARROWS.iter().copied().collect();
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
     for source in sources().iter().filter(|s| s.module != "lib") {
@@ -299,7 +268,7 @@ fn arrows_do_not_run_back() {
         let program = source.code.contains("sarf::").then(|| used(&source.code.replace("sarf::", "crate::")));
         for target in used(&source.code).into_iter().chain(program.unwrap_or_default()) {
             seen.insert((source.module.clone(), target.clone()));
-            if target != source.module && !allowed.contains(&target.as_str()) {
+            if target != source.module && !allowed.split(' ').any(|module| module == target) {
                 faults.push(format!("{}: {} → {target}", source.path.display(), source.module));
             }
         }
@@ -351,7 +320,10 @@ fn no_circle_between_folders() {
     let files = module_files();
     let circles = circles_between_folders(&files, &file_uses(&files));
     // A transaction of the store ends with a record of the chain, which is written through the store.
-    assert_eq!(circles, ["store, store::audit::chain, store::audit::journal, store::locks, store::tx"]);
+    assert_eq!(
+        circles,
+        ["store, store::audit::chain, store::audit::journal, store::audit::signing, store::locks, store::tx"]
+    );
     // The finder finds one, and lets files of one folder know each other.
     let module = |path: &str| -> Vec<String> { path.split("::").map(str::to_owned).collect() };
     let small = |names: &[(&str, &str)]| {

@@ -8,14 +8,15 @@ use sarf::domain::ids::{BreakId, RunId};
 use sarf::domain::reason::BreakKind;
 use sarf::domain::run::RunState;
 use sarf::pipeline::Refusal;
+use sarf::pipeline::access::people;
 use sarf::pipeline::exceptions::breaks::{self, BreakError, Explanation, Wanted};
 use sarf::pipeline::runs::reconcile;
 use sarf::sandbox::banks::{Faults, StatusStyle};
 use sarf::sandbox::points::PointFaults;
-use sarf::store::access::operators::{self, Role};
+use sarf::store::access::operators::Role;
 use time::Duration;
 
-use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Program, sent_files};
+use crate::harness::{ACCOUNTANT, ADMINISTRATOR, APPROVER, Bed, PREPARER, Program, sent_files};
 use crate::returns::{returned, returns};
 
 /// A second accountant.
@@ -86,8 +87,7 @@ async fn explained(seed: u64) -> Option<(Bed, RunId, String)> {
     let run = bed.run_to(300, seed, RunState::Settling).await;
     let answers = bed.answer(Faults::default(), StatusStyle::Mixed);
     bed.feedback_taken(answers.files).await;
-    let now = bed.context.clock.now();
-    operators::add(&bed.context.store, OTHER, Role::Accountant, now).await.expect("added");
+    people::add(&bed.context, OTHER, Role::Accountant, None, ADMINISTRATOR).await.expect("added");
     let account = sent_files(&bed.outbox()).remove(0).debtor_account;
     Some((bed, run, account))
 }

@@ -55,7 +55,7 @@ async fn errors_name_the_next_step() {
         (
             "run fund 1 --as zed".to_owned(),
             "operator `zed` is not known",
-            "add them: sarf operator add zed --role ROLE",
+            "add them: sarf operator add zed --role ROLE --as ADMINISTRATOR",
         ),
         (
             "dispatch 1".to_owned(),

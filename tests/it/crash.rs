@@ -44,8 +44,9 @@ async fn a_kill_at_any_moment_changes_nothing() {
     let home = scene.home.path().to_owned();
     let list = home.join("list").display().to_string();
     scene.program.ends(0, "migrate");
+    scene.program.ends(0, "operator administrator sara");
     for (name, role) in [("dina", "preparer"), ("elias", "approver"), ("farah", "accountant")] {
-        scene.program.ends(0, &format!("operator add {name} --role {role}"));
+        scene.program.ends(0, &format!("operator add {name} --role {role} --as sara"));
     }
     scene.program.ends(0, &format!("generate --households 3000 --period 2026-11 --seed 9 --out {list}"));
 

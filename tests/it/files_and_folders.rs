@@ -175,6 +175,7 @@ async fn what_is_made_is_its_owners_alone_whatever_the_umask() {
 
     // And the home of a private server, whoever runs it.
     let program = Program { url: None, home: place.path().join("p/home"), ..program };
-    with_open_umask(&program, "operator add amina --role preparer");
+    with_open_umask(&program, "operator administrator sara");
+    with_open_umask(&program, "operator add amina --role preparer --as sara");
     assert_eq!(open_to_others(&program.home), Vec::<String>::new());
 }

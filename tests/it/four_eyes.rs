@@ -2,14 +2,20 @@
 
 use sarf::config::Config;
 use sarf::domain::ids::{OrderId, RunId};
+use sarf::domain::money::Centimes;
 use sarf::domain::order::{OrderKey, OrderNames};
 use sarf::domain::run::{RunKind, RunState};
 use sarf::pipeline::Applied;
+use sarf::pipeline::access::people;
 use sarf::pipeline::dispatch::files;
 use sarf::pipeline::orders::{holds, regular};
 use sarf::pipeline::runs::{approve, fund};
+use sarf::store::access::operators::Role;
+use time::macros::date;
 
-use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, TempHome, files_only_config, period};
+use crate::harness::{
+    ACCOUNTANT, ADMINISTRATOR, APPROVER, Bed, PREPARER, TempHome, files_only_config, period,
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Do {
@@ -211,4 +217,44 @@ async fn same_uetr(bed: &Bed) {
     let mut expected = String::new();
     OrderNames::of(&key).write_uetr(&mut expected);
     assert_eq!(*uetr, expected);
+}
+
+/// Above an amount a run takes two approvers beside the others; on frozen days nobody approves anything new.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn much_money_takes_two_approvers_and_frozen_days_none() {
+    let Some(mut bed) = Bed::new().await else { return };
+    bed.change(|config| config.settings.decisions.second_approver_above = Some(Centimes::from_mad(1_000)));
+    people::add(&bed.context, "driss", Role::Approver, None, ADMINISTRATOR).await.expect("added");
+    let run = bed.run_to(40, 1, RunState::Submitted).await;
+    // Clocks of the tests stand on 24 November.
+    let freeze = |from, to| {
+        let why = "an audit".to_owned();
+        sarf::config::Freeze { from, to, why }
+    };
+    for (from, to, frozen) in [
+        (date!(2026 - 11 - 20), date!(2026 - 11 - 23), false),
+        (date!(2026 - 11 - 24), date!(2026 - 11 - 24), true),
+        (date!(2026 - 11 - 20), date!(2026 - 11 - 24), true),
+        (date!(2026 - 11 - 25), date!(2026 - 11 - 30), false),
+    ] {
+        bed.change(|config| config.settings.decisions.freezes = vec![freeze(from, to)]);
+        if frozen {
+            let refused = approve::approve(&bed.context, run, APPROVER).await.expect_err("frozen");
+            assert_eq!(refused.to_string(), "nothing new is approved until 2026-11-24: an audit");
+        }
+    }
+    assert!(approve::approve(&bed.context, run, APPROVER).await.expect("the first").is_now());
+    assert_eq!(bed.state(run).await, RunState::Submitted, "one is not enough");
+    assert!(!approve::approve(&bed.context, run, APPROVER).await.expect("again").is_now());
+    assert_eq!(bed.state(run).await, RunState::Submitted, "nor one twice");
+    assert!(fund::fund(&bed.context, run, ACCOUNTANT).await.is_err());
+    bed.verify_all_holds().await;
+    assert!(approve::approve(&bed.context, run, "driss").await.expect("the second").is_now());
+    assert_eq!(bed.state(run).await, RunState::Approved);
+    bed.take_to(run, RunState::Settling).await;
+    bed.verify_all_holds().await;
+    let signed =
+        "select action || ' ' || actor from audit where action like 'run.approve%' order by sequence";
+    assert_eq!(bed.rows(signed).await, ["run.approve-first brahim", "run.approve driss"]);
+    bed.end().await;
 }

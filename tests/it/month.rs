@@ -18,7 +18,7 @@ async fn the_whole_month() {
     };
     program.ends(0, "migrate");
     for (name, role) in [("dina", "preparer"), ("elias", "approver"), ("farah", "accountant")] {
-        program.ends(0, &format!("operator add {name} --role {role}"));
+        program.ends(0, &format!("operator add {name} --role {role} --as sara"));
     }
     assert!(ok("operator list").as_array().is_some_and(|people| people.len() == 6));
 

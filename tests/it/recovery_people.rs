@@ -11,15 +11,16 @@ use sarf::domain::recovery::reference::CaseReference;
 use sarf::domain::recovery::{AppealStage, CaseState};
 use sarf::domain::run::RunState;
 use sarf::pipeline::Refusal;
+use sarf::pipeline::access::people;
 use sarf::pipeline::dispatch::recall::undue::{self, UndueRecallError};
 use sarf::pipeline::exceptions::recovery::appeals::{self, Ruling};
 use sarf::pipeline::exceptions::recovery::cases::{self, Payment};
 use sarf::pipeline::exceptions::recovery::{CaseError, account, repaid, write_off};
-use sarf::store::access::operators::{self, Role};
+use sarf::store::access::operators::Role;
 use time::macros::date;
 use time::{Date, Duration};
 
-use crate::harness::{ACCOUNTANT, APPROVER, Bed, PREPARER, Program, Sent, sent_files};
+use crate::harness::{ACCOUNTANT, ADMINISTRATOR, APPROVER, Bed, PREPARER, Program, Sent, sent_files};
 use crate::returns::statement;
 
 const OTHER_APPROVER: &str = "driss";
@@ -36,8 +37,7 @@ fn order_of(file: &Sent, at: usize) -> OrderId {
 async fn filed() -> Option<(Bed, Sent)> {
     let bed = Bed::new().await?;
     bed.run_to(400, 22, RunState::Settling).await;
-    let now = bed.context.clock.now();
-    assert!(operators::add(&bed.context.store, OTHER_APPROVER, Role::Approver, now).await.expect("added"));
+    people::add(&bed.context, OTHER_APPROVER, Role::Approver, None, ADMINISTRATOR).await.expect("added");
     let file = sent_files(&bed.outbox()).into_iter().find(|f| f.orders.len() > 6).expect("a file");
     Some((bed, file))
 }

@@ -82,14 +82,6 @@ fn a_signal_at_any_moment_of_the_start_leaves_no_server_behind() {
 async fn what_was_committed_is_not_called_interrupted() {
     let Some(bed) = Bed::new().await else { return };
     let snapshot = bed.import(&bed.generate(9_000, 4)).await;
-    sarf::store::access::operators::add(
-        &bed.context.store,
-        PREPARER,
-        sarf::store::access::operators::Role::Preparer,
-        bed.context.clock.now(),
-    )
-    .await
-    .expect("a preparer");
     let program = Program { url: Some(bed.url()), ..Program::new(bed.home()) };
     let create = ["run", "create", "--snapshot", &snapshot.to_string(), "--as", PREPARER];
     let mut random = ChaCha8Rng::seed_from_u64(11);

@@ -8,10 +8,11 @@ use std::path::Path;
 
 use sarf::domain::ids::Code;
 use sarf::domain::run::RunState;
+use sarf::pipeline::access::people;
 use sarf::sandbox::registry::{GenerateOptions, generate};
 use sarf::store::orders::leaves;
 
-use crate::harness::{Bed, period};
+use crate::harness::{ACCOUNTANT, ADMINISTRATOR, APPROVER, Bed, PREPARER, period};
 
 /// What the dump's program said of its orders: provider, state, orders, centimes.
 const STOOD: &str = "select p.code || ' ' || t.state || ' ' || t.orders || ' ' || t.amount from run_total t
@@ -31,6 +32,12 @@ async fn databases_of_every_release_go_on() {
         let before = bed.rows(STOOD).await;
         assert!(!before.is_empty(), "{}", release.display());
         bed.context.store.migrate().await.expect("it migrates");
+        // People from before signatures are given keys.
+        for name in [PREPARER, APPROVER, ACCOUNTANT] {
+            let key = bed.home().join(format!("people/{name}.pub"));
+            let key = fs::read_to_string(key).expect("a key");
+            people::enrol(&bed.context, name, &key, ADMINISTRATOR).await.expect("enrolled");
+        }
         // A dump's rows are laid wherever there is room.
         let laid = leaves::lay_in_order(&bed.context.store).await.expect("laid in order");
         assert!(laid.iter().any(|leaf| leaf.starts_with("payment_order_")), "{laid:?}");

@@ -21,6 +21,7 @@ use crate::domain::ids::{Code, RunId};
 use crate::domain::period::Period;
 use crate::domain::run::{RunKind, RunState};
 use crate::engine::stop::Stop;
+use crate::pipeline::access::people::Office;
 use crate::pipeline::dispatch::files as dispatch;
 use crate::pipeline::orders::regular;
 use crate::pipeline::reports::{run_report, verify as proofs};
@@ -29,8 +30,8 @@ use crate::pipeline::{intake, messages};
 use crate::sandbox::banks::{Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
 use crate::sandbox::points::PointFaults;
 use crate::sandbox::registry::{GenerateOptions, generate_with_progress};
-use crate::sandbox::year::{self, ACCOUNTANT, APPROVER, Closing, Lanes, PREPARER, Simulation};
-use crate::store::access::operators::{self, Role};
+use crate::sandbox::year::{self, ACCOUNTANT, ADMINISTRATOR, APPROVER, Closing, Lanes, PREPARER, Simulation};
+use crate::store::access::operators::Role;
 use crate::store::{cluster, runs};
 
 /// The whole month.
@@ -380,16 +381,13 @@ fn print_places(app: &App, closing: &Closing) {
 }
 
 async fn people(app: &App) -> anyhow::Result<()> {
-    let now = app.context.clock.now();
-    let mut rows = Vec::new();
-    for (name, role) in
-        [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)]
-    {
-        operators::add(&app.context.store, name, role, now).await?;
-        rows.push(vec![name.to_owned(), role.to_string()]);
-    }
+    let people = [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)];
+    Office::of(&app.context).establish(ADMINISTRATOR, &people).await?;
+    let mut rows: Vec<Vec<String>> =
+        people.iter().map(|(name, role)| vec![(*name).to_owned(), role.to_string()]).collect();
+    rows.push(vec![ADMINISTRATOR.to_owned(), "administrator".to_owned()]);
     if !app.output.is_json() {
-        app.output.table(&[("person", Align::Left), ("role", Align::Left)], &rows);
+        app.output.table(&[("person, each with a key", Align::Left), ("role", Align::Left)], &rows);
     }
     Ok(())
 }

@@ -1,15 +1,18 @@
-//! People: added, removed, told apart.
+//! People: added, given keys, removed, told apart; and the administrators who do so.
 //!
-//! Input: names as they are typed. Output: who may act. Guarantee: two spellings of one name (capitals, accents, marks
-//! between its parts) are one person; who was removed can do nothing; who comes back has the role they had, and it is told.
-//! Limit: whether a name is the right person's is for those who give names out.
+//! Input: names as they are typed, public keys. Output: who may act, and by which key they sign. Guarantee: two spellings of one name
+//! (capitals, accents, marks between its parts) are one person; a key is one person's for all time; who was removed can do nothing; who
+//! comes back has the role they had, and it is told; no administrator decides over money. Limit: whether a name and a key are the right
+//! person's is for those who give them out.
 
+pub use super::office::Office;
 use crate::domain::hint::{Hint, NextStep};
 use crate::domain::not_found::Entity;
+use crate::keys::KeyError;
 use crate::pipeline::{Applied, Context, Refusal};
 use crate::store::StoreError;
-use crate::store::access::operators::{self, Operator, Role};
-use crate::store::audit::chain::{self, Decision};
+use crate::store::access::operators::{self, Role};
+use crate::store::audit::signing;
 
 /// Why a person is neither added nor removed.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +39,26 @@ pub enum PeopleError {
         /// Their role.
         role: Role,
     },
-    /// Nobody removes themselves.
-    #[error("operator `{0}` cannot remove themselves")]
-    Themselves(String),
+    /// A key that cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Whoever acts is no administrator.
+    #[error("`{0}` is no administrator of this home")]
+    NotAdministrator(String),
+    /// Administrators decide over people, not over money.
+    #[error("`{0}` is an administrator, who decides over people and not over money")]
+    Administrator(String),
+    /// A key is one person's.
+    #[error("key {fingerprint} is, or was, that of {holder}")]
+    KeyOfAnother {
+        /// The key.
+        fingerprint: String,
+        /// Whose.
+        holder: String,
+    },
+    /// Nobody has such a key.
+    #[error("nobody has a key {0}")]
+    NoKey(String),
 }
 
 impl Hint for PeopleError {
@@ -50,7 +70,13 @@ impl Hint for PeopleError {
                 "use the spelling that is there, or give the other person another name".into()
             }
             Self::OtherRole { .. } => "see `sarf operator list`; another role needs another person".into(),
-            Self::Themselves(_) => "another operator does it: --as NAME".into(),
+            Self::Key(e) => return e.hint(),
+            Self::NotAdministrator(_) => {
+                "say --as ADMINISTRATOR; the first is named by `sarf operator administrator NAME`".into()
+            }
+            Self::Administrator(_) => "give the role to somebody else".into(),
+            Self::KeyOfAnother { .. } => "make the person a key of their own: ssh-keygen -t ed25519".into(),
+            Self::NoKey(_) => "see `sarf operator keys`".into(),
         })
     }
 }
@@ -61,7 +87,13 @@ crate::domain::hint::samples!(PeopleError {
     Self::Name(_) => Self::Name("a b".into()),
     Self::Spelling { .. } => Self::Spelling { name: "Amina".into(), known: "amina".into() },
     Self::OtherRole { .. } => Self::OtherRole { name: "amina".into(), role: Role::Preparer },
-    Self::Themselves(_) => Self::Themselves("amina".into()),
+    Self::Key(_) => Self::Key(KeyError::Malformed),
+    Self::NotAdministrator(_) => Self::NotAdministrator("amina".into()),
+    Self::Administrator(_) => Self::Administrator("sara".into()),
+    Self::KeyOfAnother { .. } => {
+        Self::KeyOfAnother { fingerprint: "SHA256:x".into(), holder: "amina".into() }
+    },
+    Self::NoKey(_) => Self::NoKey("SHA256:x".into()),
 });
 
 impl From<StoreError> for PeopleError {
@@ -90,45 +122,58 @@ pub enum Added {
     },
 }
 
-/// Adds a person, or brings one back who was removed.
+/// Adds a person with a key, or brings one back who was removed; on an administrator's word. Without a key it is that of
+/// `people/NAME` below the home, where a pair is made if there is none.
 ///
 /// # Errors
 /// See [`PeopleError`].
-pub async fn add(context: &Context, name: &str, role: Role) -> Result<Added, PeopleError> {
-    let now = context.clock.now();
+pub async fn add(
+    context: &Context,
+    name: &str,
+    role: Role,
+    key: Option<&str>,
+    by: &str,
+) -> Result<Added, PeopleError> {
+    Office::of(context).add(name, role, key, by).await
+}
+
+/// Gives a person a further key: the old one is good until it is taken away.
+///
+/// # Errors
+/// See [`PeopleError`].
+pub async fn enrol(
+    context: &Context,
+    name: &str,
+    public: &str,
+    by: &str,
+) -> Result<Applied<String>, PeopleError> {
+    let office = Office::of(context);
     let mut tx = context.store.begin().await?;
-    let all = operators::all_in_tx(&mut tx).await?;
-    let known = all.into_iter().find(|o| is_same(&o.name, name));
-    let added = match known {
-        None if !is_name(name) => return Err(PeopleError::Name(name.to_owned())),
-        None => {
-            operators::add_in_tx(&mut tx, name, role, now).await?;
-            Added::Now
-        }
-        Some(known) if known.name != name => {
-            return Err(PeopleError::Spelling { name: name.to_owned(), known: known.name });
-        }
-        Some(known) if known.role != role => {
-            return Err(PeopleError::OtherRole { name: known.name, role: known.role });
-        }
-        Some(Operator { removed_by: Some(removed_by), .. }) => {
-            operators::set_removed_in_tx(&mut tx, name, None, now).await?;
-            let subject = format!("operator {name}");
-            let detail = format!("{role}; was removed by {removed_by}");
-            let decision = Decision {
-                actor: "sarf",
-                action: "operator.back",
-                subject: &subject,
-                detail: &detail,
-                at: now,
-            };
-            chain::append_in_tx(&mut tx, decision).await?;
-            Added::Back { removed_by }
-        }
-        Some(_) => Added::Already,
-    };
+    let known = operators::active_in_tx(&mut tx, name).await?;
+    let known = known.ok_or_else(|| Refusal::not_found(Entity::Operator, name))?;
+    let trust = office.trusting(by, Some(name))?;
+    let enrolled = office.enrol_in_tx(&mut tx, (name, known.role), public, (by, &trust)).await?;
     tx.commit().await?;
-    Ok(added)
+    Ok(enrolled)
+}
+
+/// Takes a key away: what it signed stays signed.
+///
+/// # Errors
+/// See [`PeopleError`].
+pub async fn revoke(context: &Context, fingerprint: &str, by: &str) -> Result<Applied<String>, PeopleError> {
+    let office = Office::of(context);
+    let mut tx = context.store.begin().await?;
+    office.trusting(by, None)?;
+    let key = signing::find_in_tx(&mut tx, fingerprint).await?;
+    let key = key.ok_or_else(|| PeopleError::NoKey(fingerprint.to_owned()))?;
+    if key.revoked_by.is_some() {
+        return Ok(Applied::Already(key.operator));
+    }
+    signing::revoke_in_tx(&mut tx, fingerprint, by, office.now).await?;
+    office.note(&mut tx, by, signing::REVOKE, &key.operator, fingerprint).await?;
+    tx.commit().await?;
+    Ok(Applied::Now(key.operator))
 }
 
 /// Ends a person's rights; what they did stays.
@@ -136,28 +181,17 @@ pub async fn add(context: &Context, name: &str, role: Role) -> Result<Added, Peo
 /// # Errors
 /// See [`PeopleError`].
 pub async fn remove(context: &Context, name: &str, by: &str) -> Result<Applied<()>, PeopleError> {
-    let now = context.clock.now();
+    let office = Office::of(context);
     let mut tx = context.store.begin().await?;
     let all = operators::all_in_tx(&mut tx).await?;
-    let unknown = |name: &str| PeopleError::Refused(Refusal::not_found(Entity::Operator, name));
-    all.iter().find(|o| o.name == by && o.active).ok_or_else(|| unknown(by))?;
-    let known = all.iter().find(|o| is_same(&o.name, name)).ok_or_else(|| unknown(name))?;
-    if is_same(name, by) {
-        return Err(PeopleError::Themselves(by.to_owned()));
-    }
+    office.trusting(by, None)?;
+    let known = all.iter().find(|o| is_same(&o.name, name));
+    let known = known.ok_or_else(|| Refusal::not_found(Entity::Operator, name))?;
     if !known.active {
         return Ok(Applied::Already(()));
     }
-    operators::set_removed_in_tx(&mut tx, &known.name, Some(by), now).await?;
-    let subject = format!("operator {}", known.name);
-    let decision = Decision {
-        actor: by,
-        action: "operator.remove",
-        subject: &subject,
-        detail: known.role.as_str(),
-        at: now,
-    };
-    chain::append_in_tx(&mut tx, decision).await?;
+    operators::set_removed_in_tx(&mut tx, &known.name, Some(by), office.now).await?;
+    office.note(&mut tx, by, "operator.remove", &known.name, known.role.as_str()).await?;
     tx.commit().await?;
     Ok(Applied::Now(()))
 }
@@ -173,7 +207,7 @@ fn folded(name: &str) -> String {
     plain.filter(|c| !matches!(c, '.' | '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=40).contains(&name.len()) && name.bytes().all(allowed)
 }

@@ -104,7 +104,7 @@ async fn one(
             breaks::open_in_tx(&mut tx, &[stopped(partner, delivery, why)], now).await?;
         }
     }
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     let (file, provider) = (delivery.file_name.as_str(), delivery.provider.as_str());
     match &ended {
         Ended::Delivered => tracing::info!(file, provider, host = peer.host(), "file brought"),
@@ -177,7 +177,7 @@ async fn lay(peer: &Peer, beside: &[(String, Vec<u8>)]) -> Result<bool, PeerErro
 async fn naming(context: &Context, delivery: &Delivery) -> Result<Option<DeliveryState>, ExchangeError> {
     let mut tx = context.store.begin().await?;
     let may = deliveries::naming_in_tx(&mut tx, delivery.id).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(may.then_some(DeliveryState::Naming))
 }
 
@@ -240,7 +240,7 @@ pub(super) async fn see_answered(context: &Context, partner: &Partner<'_>) -> Re
             clear_break_in_tx(&mut tx, &delivery, now).await?;
         }
     }
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(())
 }
 
@@ -256,6 +256,6 @@ pub(super) async fn all_failed(
     for delivery in waiting {
         deliveries::failed_in_tx(&mut tx, delivery.id, &why, None, now).await?;
     }
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(())
 }

@@ -115,7 +115,7 @@ async fn one(
         };
         fetches::add_in_tx(&mut tx, &new).await?;
     }
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     tracing::info!(provider = partner.provider.code.as_str(), files = kept.len(), "message fetched");
     Ok(true)
 }
@@ -197,7 +197,7 @@ pub(super) async fn import_rest(
         paths.iter().filter(|(_, path)| !wait.contains(path)).map(|(fetch, _)| fetch.id).collect();
     let mut tx = context.store.begin().await?;
     fetches::imported_in_tx(&mut tx, &ids, context.clock.now()).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     done.imported.extend(results);
     Ok(())
 }
@@ -227,7 +227,7 @@ async fn refuse(
         detail: format!("{}: {why}", fetch.remote_name),
     };
     breaks::open_in_tx(&mut tx, &[found], now).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     tracing::error!(provider = partner.provider.code.as_str(), why, "a message is not believed");
     Ok(())
 }
@@ -262,7 +262,7 @@ pub(super) async fn settle(
         }
         let mut tx = context.store.begin().await?;
         fetches::settled_in_tx(&mut tx, fetch.id).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ async fn partner<'a>(context: &'a Context, code: &str) -> Result<Partner<'a>, Ex
     let mut tx = context.store.begin().await?;
     let codes = [provider.code.to_string()];
     let id = reference::provider_ids_in_tx(&mut tx, &codes).await?.get(&codes[0]).copied();
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     let id = id.ok_or(StoreError::Corrupt("provider"))?;
     let key = context.home.join("secrets").join(format!("{}.ssh", provider.code));
     Ok(Partner { provider, id, terms, key })
@@ -202,6 +202,6 @@ pub async fn decide(
     let decision = Decision { actor: &accountant.name, action, subject: &subject, detail: why, at: now };
     chain::append_in_tx(&mut tx, decision).await?;
     let after = deliveries::find_in_tx(&mut tx, provider, file).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     after.ok_or_else(|| ExchangeError::NoFile(file.to_owned()))
 }

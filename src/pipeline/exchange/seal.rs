@@ -139,7 +139,7 @@ async fn sealed(
     let (sha256, bytes) = made.await.expect("sealing does not panic")?;
     let mut tx = context.store.begin().await?;
     deliveries::sealed_in_tx(&mut tx, delivery.id, &name, &sha256, bytes).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(LocalFile { path, name, bytes, sha256 })
 }
 

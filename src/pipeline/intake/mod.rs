@@ -206,7 +206,7 @@ pub async fn import(context: &Context, folder: &Path) -> Result<Applied<Imported
         at: now,
     };
     chain::append_in_tx(&mut tx, decision).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     let unlisted_codes = unlisted(rules.eligibility(), finished.codes);
     Ok(Applied::Now(Imported { id, counts: finished.counts, warnings: finished.warnings, unlisted_codes }))
 }

@@ -13,7 +13,7 @@ use crate::domain::hint::{Hint, NextStep};
 use crate::domain::ids::RunId;
 use crate::domain::money::Centimes;
 use crate::domain::run::{RunEvent, RunState};
-use crate::pipeline::{Applied, Context, Refusal, locked_run, next_state, person};
+use crate::pipeline::{Applied, Context, Refusal, locked_run, next_state, person, refuse_frozen};
 use crate::store::StoreError;
 use crate::store::access::operators::Role;
 use crate::store::audit::chain::{self, Decision};
@@ -204,12 +204,12 @@ pub async fn submit(context: &Context, id: RunId, by: &str) -> Result<Applied<St
     let content = content_in_tx(context, &mut tx, &run).await?;
     let hash = content_hash(&content);
     decisions::submitted_in_tx(&mut tx, id, state, by, (content, &hash)).await?;
-    record(&mut tx, by, "run.submit", id, &hex(&hash), context.clock.now()).await?;
+    record(&mut tx, by, "run.submit", id, &content_line(&run, &hex(&hash)), context.clock.now()).await?;
     tx.commit().await?;
     Ok(Applied::Now(hex(&hash)))
 }
 
-/// Approves exactly what was submitted.
+/// Approves exactly what was submitted; above an amount, as the first of two, and the run stays submitted until the second does.
 ///
 /// # Errors
 /// See [`ApproveError`]; a stale run goes back to its preparer.
@@ -224,6 +224,13 @@ pub async fn approve(context: &Context, id: RunId, by: &str) -> Result<Applied<S
     if run.created_by == by || run.submitted_by.as_deref() == Some(by) {
         return Err(Refusal::SamePerson(by.to_owned()).into());
     }
+    refuse_frozen(context)?;
+    let rules = &context.config.settings.decisions;
+    let is_first =
+        run.first_approver.is_none() && rules.second_approver_above.is_some_and(|most| run.ordered > most);
+    if run.first_approver.as_deref() == Some(by) {
+        return Ok(Applied::Already(run.content_sha256.unwrap_or_default()));
+    }
     as_written::require(context, &run, WithList::Yes).await?;
     let hash = still_as_submitted(context, &mut tx, &run, by).await;
     let hash = match hash {
@@ -233,8 +240,14 @@ pub async fn approve(context: &Context, id: RunId, by: &str) -> Result<Applied<S
         }
         other => other?,
     };
+    if is_first {
+        decisions::first_approved_in_tx(&mut tx, id, by).await?;
+        record(&mut tx, by, "run.approve-first", id, &content_line(&run, &hash), context.clock.now()).await?;
+        tx.commit().await?;
+        return Ok(Applied::Now(hash));
+    }
     decisions::approved_in_tx(&mut tx, id, state, by).await?;
-    record(&mut tx, by, "run.approve", id, &hash, context.clock.now()).await?;
+    record(&mut tx, by, "run.approve", id, &content_line(&run, &hash), context.clock.now()).await?;
     tx.commit().await?;
     Ok(Applied::Now(hash))
 }
@@ -278,6 +291,12 @@ fn differences(submitted: &Value, current: &Value) -> Vec<String> {
         .filter(|key| before.get(*key) != now.get(*key))
         .map(|key| format!("{key} was {} and is {}", text(before.get(key)), text(now.get(key))))
         .collect()
+}
+
+/// What a person decides on, as it is signed: the content's hash, how many orders, and their sum.
+pub(in crate::pipeline) fn content_line(run: &Run, hash: &str) -> String {
+    let (programme, period) = (&run.programme, run.period);
+    format!("sha256 {hash}; {programme} {period}, {}; {} orders; {:#}", run.kind, run.orders, run.ordered)
 }
 
 pub(in crate::pipeline) async fn record(

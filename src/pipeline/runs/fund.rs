@@ -6,7 +6,7 @@
 
 use sqlx::PgConnection;
 
-use super::approve::{ApproveError, record, still_as_submitted};
+use super::approve::{ApproveError, content_line, record, still_as_submitted};
 use super::as_written::{self, WithList};
 use crate::domain::batch::Lane;
 use crate::domain::hint::{Hint, NextStep};
@@ -112,18 +112,26 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
         return Ok(Applied::Already(run.ordered));
     }
     let state = next_state(&run, RunEvent::Fund)?;
-    if [Some(&run.created_by), run.submitted_by.as_ref(), run.approved_by.as_ref()]
-        .contains(&Some(&by.to_owned()))
+    if [
+        Some(&run.created_by),
+        run.submitted_by.as_ref(),
+        run.first_approver.as_ref(),
+        run.approved_by.as_ref(),
+    ]
+    .contains(&Some(&by.to_owned()))
     {
         return Err(Refusal::SamePerson(by.to_owned()).into());
     }
     as_written::require(context, &run, WithList::No).await?;
-    if let Err(error) = still_as_submitted(context, &mut tx, &run, by).await {
-        if matches!(error, ApproveError::Stale(_)) {
-            tx.commit().await?;
+    let hash = match still_as_submitted(context, &mut tx, &run, by).await {
+        Ok(hash) => hash,
+        Err(error) => {
+            if matches!(error, ApproveError::Stale(_)) {
+                tx.commit().await?;
+            }
+            return Err(error.into());
         }
-        return Err(error.into());
-    }
+    };
     let now = context.clock.now();
     let year = run.period.year();
     let envelope = context.config.programme(&run.programme).and_then(|p| p.rules.budget(year));
@@ -139,7 +147,8 @@ pub async fn fund(context: &Context, id: RunId, by: &str) -> Result<Applied<Cent
     }
     books::funding::run_funded_in_tx(&mut tx, &run, now).await?;
     decisions::funded_in_tx(&mut tx, id, state, by).await?;
-    record(&mut tx, by, "run.fund", id, &format!("{:#} of {year}", run.ordered), now).await?;
+    let detail = format!("{}; of the envelope of {year}", content_line(&run, &hash));
+    record(&mut tx, by, "run.fund", id, &detail, now).await?;
     tx.commit().await?;
     Ok(Applied::Now(run.ordered))
 }
@@ -176,8 +185,9 @@ pub async fn release(
     let sums = released_sums(&mut tx, &run, &totals).await?;
     books::orders::released_in_tx(&mut tx, &sums, context.clock.now()).await?;
     let wave = wave.map_or("all waves".to_owned(), |w| format!("wave {w}"));
-    record(&mut tx, by, "run.release", id, &format!("{wave}: {released} batches"), context.clock.now())
-        .await?;
+    let hash = run.content_sha256.as_deref().unwrap_or("none");
+    let detail = format!("{}; {wave}: {released} batches", content_line(&run, hash));
+    record(&mut tx, by, "run.release", id, &detail, context.clock.now()).await?;
     tx.commit().await?;
     Ok(Applied::Now(released))
 }

@@ -13,7 +13,7 @@ use crate::domain::money::Centimes;
 use crate::domain::not_found::Entity;
 use crate::pipeline::orders::children::{BIRTH_GRANT, DEPOSIT};
 use crate::pipeline::orders::correction::ARREARS;
-use crate::pipeline::{Applied, Context, Refusal, person};
+use crate::pipeline::{Applied, Context, Refusal, person, refuse_frozen};
 use crate::store::access::operators::{self, Role};
 use crate::store::audit::chain::{self, Decision};
 use crate::store::registry::reference;
@@ -177,6 +177,7 @@ pub async fn approve(
     if found.proposed_by == by {
         return Err(StandingError::SamePerson(by.to_owned()));
     }
+    refuse_frozen(context)?;
     step(context, tx, &found, StandingStep::Approve, by).await
 }
 

@@ -28,8 +28,9 @@ use crate::clock::{Clock, ClockSetter};
 use crate::domain::ids::RunId;
 use crate::domain::period::Period;
 use crate::pipeline::Context;
+use crate::pipeline::access::people::Office;
 use crate::pipeline::reports::verify::{self, Proof};
-use crate::store::access::operators::{self, Role};
+use crate::store::access::operators::Role;
 
 use plan::Plan;
 
@@ -39,6 +40,8 @@ pub use progress::{Progress, Received, Undue};
 
 /// Makes runs.
 pub const PREPARER: &str = "amina";
+/// Enrols the others.
+pub const ADMINISTRATOR: &str = "sara";
 /// Approves them.
 pub const APPROVER: &str = "brahim";
 /// Answers appeals: whoever replied does not.
@@ -163,8 +166,7 @@ impl<'a> Simulation<'a> {
 
     async fn all(&mut self) -> anyhow::Result<Outcome> {
         let months = usize::from(self.options.months);
-        let now = self.context.clock.now();
-        operators::add(&self.context.store, SECOND_APPROVER, Role::Approver, now).await?;
+        Office::of(&self.context).establish(ADMINISTRATOR, &[(SECOND_APPROVER, Role::Approver)]).await?;
         // Banks look into it before anything was sent.
         std::fs::create_dir_all(self.context.home.join("outbox"))?;
         for month in 0..months {

@@ -3,21 +3,8 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::domain::listed::listed;
-use crate::store::audit::chain::{self, Decision};
+pub use crate::domain::powers::Role;
 use crate::store::{Store, StoreError};
-
-listed! {
-    /// What a person may do. No one holds two roles.
-    Role {
-        /// Makes and submits runs.
-        Preparer = "preparer",
-        /// Approves them.
-        Approver = "approver",
-        /// Funds and releases them, closes the books.
-        Accountant = "accountant",
-    }
-}
 
 /// A person who may act.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -32,43 +19,23 @@ pub struct Operator {
     pub removed_by: Option<String>,
 }
 
-/// Adds a person, with its audit record; `false` when the very name is there already, removed or not. Whether another
-/// spelling of it is there is `pipeline::people`'s to see.
+/// Adds a person. Whether another spelling of the name is there is `pipeline::access::people`'s to see.
 ///
 /// # Errors
 /// [`StoreError::Database`] with the constraint `operator_name_check` on a malformed name.
-pub async fn add(store: &Store, name: &str, role: Role, at: OffsetDateTime) -> Result<bool, StoreError> {
-    let mut tx = store.begin().await?;
-    let added = add_in_tx(&mut tx, name, role, at).await?;
-    tx.commit().await?;
-    Ok(added)
-}
-
-/// As [`add`], within a transaction.
-///
-/// # Errors
-/// As [`add`].
-pub async fn add_in_tx(
+pub async fn insert_in_tx(
     connection: &mut PgConnection,
     name: &str,
     role: Role,
     at: OffsetDateTime,
-) -> Result<bool, StoreError> {
-    let done =
-        sqlx::query("insert into operator (name, role, added_at) values ($1, $2, $3) on conflict do nothing")
-            .bind(name)
-            .bind(role.as_str())
-            .bind(at)
-            .execute(&mut *connection)
-            .await?;
-    let added = done.rows_affected() == 1;
-    if added {
-        let subject = format!("operator {name}");
-        let decision =
-            Decision { actor: "sarf", action: "operator.add", subject: &subject, detail: role.as_str(), at };
-        chain::append_in_tx(connection, decision).await?;
-    }
-    Ok(added)
+) -> Result<(), StoreError> {
+    sqlx::query("insert into operator (name, role, added_at) values ($1, $2, $3)")
+        .bind(name)
+        .bind(role.as_str())
+        .bind(at)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Everybody, by name, while nobody else is added or removed.

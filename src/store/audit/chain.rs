@@ -7,7 +7,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 
 use super::anchor::{Added, Anchored, Head};
-use super::journal;
+use super::{journal, signing};
+use crate::keys::KeyRing;
 use crate::store::locks::{self, Lock};
 use crate::store::{Store, StoreError};
 
@@ -88,17 +89,41 @@ pub async fn append_in_tx(connection: &mut PgConnection, decision: Decision<'_>)
     Ok(())
 }
 
-/// Ends a transaction's part in the chain: its decisions, and one record over its entries of the journal.
-pub(crate) async fn close_in_tx(connection: &mut PgConnection, change: i64) -> Result<Added, StoreError> {
+/// A decision on its way into the chain.
+struct Pending {
+    id: i64,
+    at: OffsetDateTime,
+    actor: String,
+    action: String,
+    subject: String,
+    detail: String,
+}
+
+/// Ends a transaction's part in the chain: its decisions, those of people signed, and one record over its entries of the journal.
+pub(crate) async fn close_in_tx(
+    connection: &mut PgConnection,
+    change: i64,
+    keys: Option<&KeyRing>,
+) -> Result<Added, StoreError> {
+    // Before the chain is locked: whoever signs may take their time.
+    let mut signatures = signing::sign_in_tx(connection, change, keys).await?;
     // One writer at a time, until its transaction ends: a chain has no forks.
     locks::take_in_tx(connection, Lock::AuditChain).await?;
-    let pending: Vec<(OffsetDateTime, String, String, String, String)> = sqlx::query_as(
+    let pending: Vec<(i64, OffsetDateTime, String, String, String, String)> = sqlx::query_as(
         "with gone as (delete from audit_pending where change = $1 returning id, at, actor, action, subject, detail)
-         select at, actor, action, subject, detail from gone order by id",
+         select id, at, actor, action, subject, detail from gone order by id",
     )
     .bind(change)
     .fetch_all(&mut *connection)
     .await?;
+    let pending = pending.into_iter().map(|(id, at, actor, action, subject, detail)| Pending {
+        id,
+        at,
+        actor,
+        action,
+        subject,
+        detail,
+    });
     let sql = format!(
         "select {}, clock_timestamp(), l.sequence, l.hash, (select hash from audit where sequence = 1)
            from (select 1) one left join (select sequence, hash from audit order by sequence desc limit 1) l on true",
@@ -108,34 +133,60 @@ pub(crate) async fn close_in_tx(connection: &mut PgConnection, change: i64) -> R
     let (rows, now, last, previous, first): Found =
         sqlx::query_as(AssertSqlSafe(sql)).bind(change).fetch_one(&mut *connection).await?;
     let (mut sequence, mut previous) = (last.unwrap_or(0), previous.unwrap_or_else(|| vec![0; 32]));
-    let vouched =
-        rows.map(|detail| (now, "sarf".to_owned(), ROWS.to_owned(), format!("change {change}"), detail));
+    let vouched = rows.map(|detail| Pending {
+        id: 0,
+        at: now,
+        actor: "sarf".to_owned(),
+        action: ROWS.to_owned(),
+        subject: format!("change {change}"),
+        detail,
+    });
     let mut heads = Vec::new();
-    for (at, actor, action, subject, detail) in pending.into_iter().chain(vouched) {
+    for record in pending.chain(vouched) {
         sequence += 1;
-        let at = truncate_to_micros(at);
-        let hash = hash_record(
-            sequence,
-            at.unix_timestamp_nanos(),
-            &[&actor, &action, &subject, &detail],
-            &previous,
-        );
-        sqlx::query("insert into audit (sequence, at, actor, action, subject, detail, previous, hash) values ($1,$2,$3,$4,$5,$6,$7,$8)")
-            .bind(sequence)
-            .bind(at)
-            .bind(actor)
-            .bind(action)
-            .bind(subject)
-            .bind(detail)
-            .bind(previous)
-            .bind(hash.as_slice())
-            .execute(&mut *connection)
-            .await?;
+        let signed = signatures.remove(&record.id);
+        let hash = insert_in_tx(connection, sequence, record, signed, &previous).await?;
         previous = hash.to_vec();
         heads.push((sequence, hash));
     }
     let chain = first.or_else(|| heads.first().map(|(_, hash)| hash.to_vec())).unwrap_or_default();
     Ok(Added { chain, heads })
+}
+
+/// Writes a record; gives its hash.
+async fn insert_in_tx(
+    connection: &mut PgConnection,
+    sequence: i64,
+    Pending { at, actor, action, subject, detail, .. }: Pending,
+    signed: Option<signing::SignedDecision>,
+    previous: &[u8],
+) -> Result<[u8; 32], StoreError> {
+    let at = truncate_to_micros(at);
+    let mut texts = vec![actor.as_str(), &action, &subject, &detail];
+    if let Some(signed) = &signed {
+        texts.extend([signed.by.fingerprint.as_str(), &signed.by.signature]);
+    }
+    let hash = hash_record(sequence, at.unix_timestamp_nanos(), &texts, previous);
+    let (key, signature, after) =
+        signed.map_or((None, None, None), |s| (Some(s.by.fingerprint), Some(s.by.signature), Some(s.after)));
+    sqlx::query(
+        "insert into audit (sequence, at, actor, action, subject, detail, previous, hash, key_fingerprint, signature, signed_after)
+         values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
+    )
+    .bind(sequence)
+    .bind(at)
+    .bind(actor)
+    .bind(action)
+    .bind(subject)
+    .bind(detail)
+    .bind(previous)
+    .bind(hash.as_slice())
+    .bind(key)
+    .bind(signature)
+    .bind(after)
+    .execute(connection)
+    .await?;
+    Ok(hash)
 }
 
 /// Walks the whole chain and names what is wrong with it, beside what was written outside of the database; `asked` is a hash
@@ -145,17 +196,18 @@ pub async fn verify(
     anchored: &Anchored,
     asked: Option<[u8; 32]>,
 ) -> Result<Chain, StoreError> {
-    type Row = (i64, i64, String, String, String, String, Vec<u8>, Vec<u8>);
+    type Row = (i64, i64, String, String, String, String, Vec<u8>, Vec<u8>, Option<String>, Option<String>);
     // Nothing that somebody wrote into a column may end the walk.
     let mut rows = sqlx::query_as::<_, Row>(
         "select sequence, case when isfinite(at) then (extract(epoch from at) * 1000000)::bigint else 0 end, coalesce(actor, ''),
-                coalesce(action, ''), coalesce(subject, ''), coalesce(detail, ''), coalesce(previous, ''), coalesce(hash, '')
+                coalesce(action, ''), coalesce(subject, ''), coalesce(detail, ''), coalesce(previous, ''), coalesce(hash, ''),
+                key_fingerprint, signature
            from audit order by sequence",
     )
     .fetch(store.pool());
     let mut chain = Chain::default();
     let (mut expected, mut last) = (1, vec![0u8; 32]);
-    while let Some((sequence, micros, actor, action, subject, detail, previous, hash)) =
+    while let Some((sequence, micros, actor, action, subject, detail, previous, hash, key, signature)) =
         rows.try_next().await?
     {
         if sequence != expected {
@@ -164,7 +216,13 @@ pub async fn verify(
             chain.fault(ChainFault::Altered(sequence));
         }
         let nanos = i128::from(micros) * 1_000;
-        let computed = hash_record(sequence, nanos, &[&actor, &action, &subject, &detail], &previous);
+        let texts: Vec<&str> = [&actor, &action, &subject, &detail]
+            .into_iter()
+            .chain(key.as_ref())
+            .chain(signature.as_ref())
+            .map(String::as_str)
+            .collect();
+        let computed = hash_record(sequence, nanos, &texts, &previous);
         if hash != computed {
             chain.fault(ChainFault::Altered(sequence));
         } else if !anchored.knows((sequence, computed)) {
@@ -182,7 +240,9 @@ pub async fn verify(
         chain.fault(ChainFault::Removed { from: expected, to });
     }
     if let Some(hash) = asked.filter(|_| chain.asked.is_none()) {
-        chain.fault(ChainFault::HeadUnknown(crate::domain::hex(&hash)));
+        // It was asked for: named whatever else is wrong.
+        chain.faults_total += 1;
+        chain.faults.insert(0, ChainFault::HeadUnknown(crate::domain::hex(&hash)));
     }
     Ok(chain)
 }
@@ -222,7 +282,7 @@ fn hash_record(sequence: i64, nanos: i128, texts: &[&str], previous: &[u8]) -> [
 }
 
 /// The database keeps microseconds; the hash must be over what it keeps.
-fn truncate_to_micros(at: OffsetDateTime) -> OffsetDateTime {
+pub(super) fn truncate_to_micros(at: OffsetDateTime) -> OffsetDateTime {
     let nanos = at.nanosecond();
     at.replace_nanosecond(nanos - nanos % 1_000).expect("fewer nanoseconds are valid too")
 }

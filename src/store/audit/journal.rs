@@ -95,7 +95,7 @@ pub(crate) async fn install(store: &Store, last_entry: i64) -> Result<(), StoreE
         .execute(&mut *tx)
         .await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await
 }
 
 /// Entries that no record of the chain vouches for, and records whose entries are not what they vouch for.

@@ -8,3 +8,4 @@ pub mod proofs;
 pub mod recovery_proofs;
 pub mod row_blocks;
 pub mod row_sums;
+pub mod signing;

@@ -375,5 +375,5 @@ pub async fn fetched(
     .bind(now)
     .execute(&mut *tx)
     .await?;
-    Ok(tx.commit().await?)
+    tx.commit().await
 }

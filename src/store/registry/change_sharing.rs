@@ -79,7 +79,7 @@ pub async fn prepare(store: &Store, list: SnapshotId) -> Result<(), StoreError> 
     ] {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *tx).await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await
 }
 
 /// Whether the account of any household of a programme changed since a list was made.

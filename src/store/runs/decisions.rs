@@ -82,6 +82,16 @@ pub async fn submitted_in_tx(
     Ok(())
 }
 
+/// The first of two approvers approves what was submitted.
+pub async fn first_approved_in_tx(tx: &mut PgConnection, run: RunId, by: &str) -> Result<(), StoreError> {
+    sqlx::query("update run set first_approver = $2 where id = $1")
+        .bind(run.get())
+        .bind(by)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// An approver approves what was submitted.
 pub async fn approved_in_tx(
     tx: &mut PgConnection,
@@ -101,7 +111,7 @@ pub async fn approved_in_tx(
 /// What was submitted has changed: submission and approval no longer stand.
 pub async fn gone_stale_in_tx(tx: &mut PgConnection, run: RunId, state: RunState) -> Result<(), StoreError> {
     sqlx::query(
-        "update run set state = $2, submitted_by = null, approved_by = null, content = null, content_sha256 = null where id = $1",
+        "update run set state = $2, submitted_by = null, first_approver = null, approved_by = null, content = null, content_sha256 = null where id = $1",
     )
     .bind(run.get())
     .bind(state.as_str())

@@ -57,6 +57,8 @@ pub struct Run {
     pub created_by: String,
     /// Who put it before the approver.
     pub submitted_by: Option<String>,
+    /// Who approved it first, where it takes two.
+    pub first_approver: Option<String>,
     /// Who approved it.
     pub approved_by: Option<String>,
     /// Who funded it.
@@ -77,13 +79,13 @@ impl Run {
 type Row = (
     (i64, i16, String, i32, String, String, i64, Option<i64>),
     (Vec<u8>, i64, i64, i64, i64, i64),
-    (String, Option<String>, Option<String>, Option<String>, Option<String>, bool),
+    (String, Option<String>, Option<String>, Option<String>, Option<String>, bool, Option<String>),
 );
 
 const COLUMNS: &str =
     "r.id, r.programme_id, p.code, r.period, r.kind, r.state, r.snapshot_id, r.compared_with,
     r.rules_sha256, r.households, r.orders, r.exclusions, r.entitled, r.ordered,
-    r.created_by, r.submitted_by, r.approved_by, r.funded_by, encode(r.content_sha256, 'hex'), r.paused";
+    r.created_by, r.submitted_by, r.approved_by, r.funded_by, encode(r.content_sha256, 'hex'), r.paused, r.first_approver";
 
 fn decode(row: &sqlx::postgres::PgRow) -> Result<Row, sqlx::Error> {
     use sqlx::Row as _;
@@ -113,6 +115,7 @@ fn decode(row: &sqlx::postgres::PgRow) -> Result<Row, sqlx::Error> {
             row.try_get(17)?,
             row.try_get(18)?,
             row.try_get(19)?,
+            row.try_get(20)?,
         ),
     ))
 }
@@ -140,6 +143,7 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Run, StoreError> {
         funded_by: people.3,
         content_sha256: people.4,
         paused: people.5,
+        first_approver: people.6,
     })
 }
 

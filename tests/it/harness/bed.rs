@@ -9,7 +9,6 @@ use sarf::config::Config;
 use sarf::domain::ids::{Code, RunId, SnapshotId};
 use sarf::domain::period::Period;
 use sarf::domain::run::{RunKind, RunState};
-use sarf::pipeline::access::tokens;
 use sarf::pipeline::dispatch::files as dispatch;
 use sarf::pipeline::messages::{self, FeedbackError, Imported};
 use sarf::pipeline::orders::regular;
@@ -19,6 +18,7 @@ use sarf::pipeline::{Context, intake};
 use sarf::sandbox::Share;
 use sarf::sandbox::banks::{Answers, Faults, Rates, Sandbox, SandboxOptions, StatusStyle};
 use sarf::sandbox::registry::{GenerateOptions, generate};
+use sarf::store::StoreError;
 use sarf::store::orders::{self, order_state};
 use sarf::store::{Store, cluster};
 use sarf::telemetry::Telemetry;
@@ -33,6 +33,8 @@ use crate::chart;
 pub const PREPARER: &str = "amina";
 pub const APPROVER: &str = "brahim";
 pub const ACCOUNTANT: &str = "chafik";
+/// Enrols the others.
+pub const ADMINISTRATOR: &str = "sara";
 
 /// More rejections and returns than banks have, so that few households show all of them.
 pub const RATES: Rates = Rates {
@@ -57,24 +59,11 @@ pub fn standing_sql(run: RunId) -> String {
     )
 }
 
-/// A token for what it is needed, confirmed where it must be.
-pub async fn issue_token(
-    context: &Context,
-    name: &str,
-    scopes: &[tokens::Scope],
-    institution: Option<&str>,
-) -> String {
-    let wish = tokens::Wish {
-        name: name.into(),
-        scopes: scopes.to_vec(),
-        institution: institution.map(Into::into),
-        days: 9,
-    };
-    let issued = tokens::issue(context, &wish, PREPARER).await.expect("a token");
-    if issued.waits {
-        tokens::confirm(context, name, APPROVER).await.expect("confirmed");
-    }
-    issued.token
+/// The configuration in the tree, all providers in the file lane.
+fn files_only() -> Config {
+    let mut config = Config::read(&config_folder()).expect("the configuration in the tree can be used");
+    config.settings.stream.enabled = false;
+    config
 }
 
 pub struct Bed {
@@ -93,23 +82,19 @@ impl Bed {
 
     /// A bed whose configuration is changed first; all providers are in the file lane unless that changes it.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Option<Self> {
-        let mut config = Config::read(&config_folder()).expect("the configuration in the tree can be used");
-        config.settings.stream.enabled = false;
+        let mut config = files_only();
         change(&mut config);
         Self::make(Arc::new(config), Arc::new(TempHome::new("b")), Some(TEMPLATE)).await
     }
 
     /// A bed whose database is what an earlier release left, not migrated yet.
     pub async fn of_release(dump: &str) -> Option<Self> {
-        let mut config = Config::read(&config_folder()).expect("the configuration in the tree can be used");
-        config.settings.stream.enabled = false;
+        let config = files_only();
         let bed = Self::make(Arc::new(config), Arc::new(TempHome::new("b")), None).await?;
         // On a connection of its own: a dump leaves the session without a search path.
         let mut connection = bed.options.connect().await.expect("the server answers");
-        sqlx::raw_sql(AssertSqlSafe(dump.to_owned()))
-            .execute(&mut connection)
-            .await
-            .expect("the dump is laid in");
+        let laid = sqlx::raw_sql(AssertSqlSafe(dump.to_owned())).execute(&mut connection).await;
+        laid.expect("the dump is laid in");
         connection.close().await.expect("closed");
         Some(bed)
     }
@@ -130,6 +115,7 @@ impl Bed {
         }
         let options = shared.options.clone().database(&database);
         let store = Store::connect(options.clone(), 12).await.expect("the test's database answers");
+        super::give_keys_to_people(home.path());
         let store = store.anchored(home.path());
         let context = Context {
             store,
@@ -349,7 +335,7 @@ impl Bed {
     }
 
     /// Runs statements in a transaction of the engine, which vouches for them: what a test sets up, not what it forges.
-    pub async fn write(&self, sql: &str) -> Result<(), sqlx::Error> {
+    pub async fn write(&self, sql: &str) -> Result<(), StoreError> {
         let mut tx = self.context.store.begin().await.expect("begun");
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut *tx).await?;
         tx.commit().await

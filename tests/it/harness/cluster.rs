@@ -11,13 +11,14 @@ use std::str::FromStr as _;
 use std::sync::OnceLock;
 
 use sarf::clock::Clock;
+use sarf::pipeline::access::people::Office;
 use sarf::store::Store;
-use sarf::store::access::operators::{self, Role};
+use sarf::store::access::operators::Role;
 use sarf::store::cluster::{self, ClusterError};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{ACCOUNTANT, APPROVER, PREPARER, config_folder};
+use super::{ACCOUNTANT, ADMINISTRATOR, APPROVER, PREPARER, config_folder};
 
 /// The database that all others are copies of: migrated, with its three people.
 pub(super) const TEMPLATE: &str = "sarf_it_template";
@@ -54,11 +55,13 @@ async fn open() -> Option<Shared> {
     let store =
         Store::connect(shared.options.clone().database(TEMPLATE), 2).await.expect("the template answers");
     store.migrate().await.expect("migrations run");
-    for (name, role) in
-        [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)]
-    {
-        operators::add(&store, name, role, Clock::system().now()).await.expect("people are added");
-    }
+    // Their keys are the same in the home of each test.
+    let home = super::TempHome::new("people");
+    super::give_keys_to_people(home.path());
+    let store = store.anchored(home.path());
+    let people = [(PREPARER, Role::Preparer), (APPROVER, Role::Approver), (ACCOUNTANT, Role::Accountant)];
+    let office = Office::at(&store, home.path(), Clock::system().now());
+    office.establish(ADMINISTRATOR, &people).await.expect("people are added");
     store.pool().close().await;
     Some(shared)
 }

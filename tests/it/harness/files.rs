@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sarf::domain::money::Centimes;
-use sarf::pipeline::exchange;
+use sarf::pipeline::access::tokens;
+use sarf::pipeline::{Context, exchange};
 
-use super::{Bed, sshd::make_key};
+use super::{ACCOUNTANT, ADMINISTRATOR, APPROVER, Bed, PREPARER, sshd::make_key};
 
 /// A folder that is removed when the test passes, and kept and named when it fails. Its path is short, since a
 /// PostgreSQL socket may lie in it.
@@ -136,4 +137,49 @@ pub fn give_keys(bed: &Bed, key: &Path) {
         let own = bed.home().join(format!("secrets/{}.ssh", provider.code));
         fs::copy(key, &own).expect("a key");
     }
+}
+
+/// The keys of the people that every test's database knows: the same in each home, so that the enrolments of the template are theirs.
+pub fn give_keys_to_people(home: &Path) {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let folder = home.join("people");
+    if folder.is_dir() {
+        return;
+    }
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("private");
+    let write = |path: PathBuf, text: &str| {
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).expect("a file");
+        std::io::Write::write_all(&mut file, text.as_bytes()).expect("written");
+    };
+    for name in [ADMINISTRATOR, PREPARER, APPROVER, ACCOUNTANT] {
+        use sha2::Digest as _;
+        let (private, public) = sarf::keys::pair(&sha2::Sha256::digest(name).into(), name).expect("a pair");
+        write(folder.join(name), &private);
+        write(folder.join(format!("{name}.pub")), &format!("{public}\n"));
+        if name == ADMINISTRATOR {
+            sarf::keys::Trust::add(home, name, &public).expect("trusted");
+        }
+    }
+}
+
+/// A token for what it is needed, confirmed where it must be.
+pub async fn issue_token(
+    context: &Context,
+    name: &str,
+    scopes: &[tokens::Scope],
+    institution: Option<&str>,
+) -> String {
+    let wish = tokens::Wish {
+        name: name.into(),
+        scopes: scopes.to_vec(),
+        institution: institution.map(Into::into),
+        days: 9,
+    };
+    let issued = tokens::issue(context, &wish, PREPARER).await.expect("a token");
+    if issued.waits {
+        tokens::confirm(context, name, APPROVER).await.expect("confirmed");
+    }
+    issued.token
 }

@@ -17,10 +17,11 @@ mod readme;
 mod registry;
 mod sshd;
 
-pub use bed::{ACCOUNTANT, APPROVER, Bed, PREPARER, issue_token, period, standing_sql};
+pub use bed::{ACCOUNTANT, ADMINISTRATOR, APPROVER, Bed, PREPARER, period, standing_sql};
 pub use contract::{Contract, held, in_front_of};
 pub use files::{
-    Sent, TempHome, config_folder, copy_folder, files_only_config, give_keys, sent_files, server_keys,
+    Sent, TempHome, config_folder, copy_folder, files_only_config, give_keys, give_keys_to_people,
+    issue_token, sent_files, server_keys,
 };
 pub use nats::{NatsServer, event, eventually, publish_events};
 pub use needs::{without_postgres, without_tool};

@@ -18,6 +18,8 @@ fn readme_block(heading: &str) -> Vec<String> {
 /// The month of the README, by hand, in the bed's home and with its database; `environment` is added.
 pub fn month_of_the_readme(bed: &Bed, environment: &[(&str, &str)]) -> std::process::Output {
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one").port();
+    // The people of the template keep their keys in the home of the commands.
+    super::give_keys_to_people(&bed.home().join("var"));
     let config = bed.home().join("config");
     config_with_port(&config, port);
     let mut script = String::from(

@@ -59,7 +59,7 @@ pub async fn create(
     };
     orders::attach_leaves_in_tx(&mut tx, run).await?;
     open.close_in_tx(&mut tx, computed).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(Applied::Now(run))
 }
 

@@ -103,7 +103,7 @@ pub async fn create(
     let limit = context.config.settings.checks.corrected_share_max;
     let share = checks::share("corrected", "all", pass.corrected, households, limit);
     run_checks::insert_checks_in_tx(&mut tx, run, &[share]).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(Applied::Now(Found::Run(run)))
 }
 
@@ -145,7 +145,7 @@ async fn nothing(
         at: inputs.now,
     };
     chain::append_in_tx(&mut tx, decision).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(Applied::Now(Found::Nothing(months)))
 }
 

@@ -81,7 +81,7 @@ pub async fn create(
     let giving_way = std::mem::take(&mut computed.giving_way);
     open.close_in_tx(&mut tx, computed).await?;
     priority::give_way_in_tx(&mut tx, &inputs, &giving_way).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(Applied::Now(run))
 }
 

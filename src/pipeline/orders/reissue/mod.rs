@@ -151,7 +151,7 @@ pub async fn create(
     };
     let made = Made { run: gathered.run, left: gathered.left.clone() };
     book(&mut tx, &head, gathered).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    tx.commit().await?;
     Ok(Applied::Now(made))
 }
 

@@ -361,8 +361,7 @@ fn compared(lines: Vec<ComparisonLine>) -> Sheet {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::ids::{RunId, SnapshotId};
-    use crate::domain::run::{RunKind, RunState};
+    use crate::domain::{ids::*, run::*};
     use crate::pipeline::reports::run_report::pass::tests::{codes, order};
 
     pub(in super::super) fn run(orders: i64, ordered: i64) -> Run {
@@ -383,6 +382,7 @@ pub(super) mod tests {
             ordered: Centimes::new(ordered),
             created_by: "amina".into(),
             submitted_by: None,
+            first_approver: None,
             approved_by: None,
             funded_by: None,
             content_sha256: None,

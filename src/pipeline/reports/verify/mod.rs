@@ -8,6 +8,7 @@ mod books;
 mod breaks;
 mod children;
 mod correction;
+mod decisions;
 mod derive;
 mod files;
 mod origins;
@@ -91,6 +92,8 @@ async fn records(context: &Context, asked: Option<[u8; 32]>) -> Result<Vec<Proof
     let mut proofs = Vec::new();
     let prove = async |found: &mut Vec<Proof>| seals::records(context, asked, found).await;
     attempt(&context.store, &mut proofs, "rows and their records", prove).await?;
+    let prove = async |found: &mut Vec<Proof>| decisions::prove(context, found).await;
+    attempt(&context.store, &mut proofs, "decisions", prove).await?;
     Ok(proofs)
 }
 

@@ -198,18 +198,22 @@ fn leaving(scope: &str, run: &Run, batches: &[Batch], counted: &[Counted], proof
         .iter()
         .filter(|b| !matches!(b.state, BatchState::Planned | BatchState::Released | BatchState::Empty))
         .collect();
-    let people: HashSet<&str> =
-        [Some(run.created_by.as_str()), run.approved_by.as_deref(), run.funded_by.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let people: HashSet<&str> = [
+        Some(run.created_by.as_str()),
+        run.first_approver.as_deref(),
+        run.approved_by.as_deref(),
+        run.funded_by.as_deref(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let figures = format!("{} files, {} people", left.len(), people.len());
     proofs.push(proof(
         1,
         scope,
         "no order leaves before its run is approved and funded by three people",
         figures,
-        left.is_empty() || people.len() == 3,
+        left.is_empty() || people.len() == 3 + usize::from(run.first_approver.is_some()),
     ));
     let mut sums: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for group in counted.iter().filter(|c| c.state != OrderState::Held) {
