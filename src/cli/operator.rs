@@ -180,6 +180,15 @@ async fn take_key(app: &App, fingerprint: &str, by: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Where the key is that was taken, and what that is good for.
+fn note_key(app: &App, name: &str) {
+    let file = app.context.home.join("people").join(name);
+    app.output.note(&format!(
+        "their key is {}: whoever can read it can sign as {name}; for good, give --public-key of one that is theirs alone",
+        file.display()
+    ));
+}
+
 async fn add(app: &App, name: &str, role: Role, public_key: Option<&Path>, by: &str) -> anyhow::Result<()> {
     let public = public_key.map(read_key).transpose()?;
     let added = people::add(&app.context, name, role, public.as_deref(), by).await?;
@@ -189,6 +198,9 @@ async fn add(app: &App, name: &str, role: Role, public_key: Option<&Path>, by: &
         Added::Back { removed_by } => format!(", back: {removed_by} had removed them"),
     };
     app.output.line(&format!("operator {name}: {role}{when}"));
+    if public_key.is_none() && added == Added::Now {
+        note_key(app, name);
+    }
     app.output.json(&serde_json::json!({
         "operator": name, "role": role, "done_now": added != Added::Already,
         "back": matches!(added, Added::Back { .. }),
