@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use sarf::domain::money::Centimes;
+use sarf::domain::statement_of_decision::NAMESPACE;
 use sarf::iso20022::pacs004::read::Pacs004Reader;
 use sarf::iso20022::pacs004::{ReturnHeader, ReturnedTransaction};
 use sarf::iso20022::pain001::write::Pain001Writer;
@@ -20,6 +21,7 @@ use sarf::iso20022::statement::{
 };
 use sarf::iso20022::values::{MessageHeader, Reasons, StatusCode};
 use sarf::iso20022::xml::fault::Limits;
+use sarf::keys::{self, KeyRing};
 use sarf::sandbox::wire::pacs004::Pacs004Writer;
 use sarf::sandbox::wire::pain002::Pain002Writer;
 use sarf::sandbox::wire::statement::CamtWriter;
@@ -32,6 +34,7 @@ const AMOUNT: i64 = 50_000;
 const UETR: &str = "00000000-0000-4000-8000-000000000007";
 /// The best of so many times is told.
 const TIMES: usize = 5;
+const SIGNATURES: usize = 10_000;
 
 fn main() -> anyhow::Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -73,7 +76,27 @@ fn main() -> anyhow::Result<()> {
             items += 1;
         }
         Ok(items)
-    })
+    })?;
+    signatures()
+}
+
+/// Signatures under decisions, as `verify` checks them, one after the other on one core.
+fn signatures() -> anyhow::Result<()> {
+    let home = std::env::temp_dir().join(format!("sarf-bench-{}", std::process::id()));
+    let ring = KeyRing::new(&home);
+    let (public, _) = ring.public_or_new("amina")?;
+    let statements: Vec<String> =
+        (0..SIGNATURES).map(|n| format!("sarf decision, version 1\nsubject: run {n}\n")).collect();
+    let (signing, signed) =
+        best(|| Ok(statements.iter().map(|s| ring.sign("amina", s)).collect::<Result<Vec<_>, _>>()?))?;
+    let (verifying, good) = best(|| {
+        let each = statements.iter().zip(&signed);
+        Ok(each.filter(|(text, signed)| keys::verifies(&public, NAMESPACE, text, &signed.signature)).count())
+    })?;
+    std::fs::remove_dir_all(home)?;
+    anyhow::ensure!(good == SIGNATURES, "{good} of {SIGNATURES} are good");
+    println!("\n{SIGNATURES} signatures: made in {signing:.1?}, verified in {verifying:.1?}");
+    Ok(())
 }
 
 /// The shortest time that some work takes, and what it gives.

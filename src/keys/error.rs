@@ -29,6 +29,9 @@ pub enum KeyError {
     /// Others than its owner may read it.
     #[error("private key `{}` can be read by others than its owner", .0.display())]
     OpenToOthers(PathBuf),
+    /// Others than its owner may write it.
+    #[error("`{}` says whom we trust, and can be written by others than its owner", .0.display())]
+    Writable(PathBuf),
     /// Not a key as OpenSSH writes them.
     #[error("that is not a key as OpenSSH writes them")]
     Malformed,
@@ -59,6 +62,9 @@ impl Hint for KeyError {
             Self::Missing { .. } => "name the private key: --key FILE (or SARF_KEY)".into(),
             Self::Disk { .. } => "see that the file is there and may be read".into(),
             Self::OpenToOthers(path) => format!("chmod 600 {}", path.display()).into(),
+            Self::Writable(path) => {
+                format!("see who is named in it, then chmod 600 {}", path.display()).into()
+            }
             Self::Malformed => {
                 "give a public key's file, as `ssh-keygen -t ed25519` writes it (NAME.pub)".into()
             }
@@ -82,6 +88,7 @@ crate::domain::hint::samples!(KeyError {
     Self::Missing { .. } => Self::Missing { name: "amina".into(), path: "people/amina".into() },
     Self::Disk { .. } => Self::Disk { path: "people/amina".into(), source: io::ErrorKind::NotFound.into() },
     Self::OpenToOthers(_) => Self::OpenToOthers("people/amina".into()),
+    Self::Writable(_) => Self::Writable("trust/administrators".into()),
     Self::Malformed => Self::Malformed,
     Self::Keygen { .. } => Self::Keygen { path: "people/amina".into(), said: "agent refused".into() },
     Self::Randomness => Self::Randomness,

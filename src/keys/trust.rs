@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{KeyError, read_public};
@@ -39,6 +39,12 @@ impl Trust {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(source) => return Err(KeyError::Disk { path, source }),
         };
+        let mode = fs::metadata(&path)
+            .map_err(|source| KeyError::Disk { path: path.clone(), source })?
+            .permissions();
+        if mode.mode() & 0o022 != 0 {
+            return Err(KeyError::Writable(path));
+        }
         let mut administrators = Vec::new();
         for (at, line) in text.lines().enumerate() {
             let line = line.trim();

@@ -110,6 +110,18 @@ async fn nobody_signs_as_another() {
     let refused = people::add(context, ADMINISTRATOR, Role::Approver, None, ADMINISTRATOR).await;
     assert!(matches!(refused, Err(PeopleError::Administrator(_))), "{refused:?}");
 
+    // Whoever can write the trust can enrol: nothing is believed of it then.
+    let trust = bed.home().join("trust/administrators");
+    let mode =
+        |mode| fs::set_permissions(&trust, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("set");
+    mode(0o666);
+    let refused = people::add(context, "daoud", Role::Approver, None, ADMINISTRATOR).await.expect_err("open");
+    assert!(refused.to_string().contains("can be written by others"), "{refused}");
+    assert!(
+        bed.failing().await.iter().any(|f| f.starts_with("5 ") && f.contains("can be written by others"))
+    );
+    mode(0o600);
+
     // Rolled over: the new key signs, the old one does no more, and what it signed holds.
     let (private, line) = keys::generate("brahim").expect("a pair");
     people::enrol(context, APPROVER, &line, ADMINISTRATOR).await.expect("enrolled");
