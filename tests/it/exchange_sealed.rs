@@ -49,9 +49,15 @@ impl Gpg {
     }
 
     fn ends_well(&self, args: &[&str]) -> Vec<u8> {
-        let (well, out) = self.run(args);
-        assert!(well, "gpg {args:?}");
-        out
+        // Its agent may be on its way up or down: what is asked here may be asked again.
+        for _ in 0..3 {
+            let (well, out) = self.run(args);
+            if well {
+                return out;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        panic!("gpg {args:?}")
     }
 
     /// A key for signing, with another for sealing beneath; `when` it was made, and for how long.
