@@ -164,6 +164,11 @@ async fn keys_in_an_agent_or_sealed_sign_through_openssh() {
 /// and what is named.
 const HANDS: &[(&str, &str)] = &[
     (
+        "insert into standing_approval (programme_id, purpose, order_max, day_max, valid_from, valid_to, proposed_by, proposed_at, approved_by, approved_at, funded_by, funded_at)
+         select p.id, 'urgent', 100000, 100000, '2026-11-01', '2026-12-31', 'amina', now(), 'brahim', now(), 'chafik', now() from programme p limit 1",
+        "approval.approve of standing approval 1 by brahim",
+    ),
+    (
         "update run set approved_by = 'chafik', funded_by = 'brahim'",
         "run.approve of run 1 by chafik",
     ),

@@ -3,7 +3,7 @@
 //! Input: instructions, keys. Output: what the bank says of each transfer.
 //! Guarantee: silence is not an answer: it stays unknown until pacs.028 is answered. A refusal for being a second delivery says
 //! nothing of the first: the bank is asked, and nothing is sent again.
-//! Limit: one transfer a call ([`super::singly`]); an instant transfer cannot be cancelled, only asked back (camt.055).
+//! Limit: one transfer a call ([`super::singly`]); an instant transfer is not cancelled: a recall asks where it stands.
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};

@@ -13,6 +13,7 @@
 //! Limit: one order at a time; providers that fetch work lists cannot be asked.
 
 mod error;
+mod name;
 pub mod undue;
 
 pub use error::RecallError;
@@ -103,7 +104,7 @@ pub async fn ask(
         at,
         deadline: deadline(context, at)?,
     };
-    let recall = write(&mut tx, &new, &detail).await?;
+    let recall = write(&mut tx, &new, &detail, provider.file.ids_max).await?;
     doubt_in_tx(&mut tx, order, &detail, left.provider, reason, at).await?;
     tx.commit().await?;
     Ok(Applied::Now(recall))
@@ -138,9 +139,14 @@ fn may_be_recalled(order: OrderId, state: OrderState) -> Result<(), RecallError>
 }
 
 /// Writes a recall under its names, and the decision.
-async fn write(tx: &mut Tx, new: &NewRecall<'_>, detail: &OrderDetail) -> Result<Recall, RecallError> {
+async fn write(
+    tx: &mut Tx,
+    new: &NewRecall<'_>,
+    detail: &OrderDetail,
+    ids_max: u8,
+) -> Result<Recall, RecallError> {
     let id = recalls::insert_in_tx(tx, new).await?;
-    let message_id = message_id(detail, id);
+    let message_id = name::message_id(detail, id, ids_max);
     let file_name = format!("camt055_{message_id}_{}.xml", detail.provider);
     let file_name = (new.lane == Lane::File).then_some(file_name.as_str());
     recalls::name_in_tx(tx, id, &message_id, file_name).await?;
@@ -153,12 +159,6 @@ async fn write(tx: &mut Tx, new: &NewRecall<'_>, detail: &OrderDetail) -> Result
     };
     chain::append_in_tx(tx, decision).await?;
     Ok(recalls::find_in_tx(tx, id).await?.ok_or(StoreError::Corrupt("recall just written"))?)
-}
-
-/// Programme, period, run and recall: at most 35 characters of `A-Z 0-9`.
-fn message_id(detail: &OrderDetail, id: RecallId) -> String {
-    let code: String = detail.programme.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-    format!("{}{}R{}C{id}", code.to_ascii_uppercase(), detail.period.yymm(), detail.run)
 }
 
 /// The end of the last business day on which an answer is in time.
@@ -273,7 +273,7 @@ impl Content<'_> {
             id: &self.recall.message_id,
             created: self.recall.asked_at,
             assigner_name: &debtor.name,
-            assigner_id: &debtor.id,
+            assigner_id: if provider.is_none_or(|p| p.file.initiator_id) { &debtor.id } else { "" },
             assignee,
             orders: 1,
             control_sum: amount,

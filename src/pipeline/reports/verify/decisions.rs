@@ -14,6 +14,7 @@ use crate::pipeline::Context;
 use crate::pipeline::access::people::is_same;
 use crate::store::StoreError;
 use crate::store::audit::signing::{self, Deciders, DecisionRecord};
+use crate::store::runs::standing_approvals::{self, StandingApproval};
 
 /// Faults that are named.
 const NAMED_MAX: usize = 20;
@@ -36,6 +37,8 @@ struct Ledger {
     seen: BTreeSet<String>,
     faults: Vec<String>,
     signed: i64,
+    /// Who was removed, and is not back.
+    removed: BTreeSet<String>,
     /// Where signatures began.
     begun: Option<i64>,
     /// By action and subject: who signed it last, and what.
@@ -69,6 +72,7 @@ pub(super) async fn prove(context: &Context, found: &mut Vec<Proof>) -> Result<(
     }
     found.push(proof(5, "all", "each decision is signed by who took it", figures, wrong == 0));
     runs(&ledger, &signing::deciders(store).await?, found);
+    standing(&ledger, &standing_approvals::list(store).await?, found);
     Ok(())
 }
 
@@ -133,6 +137,9 @@ impl Ledger {
         if !keys::verifies(public, NAMESPACE, &statement.text(), signature) {
             return Err("bears a signature over something else");
         }
+        if self.removed.contains(&record.actor) {
+            return Err("is by somebody who had been removed");
+        }
         let theirs = match own {
             Some(key) => powers::may(key.role, &record.action),
             None => powers::administrator_may(&record.action),
@@ -177,6 +184,12 @@ impl Ledger {
                     until: None,
                 };
                 self.keys.insert(fingerprint.to_owned(), key);
+            }
+            "operator.remove" if of_administrator => {
+                self.removed.insert(name.to_owned());
+            }
+            "operator.back" if of_administrator => {
+                self.removed.remove(name);
             }
             signing::REVOKE if of_administrator => {
                 if let Some(key) = self.keys.get_mut(&record.detail) {
@@ -256,6 +269,37 @@ fn runs(ledger: &Ledger, rows: &[Deciders], found: &mut Vec<Proof>) {
         figures.push_str(&format!(": {}", named(wrong as i64, &faults)));
     }
     let claim = "each run was submitted, approved and funded by three people, over the content that it has";
+    found.push(proof(1, "all", claim, figures, wrong == 0));
+}
+
+/// Who proposed, approved and funded each standing approval, by its rows and by what was signed.
+fn standing(ledger: &Ledger, rows: &[StandingApproval], found: &mut Vec<Proof>) {
+    let mut faults = Vec::new();
+    for one in rows {
+        let subject = format!("standing approval {}", one.id);
+        let limits = format!("{} for an order, {} for a day", one.order_max, one.day_max);
+        let proposed = Some(one.proposed_by.clone());
+        for (action, by) in [
+            ("approval.propose", &proposed),
+            ("approval.approve", &one.approved_by),
+            ("approval.fund", &one.funded_by),
+        ] {
+            let Some(by) = by else { continue };
+            let signed = ledger.decided.get(&(action.to_owned(), subject.clone()));
+            let holds =
+                signed.is_some_and(|(who, detail, counts)| who == by && *counts && detail.contains(&limits));
+            if !holds {
+                faults.push(format!("{action} of {subject} by {by}, of {limits}, is signed by nobody"));
+            }
+        }
+    }
+    let wrong = faults.len();
+    faults.truncate(NAMED_MAX);
+    let mut figures = format!("{} standing approvals, {wrong} differ", rows.len());
+    if wrong > 0 {
+        figures.push_str(&format!(": {}", named(wrong as i64, &faults)));
+    }
+    let claim = "each standing approval is what was signed, by whom its rows name";
     found.push(proof(1, "all", claim, figures, wrong == 0));
 }
 
